@@ -1,0 +1,1 @@
+"""The web process: it listens, remembers and speaks; every decision is made in `conversations` and `matching`."""

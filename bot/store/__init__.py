@@ -1,0 +1,1 @@
+"""What Janji remembers in MongoDB: one module per collection, one module that knows the driver."""
