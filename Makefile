@@ -1,0 +1,60 @@
+# What people and machines run. It is installed into .venv and node_modules, and again only when a lock file changed.
+
+VENV := .venv
+python := $(VENV)/bin/python
+installed := $(VENV)/.installed node_modules/.installed
+is_new_enough := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c '$(is_new_enough)' 2>/dev/null && echo $$name && break; done)
+
+.PHONY: demo test check format bench diagram lock clean
+
+demo: $(installed)
+	@$(python) -m bot demo
+
+# make test ARGS="tests/bot -k settings" runs some of them.
+test: $(installed)
+	@chromium=$$(scripts/chromium) && JANJI_CHROMIUM=$$chromium $(python) -m pytest $(ARGS)
+
+check: $(installed)
+	$(python) -m ruff format --check
+	$(python) -m ruff check
+	$(python) -m mypy
+	@$(MAKE) --no-print-directory test
+
+format: $(VENV)/.installed
+	$(python) -m ruff format
+	$(python) -m ruff check --fix
+
+bench: $(installed)
+	@$(python) -m benchmarks
+
+diagram: $(VENV)/.installed
+	@$(python) -m bot diagram
+
+compile := $(python) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
+	--python-version 3.11 --custom-compile-command "make lock" pyproject.toml
+
+# make lock ARGS=--upgrade takes newer versions.
+lock: $(VENV)/.installed
+	@$(python) -m uv --version >/dev/null 2>&1 || $(python) -m pip install --quiet uv
+	$(compile) $(ARGS) --output-file requirements.txt
+	$(compile) $(ARGS) --extra dev --output-file requirements-dev.txt
+
+# What can be made again; the data in .janji cannot.
+clean:
+	rm -rf $(VENV) node_modules artefacts build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: requirements-dev.txt
+	@$(or $(PYTHON),false) -c '$(is_new_enough)' || \
+		{ echo "Janji needs Python 3.11 or newer: install it, or say where it is with make PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	@command -v npm >/dev/null || \
+		{ echo "Janji's pages need Node.js 20 or newer, with npm: install it." >&2; exit 1; }
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,345 @@
+"""What can be set from outside: read from the environment and `.env`, checked once, at start."""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dotenv import dotenv_values
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "JANJI_"
+ENV_FILE = Path(".env")
+# What platforms call these; of several names the first that is set counts.
+PLATFORM_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "port": ("PORT",),
+    "web_concurrency": ("WEB_CONCURRENCY",),
+    "mongodb_uri": ("MONGODB_URI", "MONGO_URL"),
+    "redis_url": ("REDIS_TLS_URL", "REDIS_URL"),
+}
+# Read by scripts/chromium and the browser tests: not a setting of the program, and no typo either.
+TOOL_VARIABLES = frozenset({"JANJI_CHROMIUM"})
+CONFIDENTIAL = frozenset({"secret", "mongodb_uri", "redis_url"})
+MIN_SECRET_LENGTH = 32
+DEFAULT_PORTS: Mapping[str, str] = {"http": ":80", "https": ":443"}
+
+
+class SettingsError(Exception):
+    """A setting is wrong: the text is one line that names the variable."""
+
+
+def _host_of_this_place() -> str:
+    """A platform that gives us a PORT reaches us from outside; a person's own machine stays private."""
+    return "0.0.0.0" if os.environ.get("PORT") else "127.0.0.1"
+
+
+def _database_of_the_uri(validated: Mapping[str, Any]) -> str:
+    return urlsplit(validated.get("mongodb_uri") or "").path.strip("/") or "janji"
+
+
+def _log_format_of_this_place() -> Literal["json", "console"]:
+    return "console" if sys.stdout.isatty() else "json"
+
+
+def _split_at_commas(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _as_origin(address: str) -> str:
+    """The origin as a browser sends it: lower case, no path, no default port."""
+    parts = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?/?", address.strip().lower())
+    if parts is None:
+        raise ValueError("must be an address like https://example.com without a path")
+    scheme, host, port = parts.groups()
+    return f"{scheme}://{host}" if port in {None, DEFAULT_PORTS[scheme]} else f"{scheme}://{host}{port}"
+
+
+Seconds = Annotated[FiniteFloat, Field(ge=0.1, le=3600)]
+LongSeconds = Annotated[FiniteFloat, Field(ge=0.1, le=86_400)]
+CommaSeparated = BeforeValidator(_split_at_commas)
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Names ending in `_s` are seconds; arguments win over the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    host: str = Field(default_factory=_host_of_this_place)
+    public_url: str | None = None
+    """Where guests reach us, without a path; None where nobody told us."""
+    web_concurrency: Annotated[int, Field(ge=1, le=32)] = 1
+
+    mongodb_uri: str | None = Field(default=None, repr=False)
+    database: str = Field(default_factory=_database_of_the_uri)
+    mongo_driver: Literal["motor", "pymongo"] = "motor"
+    redis_verify: bool = False
+    """Whether the certificate of a `rediss://` server must be one that the world knows."""
+    redis_url: str | None = Field(default=None, repr=False)
+    data_dir: Path = Path(".janji")
+    """Where our own servers keep their data, and the generated secret its file."""
+
+    secret: str = Field(default="", repr=False)
+    """Signs the tokens; `load_settings` never leaves it empty."""
+    allowed_origins: Annotated[tuple[str, ...], CommaSeparated] = ()
+    """Who may connect from a browser besides ourselves."""
+    frame_ancestors: str = "*"
+    """Who may show /chat in a frame, in the words of the Content-Security-Policy."""
+
+    default_locale: Literal["en", "id"] = "id"
+    default_timezone: str = "Asia/Jakarta"
+    default_region: str = "ID"
+    """The country of a phone number that is written without one."""
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    log_format: Literal["json", "console"] = Field(default_factory=_log_format_of_this_place)
+    show_sign_in_codes: bool = False
+    demo: bool = False
+
+    answer_s: Seconds = 60.0
+    """One attempt: how long those who are asked may take to answer."""
+    choose_s: Seconds = 120.0
+    direct_s: Seconds = 300.0
+    radii_km: Annotated[tuple[FiniteFloat, ...], CommaSeparated] = (5.0, 10.0, 20.0, 35.0, 50.0)
+    """How far each attempt looks: there are as many attempts as radii."""
+    wave_size: Annotated[int, Field(ge=1, le=20)] = 3
+    form_s: LongSeconds = 1800.0
+    idle_no_therapist_s: LongSeconds = 1800.0
+    arrival_s: LongSeconds = 3600.0
+    commission_percent: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)] = Decimal(30)
+    command_timeout_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 10.0
+    sweep_s: Annotated[FiniteFloat, Field(ge=0.05, le=60)] = 1.0
+    reservation_buffer_minutes: Annotated[int, Field(ge=0, le=240)] = 15
+
+    @property
+    def max_attempts(self) -> int:
+        return len(self.radii_km)
+
+    @property
+    def commission_basis_points(self) -> int:
+        return int(self.commission_percent * 100)
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_an_origin(cls, value: str | None) -> str | None:
+        return None if value is None else _as_origin(value)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _allowed_origins_are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_as_origin(origin) for origin in value)
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _mongodb_uri_names_mongodb(cls, value: str | None) -> str | None:
+        return value if value is None else _with_scheme(value, "mongodb", "mongodb+srv")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_says_how_to_verify(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Heroku's certificates are self-signed, and no client of Redis connects to them unless it is told to."""
+        if value is None or _with_scheme(value, "redis", "rediss", "unix").split(":")[0] != "rediss":
+            return value
+        query = urlsplit(value).query
+        if info.data.get("redis_verify") or "ssl_cert_reqs" in parse_qs(query):
+            return value
+        return f"{value}{'&' if query else '?'}ssl_cert_reqs=none"
+
+    @field_validator("database")
+    @classmethod
+    def _database_is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", value):
+            raise ValueError("must be 1 to 63 letters, digits, - or _")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _secret_is_long(cls, value: str) -> str:
+        if value and len(value) < MIN_SECRET_LENGTH:
+            raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters")
+        return value
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _frame_ancestors_are_one_directive(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_*:/.'\[\] -]+", value):
+            raise ValueError("must be a list like: 'self' https://example.com")
+        return value
+
+    @field_validator("default_timezone")
+    @classmethod
+    def _timezone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be the name of a time zone, like Asia/Jakarta") from None
+        return value
+
+    @field_validator("default_region")
+    @classmethod
+    def _region_exists(cls, value: str) -> str:
+        if value not in SUPPORTED_REGIONS:
+            raise ValueError("must be the two capital letters of a country, like ID")
+        return value
+
+    @field_validator("radii_km")
+    @classmethod
+    def _radii_rise(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        rising = all(near < far for near, far in zip((0.0, *value), value, strict=False))
+        if not value or not rising or value[-1] > 500 or len(value) > 20:
+            raise ValueError("must be 1 to 20 rising distances of at most 500 km, like 5,10,20")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_library_sources: PydanticBaseSettingsSource,
+        **_named_library_sources: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _Variables(settings_cls)
+
+
+class _Variables(PydanticBaseSettingsSource):
+    """The environment, then `.env`, each under every name of a setting; what is empty is not set.
+
+    The library's own sources would let one name of a setting in `.env` win over another one in the environment.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        places = _places()
+        found = {name: _find(name, places)[1] for name in self.settings_cls.model_fields}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        return _find(field_name, _places())[1], field_name, False
+
+
+def load_settings() -> Settings:
+    """The settings of this process, complete: a secret is generated and kept where the data is our own.
+
+    Raises SettingsError.
+    """
+    places = _places()
+    _refuse_unknown_variables(places)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(error.errors(), places))) from None
+    if settings.secret:
+        return settings
+    if settings.mongodb_uri is not None:
+        raise SettingsError(f"JANJI_SECRET must be set, to at least {MIN_SECRET_LENGTH} characters, beside MONGODB_URI")
+    return settings.model_copy(update={"secret": _kept_secret(settings.data_dir)})
+
+
+def variables_of(field_name: str) -> tuple[str, ...]:
+    """The environment variables of a setting, the preferred one first."""
+    return PLATFORM_VARIABLES.get(field_name, (PREFIX + field_name.upper(),))
+
+
+Places = tuple[Mapping[str, str | None], ...]
+
+
+def _places() -> Places:
+    return os.environ, dotenv_values(ENV_FILE)
+
+
+def _find(field_name: str, places: Places) -> tuple[str, str | None]:
+    """The variable that gives a setting its value, and the value; the preferred variable and None where none does."""
+    for place in places:
+        for variable in variables_of(field_name):
+            if value := place.get(variable):
+                return variable, value
+    return variables_of(field_name)[0], None
+
+
+def _refuse_unknown_variables(places: Places) -> None:
+    known = {variable for field_name in Settings.model_fields for variable in variables_of(field_name)}
+    ours = {variable for place in places for variable in place if variable.startswith(PREFIX)}
+    if unknown := sorted(ours - known - TOOL_VARIABLES):
+        raise SettingsError(
+            "; ".join(f"{variable} is not a setting{_suggest(variable, known)}" for variable in unknown)
+        )
+
+
+def _suggest(variable: str, known: set[str]) -> str:
+    by_short_name = {name.removeprefix(PREFIX): name for name in sorted(known)}
+    alike = difflib.get_close_matches(variable.removeprefix(PREFIX), by_short_name, n=1, cutoff=0.7)
+    return f": did you mean {by_short_name[alike[0]]}?" if alike else ""
+
+
+def _explain(problems: list[ErrorDetails], places: Places) -> Iterator[str]:
+    for problem in problems:
+        if problem["type"] == "default_factory_not_called":
+            continue  # it follows from another problem, and that one is named
+        field_name = str(problem["loc"][0])
+        variable, value = _find(field_name, places)
+        shown = f", not {value!r}" if value is not None and field_name not in CONFIDENTIAL else ""
+        yield f"{variable} {_requirement(problem)}{shown}"
+
+
+def _requirement(problem: ErrorDetails) -> str:
+    """What the library found, as the end of a sentence that begins with the variable."""
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "value_error":
+            return str(limits["error"])
+        case "int_parsing" | "int_from_float":
+            return "must be a whole number"
+        case "float_parsing" | "decimal_parsing" | "finite_number":
+            return "must be a number"
+        case "bool_parsing":
+            return "must be true or false"
+        case "literal_error":
+            return f"must be {limits['expected']}"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']}"
+        case "less_than_equal":
+            return f"must be at most {limits['le']}"
+        case "decimal_max_places":
+            return f"must have at most {limits['decimal_places']} decimals"
+    return f"is wrong ({problem['msg']})"
+
+
+def _with_scheme(address: str, *schemes: str) -> str:
+    if address.partition("://")[0] not in schemes:
+        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return address
+
+
+def _kept_secret(data_dir: Path) -> str:
+    """The secret in the data directory, made at the first start; two starts at once agree on one."""
+    kept = data_dir / "secret"
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(kept, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            secret = file.read().strip()
+            if not secret:
+                secret = secrets.token_urlsafe(48)
+                file.write(secret)
+    except OSError as error:
+        raise SettingsError(f"JANJI_DATA_DIR must be a directory that we can write to: {error}") from None
+    if len(secret) < MIN_SECRET_LENGTH:
+        raise SettingsError(f"JANJI_SECRET must have at least {MIN_SECRET_LENGTH} characters, and {kept} has fewer")
+    return secret

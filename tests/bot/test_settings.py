@@ -1,0 +1,285 @@
+"""Settings come from the environment and `.env`, and a wrong one is named in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bot.settings import MIN_SECRET_LENGTH, Settings, SettingsError, load_settings, variables_of
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+SECRET = "s" * MIN_SECRET_LENGTH
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty working directory, and no variable of ours in the environment."""
+    known = {variable for field_name in Settings.model_fields for variable in variables_of(field_name)}
+    for variable in known | {variable for variable in os.environ if variable.startswith("JANJI_")}:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def set_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+
+
+def test_nothing_need_be_set(bare: Path) -> None:
+    settings = load_settings()
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.mongodb_uri is None
+    assert settings.redis_url is None
+    assert settings.database == "janji"
+    assert settings.default_locale == "id"
+    assert settings.radii_km == (5, 10, 20, 35, 50)
+    assert settings.max_attempts == 5
+    assert settings.commission_basis_points == 3000
+    assert not settings.show_sign_in_codes
+
+
+def test_a_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(
+        monkeypatch,
+        WEB_CONCURRENCY="4",
+        JANJI_ANSWER_S="2.5",
+        JANJI_RADII_KM="1, 2.5,9",
+        JANJI_COMMISSION_PERCENT="12.25",
+        JANJI_DEMO="true",
+        JANJI_LOG_LEVEL="WARNING",
+        JANJI_MONGO_DRIVER="pymongo",
+    )
+    settings = load_settings()
+
+    assert settings.web_concurrency == 4
+    assert settings.answer_s == 2.5
+    assert settings.radii_km == (1, 2.5, 9)
+    assert settings.commission_percent == Decimal("12.25")
+    assert settings.commission_basis_points == 1225
+    assert settings.demo
+    assert settings.log_level == "warning"
+    assert settings.mongo_driver == "pymongo"
+
+
+def test_a_port_given_by_the_environment_opens_the_program_to_the_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, PORT="5000")
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("0.0.0.0", 5000)
+
+
+def test_a_named_host_stands_even_where_a_port_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, PORT="5000", JANJI_HOST="127.0.0.1")
+    assert load_settings().host == "127.0.0.1"
+
+
+def test_the_env_file_counts_where_the_environment_says_nothing(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    (bare / ".env").write_text("JANJI_WAVE_SIZE=7\nJANJI_ANSWER_S=30 # a comment\nUNRELATED=1\n")
+    set_variables(monkeypatch, JANJI_ANSWER_S="20")
+    settings = load_settings()
+    assert (settings.wave_size, settings.answer_s) == (7, 20)
+
+
+def test_the_environment_wins_over_the_env_file_under_any_name(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    (bare / ".env").write_text(f"MONGODB_URI=mongodb://file/\nJANJI_SECRET={SECRET}\n")
+    set_variables(monkeypatch, MONGO_URL="mongodb://environment/")
+    assert load_settings().mongodb_uri == "mongodb://environment/"
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, JANJI_ANSWER_S="", MONGODB_URI="", PORT="")
+    settings = load_settings()
+    assert (settings.answer_s, settings.mongodb_uri, settings.port) == (60, None, 8000)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("PORT", "http", "PORT must be a whole number, not 'http'"),
+        ("PORT", "65536", "PORT must be at most 65535, not '65536'"),
+        ("WEB_CONCURRENCY", "33", "WEB_CONCURRENCY must be at most 32, not '33'"),
+        ("JANJI_ANSWER_S", "0", "JANJI_ANSWER_S must be at least 0.1, not '0'"),
+        ("JANJI_SWEEP_S", "nan", "JANJI_SWEEP_S must be a number, not 'nan'"),
+        ("JANJI_DEMO", "perhaps", "JANJI_DEMO must be true or false, not 'perhaps'"),
+        ("JANJI_MONGO_DRIVER", "mongoose", "JANJI_MONGO_DRIVER must be 'motor' or 'pymongo', not 'mongoose'"),
+        ("JANJI_DEFAULT_LOCALE", "de", "JANJI_DEFAULT_LOCALE must be 'en' or 'id', not 'de'"),
+        (
+            "JANJI_DEFAULT_TIMEZONE",
+            "../Jakarta",
+            "JANJI_DEFAULT_TIMEZONE must be the name of a time zone, like Asia/Jakarta, not '../Jakarta'",
+        ),
+        (
+            "JANJI_DEFAULT_REGION",
+            "UK",
+            "JANJI_DEFAULT_REGION must be the two capital letters of a country, like ID, not 'UK'",
+        ),
+        ("JANJI_COMMISSION_PERCENT", "100.01", "JANJI_COMMISSION_PERCENT must be at most 100, not '100.01'"),
+        (
+            "JANJI_COMMISSION_PERCENT",
+            "3.125",
+            "JANJI_COMMISSION_PERCENT must have at most 2 decimals, not '3.125'",
+        ),
+        (
+            "JANJI_PUBLIC_URL",
+            "https://example.com/shop",
+            "JANJI_PUBLIC_URL must be an address like https://example.com without a path, "
+            "not 'https://example.com/shop'",
+        ),
+        (
+            "JANJI_ALLOWED_ORIGINS",
+            "https://example.com,*",
+            "JANJI_ALLOWED_ORIGINS must be an address like https://example.com without a path, "
+            "not 'https://example.com,*'",
+        ),
+        (
+            "JANJI_FRAME_ANCESTORS",
+            "*; script-src *",
+            "JANJI_FRAME_ANCESTORS must be a list like: 'self' https://example.com, not '*; script-src *'",
+        ),
+        ("JANJI_DATABASE", "a.b", "JANJI_DATABASE must be 1 to 63 letters, digits, - or _, not 'a.b'"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_it_must_be(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str
+) -> None:
+    set_variables(monkeypatch, **{variable: value})
+    with pytest.raises(SettingsError, match=f"^{re.escape(line)}$"):
+        load_settings()
+
+
+@pytest.mark.parametrize("radii", ["10,5", "5,5", "0,5", "-1", "5,600", ",", "5,far", ",".join(map(str, range(1, 22)))])
+def test_radii_are_rising_distances_of_at_most_500_km(monkeypatch: pytest.MonkeyPatch, radii: str) -> None:
+    set_variables(monkeypatch, JANJI_RADII_KM=radii)
+    with pytest.raises(SettingsError, match=r"^JANJI_RADII_KM must be"):
+        load_settings()
+
+
+def test_all_wrong_settings_stand_in_the_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, PORT="x", JANJI_WAVE_SIZE="0\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value) == "PORT must be a whole number, not 'x'; JANJI_WAVE_SIZE must be at least 1, not '0\\n'"
+
+
+def test_a_misspelt_variable_is_named_and_corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, JANJI_ANSWER_SECONDS="30")
+    with pytest.raises(SettingsError, match=r"^JANJI_ANSWER_SECONDS is not a setting"):
+        load_settings()
+    monkeypatch.delenv("JANJI_ANSWER_SECONDS")
+    set_variables(monkeypatch, JANJI_PORT="30")
+    with pytest.raises(SettingsError, match=r"^JANJI_PORT is not a setting: did you mean PORT\?$"):
+        load_settings()
+
+
+def test_a_misspelt_variable_in_the_env_file_is_named_too(bare: Path) -> None:
+    (bare / ".env").write_text("JANJI_RADI_KM=5\n")
+    with pytest.raises(SettingsError, match=r"^JANJI_RADI_KM is not a setting: did you mean JANJI_RADII_KM\?$"):
+        load_settings()
+
+
+def test_the_variable_of_the_browser_is_no_typo(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, JANJI_CHROMIUM="/usr/bin/chromium")
+    load_settings()
+
+
+@pytest.mark.parametrize(
+    ("uri", "database"),
+    [
+        ("mongodb://user:p%2Fw@one:27017,two:27017/shop?replicaSet=rs0", "shop"),
+        ("mongodb+srv://cluster.example.net/?retryWrites=true", "janji"),
+        ("mongodb://localhost", "janji"),
+    ],
+)
+def test_the_database_is_the_one_in_the_uri(monkeypatch: pytest.MonkeyPatch, uri: str, database: str) -> None:
+    set_variables(monkeypatch, MONGODB_URI=uri, JANJI_SECRET=SECRET)
+    assert load_settings().database == database
+
+
+def test_a_named_database_stands_before_the_one_in_the_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, MONGODB_URI="mongodb://localhost/shop", JANJI_DATABASE="other", JANJI_SECRET=SECRET)
+    assert load_settings().database == "other"
+
+
+@pytest.mark.parametrize(
+    ("variables", "redis_url"),
+    [
+        ({"REDIS_URL": "redis://h:6379"}, "redis://h:6379"),
+        ({"REDIS_URL": "rediss://:pw@h:6380"}, "rediss://:pw@h:6380?ssl_cert_reqs=none"),
+        ({"REDIS_URL": "rediss://h:6380/1?db=2"}, "rediss://h:6380/1?db=2&ssl_cert_reqs=none"),
+        ({"REDIS_URL": "rediss://h?ssl_cert_reqs=required"}, "rediss://h?ssl_cert_reqs=required"),
+        ({"REDIS_URL": "rediss://h", "JANJI_REDIS_VERIFY": "true"}, "rediss://h"),
+        ({"REDIS_URL": "redis://plain", "REDIS_TLS_URL": "rediss://tls"}, "rediss://tls?ssl_cert_reqs=none"),
+    ],
+)
+def test_a_self_signed_redis_is_accepted_unless_it_shall_be_verified(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], redis_url: str
+) -> None:
+    set_variables(monkeypatch, **variables)
+    assert load_settings().redis_url == redis_url
+
+
+def test_addresses_with_passwords_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, MONGO_URL="http://u:hunter2@h", REDIS_URL="http://:hunter2@h", JANJI_SECRET="hunter2")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value) == (
+        "MONGO_URL must start with mongodb:// or mongodb+srv://; "
+        "REDIS_URL must start with redis:// or rediss:// or unix://; "
+        f"JANJI_SECRET must have at least {MIN_SECRET_LENGTH} characters"
+    )
+    shown = repr(Settings(mongodb_uri="mongodb://u:hunter2@h", redis_url="redis://:hunter2@h", secret="hunter2" * 9))
+    assert "hunter2" not in shown
+
+
+def test_a_database_elsewhere_needs_a_secret_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, MONGODB_URI="mongodb://h")
+    with pytest.raises(
+        SettingsError, match=r"^JANJI_SECRET must be set, to at least 32 characters, beside MONGODB_URI$"
+    ):
+        load_settings()
+
+
+def test_a_generated_secret_is_kept_and_private(bare: Path) -> None:
+    secret = load_settings().secret
+
+    kept = bare / ".janji" / "secret"
+    assert len(secret) >= MIN_SECRET_LENGTH
+    assert kept.read_text() == secret
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert load_settings().secret == secret
+
+
+def test_a_given_secret_leaves_no_file(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    set_variables(monkeypatch, JANJI_SECRET=SECRET)
+    assert load_settings().secret == SECRET
+    assert not (bare / ".janji").exists()
+
+
+def test_a_data_directory_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    (bare / "file").touch()
+    set_variables(monkeypatch, JANJI_DATA_DIR="file/data")
+    with pytest.raises(SettingsError, match=r"^JANJI_DATA_DIR must be a directory that we can write to: .*file"):
+        load_settings()
+
+
+def test_origins_are_written_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, JANJI_ALLOWED_ORIGINS="https://Shop.example:443/, http://localhost:3000")
+    assert load_settings().allowed_origins == ("https://shop.example", "http://localhost:3000")
+
+
+def test_the_example_names_exactly_the_settings_that_exist() -> None:
+    named = re.findall(r"^#?([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE)
+    known = [variable for field_name in Settings.model_fields for variable in variables_of(field_name)]
+    assert sorted(named) == sorted(known)
+
+
+def test_the_example_shows_the_defaults(bare: Path) -> None:
+    defaults = load_settings()
+    (bare / ".env").write_text(re.sub(r"^#(?=[A-Z])", "", EXAMPLE.read_text(), flags=re.MULTILINE))
+    assert load_settings() == defaults
