@@ -1,0 +1,18 @@
+"""The real servers that the tests run against: our own, in a folder that goes away, or those of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from bot.embedded import Servers, running
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Where MongoDB and Valkey listen. What a test puts there, it names so that no other test meets it."""
+    mongodb_uri, redis_url = os.environ.get("MONGODB_URI"), os.environ.get("REDIS_URL")
+    with running(tmp_path_factory.mktemp("servers"), mongo=not mongodb_uri, redis=not redis_url) as ours:
+        yield Servers(mongodb_uri=mongodb_uri or ours.mongodb_uri, redis_url=redis_url or ours.redis_url)
