@@ -1,0 +1,320 @@
+"""One client's Engine.IO session: what waits for it, what comes from it, and how it ends.
+
+What upstream does otherwise, and why that does not hold here, stands at the head of `engine.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from engineio.async_socket import AsyncSocket
+from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty
+from engineio.packet import MESSAGE, Packet
+
+if TYPE_CHECKING:
+    from bot.doors.engine import Engine
+
+Environ = dict[str, Any]
+
+TRANSPORT_CLOSE = "transport close"
+CLIENT_DISCONNECT = "client disconnect"
+SERVER_DISCONNECT = "server disconnect"
+PING_TIMEOUT = "ping timeout"
+SLOW_READER = "slow reader"
+PROTOCOL_ERROR = "protocol error"
+
+MAX_FRAMES_IN_A_POST = 128
+CLOSE_FRAME, PING_FRAME, NOOP_FRAME = b"1", b"2", b"6"
+
+logger = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """What a connection tells, once for each frame and once at the end: the engine's side of asyncio's Protocol."""
+
+    def received(self, text: str) -> None: ...
+
+    async def closed(self, reason: str) -> None: ...
+
+
+class Outbox(asyncio.Queue[bytes | None]):
+    """Frames that wait for their reader, and how many bytes they are; None is the end."""
+
+    size = 0
+
+    def _put(self, item: bytes | None) -> None:
+        super()._put(item)
+        self.size += len(item or b"")
+
+    def _get(self) -> bytes | None:
+        item = super()._get()
+        self.size -= len(item or b"")
+        return item
+
+    def clear(self) -> None:
+        while not self.empty():
+            self.get_nowait()
+
+
+class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
+    """One client's Engine.IO session; `gone` is done when its listener has been told of the end."""
+
+    connected: bool
+    upgrading: bool
+    upgraded: bool
+    closing: bool
+    closed: bool
+
+    def __init__(self, engine: Engine, sid: str, environ: Environ) -> None:
+        super().__init__(engine, sid)
+        self.engine = engine
+        self.environ = environ
+        self.queue = Outbox()
+        self.transport: asyncio.Transport | None = None
+        self.reason = TRANSPORT_CLOSE
+        self.strikes = 0
+        self._limits = engine.limits
+        self._loop = asyncio.get_running_loop()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self._close_code: int = WSCloseCode.OK
+        self._awaits_pong = False
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._farewell: asyncio.Task[None] | None = None
+        self.listener = engine.listen(self)
+
+    # What goes out
+
+    def offer(self, frame: bytes) -> None:
+        """Queues one frame; a reader for whom too much waits already is aborted and comes back with its cursor.
+
+        Everything that is sent passes here, so this is the place to write to the transport without the queue.
+        """
+        if self.closing:
+            return
+        if (
+            self.queue.qsize() >= self._limits.max_queued_frames
+            or self._waiting_bytes() >= self._limits.max_queued_bytes
+        ):
+            self.abort_slow_reader()
+            return
+        self.queue.put_nowait(frame)
+
+    def abort_slow_reader(self) -> None:
+        self.engine.counters.slow_readers_aborted += 1
+        self.abort(SLOW_READER)
+
+    def _waiting_bytes(self) -> int:
+        buffered = 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return self.queue.size + buffered
+
+    async def send(self, pkt: Packet) -> None:
+        """Upstream's way to send, for what upstream itself still sends."""
+        encoded = pkt.encode()
+        self.offer(encoded.encode() if isinstance(encoded, str) else encoded)
+
+    # How it ends: `finish` and `abort` say so, `vanish` tells the listener, once
+
+    def finish(self, reason: str, code: int = WSCloseCode.OK) -> None:
+        """Hears nothing more, sends what is queued, then closes; after the grace it is aborted."""
+        if self.closing:
+            return
+        self.closing = True
+        self.reason = reason
+        self._close_code = code
+        if self.transport is None:
+            self.queue.put_nowait(CLOSE_FRAME)
+        self.queue.put_nowait(None)
+        self._abort_after_the_grace()
+
+    def abort(self, reason: str) -> None:
+        """Ends it now, whatever waits: an aborted transport wakes its reader and its writer."""
+        if not self.closing:
+            self.closing = True
+            self.reason = reason
+        self.queue.clear()
+        self.queue.put_nowait(None)
+        self._cut()
+
+    def _abort_after_the_grace(self) -> None:
+        # The timer may outlive the connection: aborting a closed transport does nothing.
+        self._loop.call_later(self._limits.close_grace_s, self._cut)
+
+    def _cut(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+        elif self._farewell is None:
+            # Nobody serves a polling client between two of its requests, so nobody else would notice.
+            self._farewell = asyncio.create_task(self.vanish())
+
+    async def vanish(self) -> None:
+        if self.closed:
+            return
+        self.closing = self.closed = True
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+        try:
+            await self.listener.closed(self.reason)
+        except Exception:
+            logger.exception("A listener failed at the end of its connection")
+        finally:
+            # Only now: a drain waits for the goodbyes of those who went just before it, too.
+            self.engine.sockets.pop(self.sid, None)
+            self.engine.counters.connections -= 1
+            self.gone.set_result(None)
+
+    async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+        """Upstream's way to end a connection: it never waits for a reader here."""
+        self.abort(reason or TRANSPORT_CLOSE)
+
+    def strike(self, why: str) -> None:
+        """Counts one frame that no honest client sends; `why` is our own words, never the client's."""
+        self.engine.counters.malformed_frames += 1
+        self.strikes += 1
+        if self.strikes >= self._limits.max_strikes and not self.closing:
+            self.engine.counters.strike_outs += 1
+            logger.warning("Closed connection %s after %d bad frames, the last: %s", self.sid[:8], self.strikes, why)
+            self.abort(PROTOCOL_ERROR)
+
+    # Is anybody there?
+
+    def schedule_ping(self) -> None:
+        self._awaits_pong = False
+        self._heartbeat = self._loop.call_later(self._limits.ping_interval_s, self._ping)
+
+    def _ping(self) -> None:
+        self.offer(PING_FRAME)
+        self._awaits_pong = True
+        self._heartbeat = self._loop.call_later(self._limits.ping_timeout_s, self._stayed_silent)
+
+    def _stayed_silent(self) -> None:
+        self.engine.counters.ping_timeouts += 1
+        self.abort(PING_TIMEOUT)
+
+    def _pong(self) -> None:
+        if self._awaits_pong and self._heartbeat is not None:
+            self._heartbeat.cancel()
+            self.schedule_ping()
+
+    # What comes in
+
+    def receive_frame(self, frame: str) -> None:
+        match frame[:1]:
+            case "4":
+                self.listener.received(frame[1:])
+            case "3":
+                self._pong()
+            case "1":
+                self._take_leave()
+            case _:
+                self.strike("an Engine.IO packet of no known type")
+
+    def _take_leave(self) -> None:
+        if self.transport is None:
+            self.abort(CLIENT_DISCONNECT)  # a polling client that closed comes for nothing more
+        else:
+            self.finish(CLIENT_DISCONNECT)
+
+    # WebSocket
+
+    async def _upgrade_websocket(self, environ: Environ) -> Any:
+        """Upstream's name for serving a WebSocket request, be it the first one or an upgrade from polling."""
+        request: web.Request = environ["aiohttp.request"]
+        if self.upgraded or self.upgrading:
+            return self.engine._bad_request()
+        ws = web.WebSocketResponse(
+            max_msg_size=self._limits.max_frame_bytes + 1,  # aiohttp refuses what reaches it
+            compress=self.engine.compression,
+            timeout=self._limits.close_grace_s,
+        )
+        self.upgrading = True
+        try:
+            await ws.prepare(request)
+            self.upgraded = not self.connected or await self._probe(ws)
+        finally:
+            self.upgrading = False
+        if self.upgraded:
+            await self._serve(ws, request)
+        else:
+            await ws.close()
+        return ws
+
+    async def _probe(self, ws: web.WebSocketResponse) -> bool:
+        """An upgrade from polling: the client proves that the WebSocket works before anything moves over."""
+        with contextlib.suppress(TimeoutError, TypeError, ConnectionError):
+            if await ws.receive_str(timeout=self._limits.connect_timeout_s) != "2probe":
+                return False
+            await ws.send_str("3probe")
+            self.offer(NOOP_FRAME)  # ends the poll that waits
+            return await ws.receive_str(timeout=self._limits.connect_timeout_s) == "5"
+        return False
+
+    async def _serve(self, ws: web.WebSocketResponse, request: web.Request) -> None:
+        self.connected = True
+        self.transport = request.transport
+        writer = asyncio.create_task(self._write(ws))
+        try:
+            if self.transport is not None:
+                await self._read(ws)
+        finally:
+            self.finish(TRANSPORT_CLOSE)
+            self._abort_after_the_grace()
+            await self.vanish()
+            await writer
+
+    async def _read(self, ws: web.WebSocketResponse) -> None:
+        """Waits for nothing but frames: a listener that took its time here would delay pongs and the end itself."""
+        while not self.closing:
+            message = await ws.receive()
+            if message.type is WSMsgType.TEXT:
+                self.receive_frame(message.data)
+            elif message.type is WSMsgType.BINARY:
+                self.strike("a binary frame")
+            else:
+                return
+
+    async def _write(self, ws: web.WebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError):  # the reader meets the same end and tells of it
+            while (frame := await self.queue.get()) is not None:
+                await ws.send_frame(frame, WSMsgType.TEXT)
+            await ws.close(code=self._close_code)
+
+    # Polling, where it is allowed
+
+    async def poll(self) -> list[Packet]:
+        """What waits for the client, all of it; an empty list when the connection has ended."""
+        try:
+            frame = await asyncio.wait_for(self.queue.get(), self._limits.ping_interval_s + self._limits.ping_timeout_s)
+        except TimeoutError:
+            raise QueueEmpty from None
+        packets = []
+        while frame is not None:
+            packets.append(_packet_of(frame))
+            if self.queue.empty():
+                return packets
+            frame = self.queue.get_nowait()
+        self.queue.put_nowait(None)
+        return packets
+
+    async def handle_post_request(self, environ: Environ) -> None:
+        length = int(environ.get("CONTENT_LENGTH", "0"))
+        if length > self._limits.max_frame_bytes:
+            raise ContentTooLongError
+        try:
+            frames = (await environ["wsgi.input"].readexactly(length)).decode().split("\x1e")
+        except (UnicodeDecodeError, asyncio.IncompleteReadError):
+            raise EngineIOError("not a payload") from None
+        if len(frames) > MAX_FRAMES_IN_A_POST:
+            raise EngineIOError("too many packets in one payload")
+        for frame in frames:
+            if not self.closing:
+                self.receive_frame(frame)
+
+
+def _packet_of(frame: bytes) -> Packet:
+    packet = Packet(MESSAGE)
+    packet.encode_cache = frame.decode()
+    return packet

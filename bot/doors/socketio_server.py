@@ -1,0 +1,185 @@
+"""The Socket.IO gate: it lets clients in, hands their commands to the doors in order, and always answers.
+
+Why upstream is overridden (python-socketio 5.18.1; a test holds the pin). Read this again when the pin moves:
+
+- An event that a client names `connect` or `disconnect` runs the connect or disconnect handler, with an environ and an
+  auth of the client's own making. Here those names are strikes and no command can have them.
+- A refused connect leaves the socket open for the next guess, and a socket that never connects stays for ever.
+- A handler that raises, and an event that nobody handles, is never acknowledged.
+- The commands of one client run all at once and overtake each other, or, without `async_handlers`, hold up the pongs.
+- A disconnect handler that raises leaves its client in every room; one that raises TypeError runs twice.
+- A disconnect copies and walks over all rooms of the namespace, so n clients that vanish together cost n². Here are no
+  rooms: the owner knows who listens, and says so to `emit_encoded`.
+- While the connect handler still decides, its client already gets what is emitted to all, and what the handler emits
+  arrives before the connection is confirmed. Here nothing reaches a client before it is let in, and then in order.
+- An emit makes a task and encodes a frame for each recipient.
+- `shutdown` closes nobody: aiohttp then waits a minute for its WebSockets.
+- Each malformed packet writes a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import socketio
+from aiohttp import WSCloseCode
+
+from bot.doors.connection import SERVER_DISCONNECT, Connection
+from bot.doors.door import Command, Door
+from bot.doors.engine import Engine
+from bot.doors.gate import RESERVED_NAMES, Client, Session
+from bot.doors.socketio_limits import Counters, Limits
+from bot.doors.socketio_packets import TextPacket, encode_disconnect, encode_event
+
+PINNED = "5.18.1"
+
+SPREAD_OF_RETURNS_MS = 4000
+# When drained: for the commands in flight, and for the hooks of those who had to be aborted.
+COMMANDS_FINISH_S = 2.0
+LAST_HOOKS_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream has no types
+    """`attach(app)` as upstream; doors instead of handlers, `emit_encoded` instead of rooms, `drain` before the end."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        transports: Sequence[str] = ("websocket",),
+        origins: Sequence[str] = (),
+        trust_proxy: bool = False,
+        compression: bool = False,
+    ) -> None:
+        """`origins`: who may connect from a browser besides ourselves; `*` is everybody."""
+        self.limits = limits or Limits()
+        self.counters = Counters()
+        self._drained_at: float | None = None
+        self._entrances: dict[str, tuple[Door, Mapping[str, Command]]] = {}
+        self._sessions: dict[str, Session] = {}
+        # Upstream writes what people said into its log at INFO, and gives a logger of its own a handler.
+        quiet = logger.getChild("upstream")
+        quiet.setLevel(logging.WARNING)
+        super().__init__(
+            serializer=TextPacket,
+            logger=quiet,
+            engineio_logger=quiet,
+            transports=list(transports),
+            limits=self.limits,
+            counters=self.counters,
+            listen=partial(Client, self),
+            origins=origins,
+            trust_proxy=trust_proxy,
+            compression=compression,
+        )
+
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
+
+    @property
+    def engine(self) -> Engine:
+        engine: Engine = self.eio
+        return engine
+
+    @property
+    def is_draining(self) -> bool:
+        return self._drained_at is not None
+
+    def call_timeout_s(self) -> float:
+        """For one call of a door; a drain leaves what is left of its grace, and a last moment after it."""
+        if self._drained_at is None:
+            return self.limits.handler_timeout_s
+        left_s = self._drained_at - asyncio.get_running_loop().time()
+        return max(LAST_HOOKS_S / 2, min(left_s, self.limits.handler_timeout_s))
+
+    # Doors
+
+    def register(self, namespace: str, door: Door) -> None:
+        """The door's commands are read here, once."""
+        commands = dict(door.commands)
+        if forged := RESERVED_NAMES & commands.keys():
+            raise ValueError(f"not a name for a command: {', '.join(sorted(forged))}")
+        self._entrances[namespace] = (door, commands)
+
+    def entrance(self, namespace: str) -> tuple[Door, Mapping[str, Command]] | None:
+        return self._entrances.get(namespace)
+
+    def on(self, event: str, handler: object = None, namespace: str | None = None) -> Any:
+        """Upstream's way to register a handler, which would never be called."""
+        raise TypeError(f"{event}: handlers stand in a Door, see register()")
+
+    def register_namespace(self, namespace_handler: object) -> None:
+        raise TypeError("handlers stand in a Door, see register()")
+
+    # Sending
+
+    def emit_encoded(self, sids: Iterable[str], frame: str) -> None:
+        """Sends one encoded event (see `encode_event`) to each sid that is still here, encoded once and with no task.
+
+        Sids are of the namespace that stands in the frame. A reader who is too far behind is disconnected, and so is
+        one who is given more than `max_queued_frames` before the loop has had a turn: many entries go in one frame.
+        """
+        encoded = frame.encode()
+        for sid in sids:
+            session = self._sessions.get(sid)
+            if session is not None:
+                session.send(encoded)
+
+    async def emit(self, event: str, data: Mapping[str, Any], to: str) -> None:
+        """Upstream's emit, to one sid and nobody else."""
+        session = self._sessions.get(to)
+        if session is not None:
+            self.emit_encoded((to,), encode_event(session.namespace, event, data))
+
+    async def disconnect(self, sid: str) -> None:
+        """Tells the client that it is out, so that official ones do not come back by themselves, and closes."""
+        session = self._sessions.get(sid)
+        if session is not None:
+            session.send(encode_disconnect(session.namespace).encode())
+            session.connection.finish(SERVER_DISCONNECT)
+
+    # The register, kept by the clients
+
+    def enter(self, session: Session) -> None:
+        self._sessions[session.sid] = session
+
+    def leave(self, session: Session) -> None:
+        self._sessions.pop(session.sid, None)
+
+    # The end
+
+    async def drain(self, grace_s: float) -> None:
+        """Closes everybody within the grace and a second, hooks included; who comes now is answered with 503."""
+        self._drained_at = deadline = asyncio.get_running_loop().time() + grace_s
+        self.engine.closing = True
+        for session in list(self._sessions.values()):
+            notice = {"retry_in_ms": random.randint(0, SPREAD_OF_RETURNS_MS)}
+            session.send(encode_event(session.namespace, "going_away", notice).encode())
+        connections = list(self.engine.sockets.values())
+        await _finish_commands(connections, min(COMMANDS_FINISH_S, grace_s))
+        for connection in connections:
+            connection.finish(SERVER_DISCONNECT, WSCloseCode.GOING_AWAY)
+        await _wait({connection.gone for connection in connections}, deadline)
+        for connection in connections:
+            if not connection.gone.done():
+                connection.abort(SERVER_DISCONNECT)
+        await _wait({connection.gone for connection in connections}, deadline + LAST_HOOKS_S)
+
+
+async def _finish_commands(connections: Iterable[Connection], timeout_s: float) -> None:
+    listeners = [connection.listener for connection in connections]
+    tasks = {one.lane.task for one in listeners if isinstance(one, Client) and one.lane.task is not None}
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout_s)
+
+
+async def _wait(futures: set[asyncio.Future[None]], until: float) -> None:
+    if futures:
+        await asyncio.wait(futures, timeout=max(0.0, until - asyncio.get_running_loop().time()))
