@@ -27,9 +27,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class BookPressed(Command):
+    """`locale` and `timezone` are those of the screen on which it was pressed."""
+
     service: Service
     source: Source
     terms: Terms
+    locale: Locale
+    timezone: str | None = None
     therapist: Therapist | None = None
 
 

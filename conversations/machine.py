@@ -160,6 +160,8 @@ def _open_form(conversation: Conversation, event: on.BookPressed, now: datetime)
         State.CONFIRMING,
         expires_at=now + timedelta(seconds=event.terms.form_s),
         terms=event.terms,
+        locale=event.locale,
+        timezone=event.timezone or conversation.timezone,
         draft=Draft(event.service, event.source, event.therapist),
         booking_id=None,
         search_id=None,
@@ -229,7 +231,7 @@ def _searching(
         direct_therapist_id=direct.id if direct else None,
     )
     line = do.Say("search_started_direct", {"therapist": direct.name}) if direct else do.Say("search_started")
-    return Decision(searching, (*before, line, state_on_screen(searching), start))
+    return Decision(searching, (*before, start, line, state_on_screen(searching)))
 
 
 def _widen(conversation: Conversation, event: on.AttemptStarted, now: datetime) -> Decision:
@@ -363,7 +365,7 @@ def _give_back(conversation: Conversation, now: datetime, line: do.Say) -> Decis
     searching = _counting(conversation, max(conversation.attempt, 1), deadline_at)
     give_back = do.GiveTherapistBack(conversation.search_id or "", conversation.offer_id or "", deadline_at)
     returned = _tell_booking(searching, booking.TherapistReturned())
-    return Decision(searching, (*returned, line, state_on_screen(searching), give_back))
+    return Decision(searching, (*returned, give_back, line, state_on_screen(searching)))
 
 
 def _let_choice_lapse(conversation: Conversation, event: on.DeadlinePassed, now: datetime) -> Decision:

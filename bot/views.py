@@ -1,0 +1,219 @@
+"""Bookings, offers, therapists and services in the shapes of the public contract, for one reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from bot.errors import Refusal
+from bot.words import Words
+from conversations.booking import Booking, Status
+from conversations.money import Money, split
+from conversations.replies import N_, REFUSALS
+from conversations.values import Locale, Service
+
+Audience = Literal["guest", "therapist"]
+Raw = Mapping[str, Any]
+
+# What therapists usually say of themselves; the words stand in their documents, and others are shown as they are.
+THERAPIST_WORDS = (
+    N_("Balinese"),
+    N_("Deep tissue"),
+    N_("Swedish"),
+    N_("Thai"),
+    N_("Shiatsu"),
+    N_("Traditional Javanese"),
+    N_("Reflexology"),
+    N_("Aromatherapy"),
+    N_("Hot stone"),
+    N_("Lymphatic drainage"),
+    N_("Sports"),
+    N_("Prenatal"),
+    N_("Relaxation"),
+    N_("English"),
+    N_("Bahasa Indonesia"),
+    N_("Javanese"),
+    N_("Japanese"),
+    N_("Mandarin"),
+)
+
+_NOTHING_EARNED = (Status.CANCELLED, Status.EXPIRED, Status.NO_SHOW)
+
+
+def raw_booking(booking: Booking) -> dict[str, Any]:
+    """A booking as it is kept in entries, before it is put into anybody's language; its moments stay datetimes.
+
+    Until the visit is completed `earnings` and `commission` say how its price will be shared.
+    """
+    visit = booking.visit
+    assert visit is not None, "a booking is shown only after it was opened with a visit"
+    commission, earnings = _shares(booking, visit.price)
+    therapist = booking.therapist
+    return {
+        "id": booking.id,
+        "status": booking.state.value,
+        "conversation_id": booking.conversation_id,
+        "service": {"id": visit.service_id, "names": visit.service_names},
+        "duration": visit.duration,
+        "price": asdict(visit.price),
+        "location": asdict(visit.location),
+        "name": visit.contact.name,
+        "phone": visit.contact.phone,
+        "notes": visit.notes,
+        "gender_preference": visit.gender_preference,
+        "therapist": _person(asdict(therapist)) if therapist else None,
+        "progress": booking.progress,
+        "created_at": booking.created_at,
+        "starts_at": booking.starts_by,
+        "earnings": asdict(earnings),
+        "commission": asdict(commission),
+    }
+
+
+def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+    """The guest sees what was ordered and who comes; the therapist also what the guest noted and what it earns."""
+    view = {
+        "id": raw.get("id"),
+        "status": raw.get("status"),
+        "service": _service_name(raw.get("service") or {}, locale),
+        "duration": raw.get("duration"),
+        **money_view(words, "price", raw.get("price"), locale),
+        "location": raw.get("location"),
+        "name": raw.get("name"),
+        "phone": raw.get("phone"),
+        "therapist": _person(raw["therapist"]) if raw.get("therapist") else None,
+        "progress": raw.get("progress"),
+        "created_at": moment_or_none(raw.get("created_at")),
+        "starts_at": moment_or_none(raw.get("starts_at")),
+    }
+    if audience == "guest":
+        return view
+    return {
+        **view,
+        "guest": {"name": raw.get("name"), "phone": raw.get("phone")},
+        "notes": raw.get("notes"),
+        **money_view(words, "earnings", raw.get("earnings"), locale),
+        "feed": f"conversation:{raw.get('conversation_id')}",
+    }
+
+
+def offer_view(words: Words, raw: Raw, locale: Locale) -> dict[str, Any]:
+    booking = raw.get("booking") or {}
+    return {
+        "offer_id": raw.get("offer_id"),
+        "booking": {
+            "service_name": _service_name(booking.get("service") or {}, locale)["name"],
+            "duration": booking.get("duration"),
+            "address": booking.get("address"),
+        },
+        "guest": {"name": (raw.get("guest") or {}).get("name")},
+        **distance_view(words, raw.get("distance_km"), locale),
+        "respond_by": moment_or_none(raw.get("respond_by")),
+        **money_view(words, "earnings", raw.get("earnings"), locale),
+        "attempt": raw.get("attempt"),
+    }
+
+
+def therapist_view(words: Words, therapist: Any, locale: Locale) -> dict[str, Any]:
+    """A therapist as guests see one, from a dataclass or from what an entry keeps of it."""
+    known = therapist if isinstance(therapist, Mapping) else _public_fields(therapist)
+    return {
+        "id": known.get("id"),
+        "name": known.get("name"),
+        "photo": known.get("photo"),
+        "rating": known.get("rating"),
+        "rating_count": known.get("rating_count"),
+        "specialties": [words.say_if_known(locale, each) for each in known.get("specialties") or ()],
+        "languages": [words.say_if_known(locale, each) for each in known.get("languages") or ()],
+        "gender": known.get("gender"),
+    }
+
+
+def service_view(words: Words, service: Service, locale: Locale) -> dict[str, Any]:
+    """A service of the menu with its prices."""
+    described = {"id": service.id, "names": service.names, "descriptions": service.descriptions}
+    prices = [{"minutes": each.minutes, "price": asdict(each.price)} for each in service.prices]
+    return {**service_words(described, locale), "durations": durations_view(words, prices, locale)}
+
+
+def service_words(raw: Raw, locale: Locale) -> dict[str, Any]:
+    """Id, name and description of a service from an entry."""
+    return {**_service_name(raw, locale), "description": _in_language(raw.get("descriptions") or {}, locale)}
+
+
+def durations_view(words: Words, prices: Any, locale: Locale) -> list[dict[str, Any]]:
+    return [
+        {"minutes": each.get("minutes"), **money_view(words, "price", each.get("price"), locale)}
+        for each in prices or ()
+    ]
+
+
+def money_view(words: Words, name: str, raw: Raw | Money | None, locale: Locale) -> dict[str, Any]:
+    """An amount under its name, and beside it as `<name>_text` what to show."""
+    if raw is None:
+        return {name: None, f"{name}_text": None}
+    money = raw if isinstance(raw, Money) else Money(raw["amount"], raw["currency"])
+    return {name: asdict(money), f"{name}_text": words.money(locale, money)}
+
+
+def distance_view(words: Words, km: float | None, locale: Locale) -> dict[str, Any]:
+    if km is None:
+        return {"distance_km": None, "distance_text": None}
+    return {"distance_km": round(km, 1), "distance_text": words.distance(locale, km)}
+
+
+def error_view(words: Words, refusal: Refusal, locale: Locale) -> dict[str, Any]:
+    """The error object of the contract in the reader's language, with the reasons at its fields."""
+    error = refusal.as_error(problem_text(words, locale, refusal.code, refusal.message))
+    error["fields"] = {field: words.say_if_known(locale, reason) for field, reason in refusal.fields.items()}
+    return error
+
+
+def problem_text(words: Words, locale: Locale, code: str, message: str) -> str:
+    """The message of a refusal in the reader's language, or, where it has no translation, what its code says."""
+    if words.knows(message):
+        return words.say(locale, message)
+    if message:
+        words.report_gap("translation", message)
+        if locale == "en":
+            return message
+    return words.say(locale, REFUSALS[code]) if code in REFUSALS else message or code
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, which is what the database keeps: `2026-12-01T03:00:00.000Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment_or_none(at: datetime | None) -> str | None:
+    return None if at is None else moment(at)
+
+
+def _shares(booking: Booking, price: Money) -> tuple[Money, Money]:
+    """Commission and earnings: as settled, as they will be, or nothing where no visit took place."""
+    if booking.commission is not None and booking.earnings is not None:
+        return booking.commission, booking.earnings
+    if booking.state in _NOTHING_EARNED:
+        return Money(0, price.currency), Money(0, price.currency)
+    shares = split(price, booking.commission_basis_points)
+    return shares.commission, shares.earnings
+
+
+def _person(therapist: Raw) -> dict[str, Any]:
+    return {name: therapist.get(name) for name in ("id", "name", "photo", "rating")}
+
+
+def _public_fields(therapist: Any) -> dict[str, Any]:
+    names = ("id", "name", "photo", "rating", "rating_count", "specialties", "languages", "gender")
+    return {name: getattr(therapist, name) for name in names}
+
+
+def _service_name(raw: Raw, locale: Locale) -> dict[str, Any]:
+    return {"id": raw.get("id"), "name": _in_language(raw.get("names") or {}, locale)}
+
+
+def _in_language(texts: Mapping[str, str], locale: Locale) -> str:
+    """What the operator wrote in the language, else in English, else in any."""
+    return texts.get(locale) or texts.get("en") or next(iter(texts.values()), "")
