@@ -7,14 +7,23 @@ coroutine that Janji uses except `aggregate`, which is awaited in one and not in
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Literal
 
-from bson import CodecOptions
+from bson import CodecOptions, decode_iter, encode
 from pymongo import ReadPreference, WriteConcern
-from pymongo.errors import AutoReconnect, ConnectionFailure, DuplicateKeyError, NetworkTimeout, PyMongoError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    NetworkTimeout,
+    PyMongoError,
+)
 from pymongo.read_concern import ReadConcern
+
+DUPLICATE_KEY = 11000
 
 type_codec: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
@@ -25,17 +34,22 @@ DriverName = Literal["motor", "pymongo"]
 
 __all__ = [
     "AutoReconnect",
+    "BulkWriteError",
     "Collection",
     "ConnectionFailure",
     "Database",
     "Document",
     "DriverName",
+    "DuplicateInBatch",
     "DuplicateKeyError",
     "NetworkTimeout",
     "PyMongoError",
     "aggregate",
     "close",
     "connect",
+    "decode_documents",
+    "encode_document",
+    "insert_in_order",
     "read_database",
 ]
 
@@ -77,6 +91,35 @@ async def aggregate(collection: Collection, pipeline: Sequence[Document], **opti
     if inspect.isawaitable(cursor):
         cursor = await cursor
     return [document async for document in cursor]
+
+
+class DuplicateInBatch(Exception):
+    """An ordered batch stopped at a duplicate key; `written` documents before it are durable."""
+
+    def __init__(self, written: int) -> None:
+        super().__init__(f"stopped after {written}")
+        self.written = written
+
+
+async def insert_in_order(collection: Collection, documents: Sequence[Document]) -> None:
+    """Insert all of them in this order; raises `DuplicateInBatch` at the first duplicate key."""
+    try:
+        await collection.insert_many(documents, ordered=True)
+    except BulkWriteError as error:
+        faults = error.details["writeErrors"]
+        if not faults or faults[0]["code"] != DUPLICATE_KEY:
+            raise
+        raise DuplicateInBatch(faults[0]["index"]) from None
+
+
+def encode_document(document: Mapping[str, Any]) -> bytes:
+    """BSON, which keeps moments as moments; several documents one behind the other are a stream of them."""
+    return encode(document)
+
+
+def decode_documents(stream: bytes) -> Iterator[Document]:
+    """The documents of a stream that `encode_document` made."""
+    return decode_iter(stream, type_codec)
 
 
 async def close(client: Any) -> None:

@@ -1,0 +1,49 @@
+"""The database's time: each process keeps its clock's offset to the server's, so that a skewed one rings right."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.store.driver import PyMongoError
+
+Now = Callable[[], datetime]
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """The moment as MongoDB keeps it: anything below a millisecond cut off."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class Clock:
+    """`now()` is the server's time as far as it is known; `follow` keeps the offset fresh and never fails."""
+
+    def __init__(self, database: Any, *, every_s: float = 30.0) -> None:
+        self._database = database
+        self._every_s = every_s
+        self._offset = timedelta(0)
+
+    def now(self) -> datetime:
+        return to_milliseconds(datetime.now(UTC) + self._offset)
+
+    async def measure(self) -> None:
+        """Ask the server for its time; the answer belongs to the middle of the question's journey."""
+        asked_at = time.monotonic()
+        started = datetime.now(UTC)
+        answer = await self._database.client.admin.command("hello")
+        journey = timedelta(seconds=time.monotonic() - asked_at)
+        server_time: datetime = answer["localTime"]
+        if server_time.tzinfo is None:
+            server_time = server_time.replace(tzinfo=UTC)
+        self._offset = server_time - (started + journey / 2)
+
+    async def follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                await self.measure()
+            except (PyMongoError, OSError):
+                continue  # the last offset still stands; the outage itself is seen and said elsewhere

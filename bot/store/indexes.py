@@ -1,0 +1,61 @@
+"""Every index Janji relies on, built by `python -m bot migrate`; idempotent, and the last word in most races."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.store.driver import Database
+
+ASCENDING = 1
+
+# collection -> (keys, options); the names are MongoDB's own.
+INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
+    "conversations": [
+        ([("expires_at", ASCENDING)], {"partialFilterExpression": {"expires_at": {"$type": "date"}}}),
+        ([("outbox.at", ASCENDING)], {"sparse": True}),
+    ],
+    "searches": [
+        ([("expires_at", ASCENDING)], {"partialFilterExpression": {"expires_at": {"$type": "date"}}}),
+        ([("outbox.at", ASCENDING)], {"sparse": True}),
+        # One live search per conversation, whatever else goes wrong.
+        (
+            [("conversation_id", ASCENDING)],
+            {"unique": True, "partialFilterExpression": {"state": {"$in": ["asking", "keeping", "found"]}}},
+        ),
+        ([("offers.offer_id", ASCENDING)], {}),
+        ([("offers.therapist_id", ASCENDING), ("state", ASCENDING)], {}),
+    ],
+    "bookings": [
+        ([("outbox.at", ASCENDING)], {"sparse": True}),
+        ([("therapist.id", ASCENDING), ("state", ASCENDING), ("created_at", -1)], {}),
+        ([("conversation_id", ASCENDING), ("created_at", -1)], {}),
+    ],
+    "therapists": [
+        ([("available", ASCENDING), ("location", "2dsphere")], {}),
+        ([("phone", ASCENDING)], {"unique": True}),
+    ],
+    "reservations": [
+        # The commit point of every booking: nobody has the same quarter of an hour twice.
+        (
+            [("therapist_id", ASCENDING), ("cells", ASCENDING)],
+            {"unique": True, "partialFilterExpression": {"active": True}},
+        ),
+    ],
+    "entries": [
+        ([("feed", ASCENDING), ("seq", ASCENDING)], {"unique": True}),
+        (
+            [("feed", ASCENDING), ("client_id", ASCENDING)],
+            {"unique": True, "partialFilterExpression": {"client_id": {"$type": "string"}}},
+        ),
+        # The state lines of a booking: they say which part of a conversation its therapist may read.
+        ([("data.booking_id", ASCENDING), ("seq", ASCENDING)], {"partialFilterExpression": {"type": "state"}}),
+    ],
+    "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
+}
+
+
+async def build(database: Database) -> None:
+    """Build what is missing; an index of the same keys with other options stops with MongoDB's own error."""
+    for collection, indexes in INDEXES.items():
+        for keys, options in indexes:
+            await database[collection].create_index(keys, **options)

@@ -1,0 +1,145 @@
+"""The records that turns change: conversations, searches and bookings, each with a version, an outbox and its answers.
+
+A save writes the new state and the effects in one document update, and only while the version is the one that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from bot.store.codec import from_document, to_document
+from bot.store.driver import Collection, Document, DuplicateKeyError
+
+# Answers to the last commands are kept in the record itself, so that a repeated command is known in the same read.
+ANSWERS_KEPT = 64
+
+
+class Record(Protocol):
+    """What every record has: the dataclasses of `conversations` and `matching`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """An effect that was saved with the state that wants it, and not yet performed. `id` is its idempotency key."""
+
+    id: str
+    effect: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command was answered, kept under `key` (sender and client_id) with a digest of what it said."""
+
+    key: str
+    digest: str
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[R]):
+    """A record as it was read or saved, with what stands beside it in its document."""
+
+    record: R
+    outbox: tuple[OutboxItem, ...] = ()
+    answers: tuple[Answer, ...] = field(default=(), repr=False)
+
+    def answer_to(self, key: str) -> Answer | None:
+        return next((answer for answer in self.answers if answer.key == key), None)
+
+
+class Records(Generic[R]):
+    """One collection of records of one kind."""
+
+    def __init__(self, collection: Collection, kind: type[R], effects: Any) -> None:
+        self._collection = collection
+        self._kind = kind
+        self._effects = effects
+
+    def fresh(self, record_id: str) -> Stored[R]:
+        """The record that nothing has happened to yet; it is stored by its first turn."""
+        return Stored(self._kind(record_id))  # type: ignore[call-arg]
+
+    async def load(self, record_id: str) -> Stored[R] | None:
+        document = await self._collection.find_one({"_id": {"$eq": record_id}})
+        return self._read(document) if document else None
+
+    async def find(self, query: Document, *, limit: int, newest_first: bool = True) -> list[R]:
+        order = [("created_at", -1 if newest_first else 1)]
+        cursor = self._collection.find(query).sort(order).limit(limit)
+        return [self._read(document).record async for document in cursor]
+
+    async def save(
+        self, before: R, after: R, effects: Sequence[Any], now: datetime, answer: Answer | None = None
+    ) -> Stored[R] | None:
+        """The record as it now stands, or None where somebody else has changed it since `before` was read."""
+        version = before.version + 1
+        items = [
+            {"id": f"{before.id}:{version}:{place}", "at": now, "effect": to_document(effect, self._effects)}
+            for place, effect in enumerate(effects)
+        ]
+        changes = to_document(after) | {"version": version, "updated_at": now}
+        changes.pop("id")
+        answers: list[Document] = [to_document(answer)] if answer else []
+        if before.version == 0:
+            return await self._insert(before.id, changes | {"outbox": items, "answers": answers})
+        pushed: Document = {"outbox": {"$each": items}, "answers": {"$each": answers, "$slice": -ANSWERS_KEPT}}
+        document = await self._collection.find_one_and_update(
+            {"_id": before.id, "version": before.version},
+            {"$set": changes, "$push": pushed},
+            return_document=True,
+        )
+        return self._read(document) if document else None
+
+    async def _insert(self, record_id: str, fields: Document) -> Stored[R] | None:
+        document = {"_id": record_id, **fields}
+        try:
+            await self._collection.insert_one(document)
+        except DuplicateKeyError:
+            if await self._collection.find_one({"_id": record_id}, {"_id": 1}) is None:
+                raise  # not this record: another unique index says no, and that must be seen
+            return None
+        return self._read(document)
+
+    async def amend_answer(self, record_id: str, key: str, answer: dict[str, Any]) -> None:
+        """Replace a preliminary answer by the one that was really given, once the effects have told."""
+        await self._collection.update_one(
+            {"_id": record_id, "answers.key": key}, {"$set": {"answers.$.answer": answer}}
+        )
+
+    async def performed(self, record_id: str, effect_ids: Sequence[str]) -> None:
+        """These effects have been done: they leave the outbox."""
+        await self._collection.update_one({"_id": record_id}, {"$pull": {"outbox": {"id": {"$in": list(effect_ids)}}}})
+
+    async def overdue(self, now: datetime, limit: int = 200) -> list[str]:
+        """The ids of records whose moment has passed, the longest overdue first."""
+        cursor = self._collection.find({"expires_at": {"$lte": now}}, {"_id": 1}).sort("expires_at", 1).limit(limit)
+        return [document["_id"] async for document in cursor]
+
+    async def unperformed(self, saved_before: datetime, limit: int = 100) -> list[Stored[R]]:
+        """Records with effects that somebody saved and, for whatever reason, did not perform."""
+        cursor = self._collection.find({"outbox.at": {"$lte": saved_before}}).limit(limit)
+        return [self._read(document) async for document in cursor]
+
+    def _read(self, document: Document) -> Stored[R]:
+        fields = dict(document)
+        fields["id"] = fields.pop("_id")
+        outbox = tuple(
+            OutboxItem(item["id"], from_document(item["effect"], self._effects), item["at"])
+            for item in fields.pop("outbox", ())
+        )
+        answers: tuple[Answer, ...] = tuple(from_document(answer, Answer) for answer in fields.pop("answers", ()))
+        return Stored(from_document(fields, self._kind), outbox, answers)
