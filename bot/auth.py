@@ -1,0 +1,75 @@
+"""Tokens and codes: who somebody is, signed by us and opened with one fixed algorithm.
+
+A guest's token opens one conversation, a therapist's token one therapist, and neither passes for the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import jwt
+
+from bot.clock import Now
+
+Audience = Literal["guest", "therapist"]
+
+ALGORITHM = "HS256"
+LIVES: Mapping[Audience, timedelta] = {"guest": timedelta(days=90), "therapist": timedelta(days=30)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Signs and opens tokens with the secret of this installation."""
+
+    secret: str
+    now: Now
+
+    def sign(self, audience: Audience, subject: str) -> str:
+        """A token for a conversation id (`guest`) or a therapist id (`therapist`)."""
+        issued_at = self.now()
+        claims = {"aud": audience, "sub": subject, "iat": issued_at, "exp": issued_at + LIVES[audience]}
+        return jwt.encode(claims, self.secret, algorithm=ALGORITHM)
+
+    def subject(self, audience: Audience, token: str | None) -> str | None:
+        """Whose token this is; None where it is missing, forged, expired or meant for somebody else."""
+        if not token:
+            return None
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self.secret,
+                algorithms=[ALGORITHM],
+                audience=audience,
+                # The moments are checked below by the database's clock, not by this machine's.
+                options={"require": ["aud", "sub", "exp"], "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.InvalidTokenError:
+            return None
+        expires_at, subject = claims["exp"], claims["sub"]
+        is_alive = isinstance(expires_at, int | float) and expires_at > self.now().timestamp()
+        return subject if is_alive and isinstance(subject, str) else None
+
+    def code_hash(self, phone: str, code: str) -> str:
+        """What is kept of a sign-in code: useless without the secret, and different for every number."""
+        return hmac.new(self.secret.encode(), f"{phone}:{code}".encode(), hashlib.sha256).hexdigest()
+
+
+def new_code() -> str:
+    """Six digits, each code as likely as any other."""
+    return f"{secrets.randbelow(1_000_000):06d}"
+
+
+def new_id(prefix: str) -> str:
+    """`<prefix>_` and 128 random bits."""
+    return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def digest_of(*parts: Any) -> str:
+    """A short digest that tells whether a repeated command says the same as the first time."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,157 @@
+"""Hints between processes over Redis: what one has just written, the others hear in a millisecond, or not at all.
+
+Nothing relies on it. It never blocks whoever publishes, holds two connections, and notices one that is only half alive:
+every read has an end, and a ping that is not answered closes the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bot.store.driver import decode_documents, encode_document
+
+log = structlog.get_logger()
+
+CHANNEL = "janji:bus"
+PUBLISH_WITHIN_S = 1.0
+READ_FOR_S = 1.0
+PING_EVERY_S = 5.0
+SILENT_AT_MOST_S = 10.0
+RECONNECT_AFTER_S = 0.3
+LARGEST_BATCH = 128 * 1024
+MOST_WAITING = 10_000
+
+Handler = Callable[[Mapping[str, Any]], None]
+_Failures = (RedisError, OSError, TimeoutError)
+
+
+class Bus:
+    """`publish(kind, document)` reaches the `on(kind, …)` handlers of all other processes, most of the time."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._url = redis_url
+        self._process = secrets.token_hex(8)
+        self._handlers: dict[str, Handler] = {}
+        self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
+        self._is_waiting = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._can_publish = True
+        self._is_listening = False
+        self.published = 0
+        self.dropped = 0
+        self.received = 0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether hints go out and come in, as far as the last attempts told."""
+        return self._can_publish and self._is_listening
+
+    def on(self, kind: str, handler: Handler) -> None:
+        self._handlers[kind] = handler
+
+    def publish(self, kind: str, document: Mapping[str, Any]) -> None:
+        """Take the hint along with the next batch; the oldest ones go when too many wait."""
+        if len(self._waiting) == MOST_WAITING:
+            self.dropped += 1
+        self._waiting.append(encode_document({"process": self._process, "kind": kind, "document": document}))
+        self._is_waiting.set()
+
+    async def __aenter__(self) -> Bus:
+        self._tasks = [asyncio.create_task(self._keep(self._publish)), asyncio.create_task(self._keep(self._listen))]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep(self, work: Callable[[Redis], Any]) -> None:
+        """Do the work on a connection of its own, and on a new one after each failure."""
+        while True:
+            # One connection, every wait on it bounded by us: redis-py's own limits do not hold for pub/sub.
+            redis = Redis.from_url(self._url, single_connection_client=True, socket_connect_timeout=PUBLISH_WITHIN_S)
+            try:
+                await work(redis)
+            except _Failures as error:
+                log.debug("the bus reconnects", why=f"{type(error).__name__}: {error}")
+            finally:
+                await _close(redis)
+            await asyncio.sleep(RECONNECT_AFTER_S * random.uniform(0.75, 1.5))
+
+    async def _publish(self, redis: Redis) -> None:
+        while True:
+            await self._is_waiting.wait()
+            batch, count = self._next_batch()
+            try:
+                async with asyncio.timeout(PUBLISH_WITHIN_S):
+                    await redis.publish(CHANNEL, batch)
+            except _Failures:
+                self._can_publish = False
+                self.dropped += count
+                raise
+            self._can_publish = True
+            self.published += count
+
+    def _next_batch(self) -> tuple[bytes, int]:
+        batch = bytearray()
+        count = 0
+        while self._waiting and (not batch or len(batch) + len(self._waiting[0]) <= LARGEST_BATCH):
+            batch += self._waiting.popleft()
+            count += 1
+        if not self._waiting:
+            self._is_waiting.clear()
+        return bytes(batch), count
+
+    async def _listen(self, redis: Redis) -> None:
+        pubsub = redis.pubsub()
+        try:
+            async with asyncio.timeout(PUBLISH_WITHIN_S * 2):
+                await pubsub.subscribe(CHANNEL)
+            heard_at = pinged_at = time.monotonic()
+            while True:
+                async with asyncio.timeout(READ_FOR_S * 2):
+                    message = await pubsub.get_message(timeout=READ_FOR_S)
+                now = time.monotonic()
+                if message is not None:
+                    heard_at = now
+                    self._is_listening = True
+                    if message["type"] == "message":
+                        self._hear(message["data"])
+                if now - heard_at > SILENT_AT_MOST_S:
+                    raise TimeoutError("no answer to a ping")
+                if now - pinged_at > PING_EVERY_S:
+                    pinged_at = now
+                    async with asyncio.timeout(PUBLISH_WITHIN_S):
+                        await pubsub.ping()
+        finally:
+            self._is_listening = False
+            await _close(pubsub)
+
+    def _hear(self, stream: bytes) -> None:
+        for hint in decode_documents(stream):
+            handler = self._handlers.get(hint["kind"])
+            if handler is not None and hint["process"] != self._process:
+                self.received += 1
+                handler(hint["document"])
+
+
+async def _close(resource: Any) -> None:
+    """Close without waiting for a server that does not answer."""
+    try:
+        async with asyncio.timeout(PUBLISH_WITHIN_S):
+            await resource.aclose()
+    except _Failures:
+        pass

@@ -1,0 +1,447 @@
+"""Feeds: ordered logs that lose nothing. Written in groups, numbered without gaps, read from a cursor, live or later.
+
+An entry is durable before anyone hears of it. What arrives over the bus is a hint that saves reading; whatever the bus
+loses, a look at the heads of the feeds that are read here brings back within 1.3 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from bot.bus import Bus
+from bot.clock import Now
+from bot.errors import Outage
+from bot.store.driver import PyMongoError
+from bot.store.entries import Entries, Entry, entry_of
+
+log = structlog.get_logger()
+
+__all__ = ["ContentDiffers", "Entry", "Feeds", "Following", "NewEntry"]
+
+BATCHES_IN_FLIGHT = 2
+LARGEST_BATCH = 500
+PAGE = 200
+# The newest entries of a feed that stay in memory, for readers who come back after a moment.
+KEPT_IN_MEMORY = 256
+LOOK_EVERY_S = (1.0, 1.3)
+FORGET_IDLE_AFTER_S = 60.0
+PAUSE_AFTER_FAILURE_S = 0.25
+WRITE_WITHIN_S = 8.0
+MOST_FEEDS_PER_LOOK = 1000
+
+Deliver = Callable[[Sequence[Entry]], None]
+_Failures = (PyMongoError, OSError)
+
+
+class ContentDiffers(Exception):
+    """The client_id was used before, for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to be written; `id` comes from what caused it, so writing it twice writes it once."""
+
+    id: str
+    type: str
+    data: Mapping[str, Any]
+    client_id: str | None = None
+    digest: str | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An entry on its way, and everybody who waits for it."""
+
+    new: NewEntry
+    waiters: list[asyncio.Future[Entry]] = field(default_factory=list)
+
+    @property
+    def is_wanted(self) -> bool:
+        return any(not waiter.done() for waiter in self.waiters)
+
+    def settle(self, entry: Entry) -> None:
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(entry)
+
+    def fail(self, error: Exception) -> None:
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
+class _Feed:
+    """What this process knows of one feed. `head` is None until somebody has looked."""
+
+    name: str
+    head: int | None = None
+    recent: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT_IN_MEMORY))
+    pending: deque[_Pending] = field(default_factory=deque)
+    by_id: dict[str, _Pending] = field(default_factory=dict)
+    is_in_flight: bool = False
+    is_refreshing: bool = False
+    followings: set[Following] = field(default_factory=set)
+    used_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.pending or self.is_in_flight or self.followings or self.is_refreshing)
+
+    def remembered_since(self, cursor: int) -> list[Entry] | None:
+        """The entries after the cursor if memory reaches back that far."""
+        if self.head is None:
+            return None
+        if cursor >= self.head:
+            return []
+        if not self.recent or self.recent[0].seq > cursor + 1:
+            return None
+        return [entry for entry in self.recent if entry.seq > cursor]
+
+
+class Following:
+    """One reader of one feed: `deliver` gets every entry after the cursor, in order, without a gap, and once."""
+
+    def __init__(self, feeds: Feeds, feed: _Feed, cursor: int, deliver: Deliver) -> None:
+        self._feeds = feeds
+        self._feed = feed
+        self._deliver = deliver
+        self.cursor = cursor
+        self.is_live = False
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._feed.followings.discard(self)
+        self._feed.used_at = time.monotonic()
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Hand on what comes next for this reader; anything else is not for now."""
+        run: list[Entry] = []
+        for entry in entries:
+            if entry.seq == self.cursor + len(run) + 1:
+                run.append(entry)
+        if not run or self.is_closed:
+            return
+        self.cursor = run[-1].seq
+        try:
+            self._deliver(run)
+        except Exception:
+            log.exception("a reader failed", feed=self._feed.name)
+            self.close()
+
+
+class Feeds:
+    """All feeds, as this process writes and reads them. Use it as an async context."""
+
+    def __init__(self, entries: Entries, bus: Bus, now: Now) -> None:
+        self._entries = entries
+        self._bus = bus
+        self._now = now
+        self._feeds: dict[str, _Feed] = {}
+        self._ready: dict[_Feed, None] = {}
+        self._batches = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        bus.on("entry", self._hear)
+
+    async def __aenter__(self) -> Feeds:
+        self._spawn(self._look_for_ever())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def append(
+        self,
+        feed: str,
+        entry_id: str,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        client_id: str | None = None,
+        digest: str | None = None,
+        within_s: float = WRITE_WITHIN_S,
+    ) -> Entry:
+        """Durable when it returns. The same id or client_id again gives the first entry.
+
+        Raises `ContentDiffers` where that one has another digest, and `Outage` when the database did not take it in
+        time: the same call later writes it once.
+        """
+        entries = await self.append_many(feed, [NewEntry(entry_id, kind, data, client_id, digest)], within_s=within_s)
+        return entries[0]
+
+    async def append_many(
+        self, feed: str, news: Sequence[NewEntry], *, within_s: float = WRITE_WITHIN_S
+    ) -> list[Entry]:
+        """Several entries of one feed in this order; see `append`."""
+        known = self._feed(feed)
+        waiters = [self._put(known, new) for new in news]
+        self._start_writing(known)
+        try:
+            async with asyncio.timeout(within_s):
+                entries = await asyncio.gather(*waiters)
+        except TimeoutError:
+            raise Outage(f"the feed {feed} could not be written within {within_s} s") from None
+        for new, entry in zip(news, entries, strict=True):
+            if new.digest is not None and entry.digest != new.digest:
+                raise ContentDiffers(new.client_id)
+        return entries
+
+    def _put(self, feed: _Feed, new: NewEntry) -> asyncio.Future[Entry]:
+        waiter: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        pending = feed.by_id.get(new.id)
+        if pending is None:
+            pending = feed.by_id[new.id] = _Pending(new)
+            feed.pending.append(pending)
+        pending.waiters.append(waiter)
+        return waiter
+
+    def _start_writing(self, feed: _Feed) -> None:
+        if feed.pending and not feed.is_in_flight:
+            self._ready[feed] = None
+        self._fill_lanes()
+
+    def _fill_lanes(self) -> None:
+        while self._ready and self._batches < BATCHES_IN_FLIGHT:
+            self._batches += 1
+            self._spawn(self._write_batch(self._next_batch()))
+
+    def _next_batch(self) -> dict[_Feed, list[_Pending]]:
+        """What has gathered, feed by feed; these feeds have no other batch until this one has come back."""
+        batch: dict[_Feed, list[_Pending]] = {}
+        room = LARGEST_BATCH
+        while self._ready and room > 0:
+            feed = next(iter(self._ready))
+            del self._ready[feed]
+            feed.is_in_flight = True
+            taken = batch[feed] = []
+            while feed.pending and room > 0:
+                pending = feed.pending.popleft()
+                if pending.is_wanted:
+                    taken.append(pending)
+                    room -= 1
+                else:
+                    del feed.by_id[pending.new.id]
+        return batch
+
+    async def _write_batch(self, batch: dict[_Feed, list[_Pending]]) -> None:
+        try:
+            await self._know_heads(batch)
+            await self._write(batch)
+        except _Failures as error:
+            # Whether it was written is unknown: the numbers are looked up again, and ids tell what stands already.
+            log.warning("a batch of entries is tried again", why=f"{type(error).__name__}: {error}")
+            for feed in batch:
+                feed.head = None if not feed.followings else feed.head
+                self._refresh(feed)
+            await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+        finally:
+            self._batches -= 1
+            for feed, left in batch.items():
+                feed.pending.extendleft(reversed(left))
+                feed.is_in_flight = False
+                feed.used_at = time.monotonic()
+                if feed.pending:
+                    self._ready[feed] = None
+            self._fill_lanes()
+
+    async def _know_heads(self, batch: Iterable[_Feed]) -> None:
+        unknown = [feed for feed in batch if feed.head is None]
+        if unknown:
+            heads = await self._entries.heads([feed.name for feed in unknown])
+            for feed in unknown:
+                feed.head = heads.get(feed.name, 0) if feed.head is None else feed.head
+
+    async def _write(self, batch: dict[_Feed, list[_Pending]]) -> None:
+        """Write what the batch holds; what is done is taken out of it, so that what is left is still to be done.
+
+        The batch is ordered and stops at a duplicate: an unordered one would go on behind it and leave a hole.
+        """
+        order = [(feed, pending) for feed, several in batch.items() for pending in several]
+        entries = self._numbered(batch)
+        written = await self._entries.write(entries)
+        done: dict[_Feed, list[Entry]] = {}
+        for (feed, pending), entry in zip(order[: written.count], entries, strict=False):
+            batch[feed].remove(pending)
+            del feed.by_id[pending.new.id]
+            done.setdefault(feed, []).append(entry)
+            pending.settle(entry)
+        for feed, several in done.items():
+            self._advance(feed, several)
+            for entry in several:
+                self._bus.publish("entry", entry.as_document())
+        if written.met_duplicate:
+            await self._resolve(batch, *order[written.count])
+
+    def _numbered(self, batch: dict[_Feed, list[_Pending]]) -> list[Entry]:
+        at = self._now()
+        entries = []
+        for feed, several in batch.items():
+            assert feed.head is not None, "heads are known before numbers are given"
+            for seq, pending in enumerate(several, feed.head + 1):
+                new = pending.new
+                entries.append(Entry(new.id, feed.name, seq, at, new.type, new.data, new.client_id, new.digest))
+        return entries
+
+    async def _resolve(self, batch: dict[_Feed, list[_Pending]], feed: _Feed, pending: _Pending) -> None:
+        """A duplicate key: the entry stands already, or somebody else was faster with this number."""
+        entry = await self._entries.known(pending.new.id, feed.name, pending.new.client_id)
+        if entry is not None:
+            batch[feed].remove(pending)
+            del feed.by_id[pending.new.id]
+            pending.settle(entry)
+        await self._catch_up(feed)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def head(self, feed: str) -> int:
+        """The number of the newest entry, 0 where there is none."""
+        return (await self._entries.heads([feed])).get(feed, 0)
+
+    async def since(self, feed: str, cursor: int, limit: int = PAGE) -> list[Entry]:
+        """A contiguous run after the cursor."""
+        known = self._feeds.get(feed)
+        remembered = known.remembered_since(cursor) if known and known.followings else None
+        if remembered:
+            return remembered[:limit]
+        return await self._entries.since(feed, cursor, limit)
+
+    def follow(self, feed: str, cursor: int, deliver: Deliver) -> Following:
+        """Deliver everything after the cursor, from now until the following is closed."""
+        known = self._feed(feed)
+        following = Following(self, known, cursor, deliver)
+        known.followings.add(following)
+        if known.head == cursor:
+            following.is_live = True
+        else:
+            self._spawn(self._bring_up(known, following))
+        return following
+
+    async def _bring_up(self, feed: _Feed, following: Following) -> None:
+        """Read page by page until the reader is where the feed is; then it is live."""
+        while not following.is_closed:
+            try:
+                page = feed.remembered_since(following.cursor)
+                if page is None:
+                    page = await self._entries.since(feed.name, following.cursor, PAGE)
+            except _Failures:
+                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+                continue
+            following.take(page)
+            if not page:
+                # Nothing beyond: a head that nobody had looked up is known by this.
+                feed.head = following.cursor if feed.head is None else feed.head
+                if following.cursor >= feed.head:
+                    following.is_live = True
+                    return
+                await self._catch_up(feed)
+            await asyncio.sleep(0)
+
+    def _advance(self, feed: _Feed, entries: Sequence[Entry]) -> None:
+        """Entries that are durable: what follows on the head goes to the readers, a gap is read from the database."""
+        if feed.head is None:
+            return
+        fresh = [entry for entry in entries if entry.seq > feed.head]
+        if not fresh:
+            return
+        if fresh[0].seq != feed.head + 1:
+            self._refresh(feed)
+            return
+        feed.head = fresh[-1].seq
+        if feed.recent and feed.recent[-1].seq + 1 != fresh[0].seq:
+            feed.recent.clear()
+        feed.recent.extend(fresh)
+        for following in list(feed.followings):
+            if following.is_live:
+                following.take(fresh)
+
+    def _hear(self, document: Mapping[str, Any]) -> None:
+        """Another process has written an entry."""
+        feed = self._feeds.get(document["feed"])
+        if feed is None:
+            return
+        if feed.followings:
+            self._advance(feed, [entry_of(document)])
+        elif not feed.is_in_flight:
+            feed.head = None  # nobody reads here; the next write looks up where the feed is by then
+
+    def _refresh(self, feed: _Feed) -> None:
+        if not feed.is_refreshing and feed.head is not None:
+            feed.is_refreshing = True
+            self._spawn(self._refresh_now(feed))
+
+    async def _refresh_now(self, feed: _Feed) -> None:
+        try:
+            await self._catch_up(feed)
+        except _Failures as error:
+            log.debug("a feed is read at the next look", why=type(error).__name__)
+        finally:
+            feed.is_refreshing = False
+
+    async def _catch_up(self, feed: _Feed) -> None:
+        """Read what stands beyond the head that is known."""
+        while feed.head is not None:
+            page = await self._entries.since(feed.name, feed.head, PAGE)
+            self._advance(feed, page)
+            if len(page) < PAGE:
+                return
+
+    # --- the safety look ----------------------------------------------------------------------------------------------
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(random.uniform(*LOOK_EVERY_S))
+            self._forget_idle()
+            try:
+                await self._look()
+            except _Failures as error:
+                log.debug("a look at the feeds failed", why=type(error).__name__)
+
+    async def _look(self) -> None:
+        """Compare the heads of the feeds that are read here with the database's."""
+        followed = [feed for feed in self._feeds.values() if feed.followings and feed.head is not None]
+        for start in range(0, len(followed), MOST_FEEDS_PER_LOOK):
+            several = followed[start : start + MOST_FEEDS_PER_LOOK]
+            heads = await self._entries.heads([feed.name for feed in several])
+            for feed in several:
+                if feed.head is not None and heads.get(feed.name, 0) > feed.head:
+                    self._refresh(feed)
+
+    def _forget_idle(self) -> None:
+        """What nobody reads or writes any more is forgotten; its head is looked up when it is wanted again."""
+        long_ago = time.monotonic() - FORGET_IDLE_AFTER_S
+        for name in [name for name, feed in self._feeds.items() if feed.is_idle and feed.used_at < long_ago]:
+            del self._feeds[name]
+
+    # --- pieces -------------------------------------------------------------------------------------------------------
+
+    def _feed(self, name: str) -> _Feed:
+        feed = self._feeds.get(name)
+        if feed is None:
+            feed = self._feeds[name] = _Feed(name)
+        feed.used_at = time.monotonic()
+        return feed
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

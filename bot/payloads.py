@@ -1,0 +1,329 @@
+"""What may come in: one pydantic model per command and request, which validates it and documents it.
+
+Models refuse unknown fields and never convert: a number in a string is an error that names its field.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from bot.errors import Refusal
+from conversations.replies import N_
+
+MESSAGE_LENGTH = 4000
+_LINE_BREAKS = frozenset("\n\t")
+
+
+def _clean(text: str) -> str:
+    """The text as it is kept: NFC, without control characters; what cannot be stored as UTF-8 is refused."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(N_("contains characters that are not text")) from error
+    visible = (char for char in text if char in _LINE_BREAKS or unicodedata.category(char) != "Cc")
+    return unicodedata.normalize("NFC", "".join(visible)).strip()
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError(N_("must not be empty"))
+    return text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+ClientId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Line = Annotated[str, StringConstraints(strict=True, max_length=200), AfterValidator(_clean), AfterValidator(_one_line)]
+Name = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=80),
+    AfterValidator(_clean),
+    AfterValidator(_one_line),
+    AfterValidator(_not_empty),
+]
+Text = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MESSAGE_LENGTH),
+    AfterValidator(_clean),
+    AfterValidator(_not_empty),
+]
+Revision = Annotated[StrictInt, Field(ge=0, le=2**53)]
+Latitude = Annotated[float, Field(strict=True, ge=-90, le=90, allow_inf_nan=False)]
+Longitude = Annotated[float, Field(strict=True, ge=-180, le=180, allow_inf_nan=False)]
+Duration = Literal[60, 90, 120]
+
+
+def parse_phone(raw: str, region: str) -> str:
+    """The number in E.164; numbers without a country are read as the region's. Raises ValueError with the reason."""
+    spelled = "+" + raw[2:] if raw.startswith("00") else raw
+    try:
+        number = phonenumbers.parse(spelled, region)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError(N_("is not a phone number")) from error
+    if not phonenumbers.is_valid_number(number):
+        raise ValueError(N_("is not a complete phone number"))
+    kind = phonenumbers.number_type(number)
+    if kind not in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE):
+        raise ValueError(N_("must be a mobile number"))
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+class Payload(BaseModel):
+    """Anything that comes in. Validation gets the default region for phone numbers as its context."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _WithPhone(Payload):
+    phone: Annotated[str, StringConstraints(strict=True, min_length=4, max_length=32)]
+
+    @field_validator("phone")
+    @classmethod
+    def _phone_in_e164(cls, value: str, info: ValidationInfo) -> str:
+        region = (info.context or {}).get("region", "ID")
+        return parse_phone(_clean(value), region)
+
+
+P = TypeVar("P", bound=Payload)
+
+REASONS: Mapping[str, str] = {
+    "missing": N_("is required"),
+    "extra_forbidden": N_("is not known"),
+    "literal_error": N_("is not one of the choices"),
+    "string_type": N_("must be text"),
+    "string_too_long": N_("is too long"),
+    "string_too_short": N_("is too short"),
+    "bool_type": N_("must be yes or no"),
+    "int_type": N_("must be a whole number"),
+    "float_type": N_("must be a number"),
+    "finite_number": N_("must be a number"),
+    "greater_than_equal": N_("is out of range"),
+    "less_than_equal": N_("is out of range"),
+    "other": N_("is not valid"),
+}
+
+
+class CommandPayload(Payload):
+    """Every command carries an id of the client's own: the same id again gets the first answer again."""
+
+    client_id: ClientId
+
+
+# --- connecting -------------------------------------------------------------------------------------------------------
+
+
+class GuestConnect(Payload):
+    """`auth` of the namespace `/guest`; without a token, or with one that is not valid, a new guest begins."""
+
+    token: Annotated[str, StringConstraints(strict=True, max_length=2048)] | None = None
+    since: Annotated[StrictInt, Field(ge=0, le=2**53)] | None = None
+    epoch: Annotated[str, StringConstraints(strict=True, max_length=64)] | None = None
+    locale: Annotated[str, StringConstraints(strict=True, max_length=35)] | None = None
+    timezone: Annotated[str, StringConstraints(strict=True, max_length=64)] | None = None
+
+
+class TherapistConnect(Payload):
+    """`auth` of the namespace `/therapist`; `since` has a cursor for each feed that is known already."""
+
+    token: Annotated[str, StringConstraints(strict=True, max_length=2048)]
+    since: Annotated[
+        dict[Annotated[str, Field(max_length=128)], Annotated[StrictInt, Field(ge=0, le=2**53)]], Field(max_length=200)
+    ] = Field(default_factory=dict)
+    epoch: Annotated[str, StringConstraints(strict=True, max_length=64)] | None = None
+    locale: Annotated[str, StringConstraints(strict=True, max_length=35)] | None = None
+
+
+# --- the guest's commands ---------------------------------------------------------------------------------------------
+
+
+class LocationPayload(Payload):
+    address: Annotated[
+        str,
+        StringConstraints(strict=True, max_length=300),
+        AfterValidator(_clean),
+        AfterValidator(_one_line),
+        AfterValidator(_not_empty),
+    ]
+    latitude: Latitude
+    longitude: Longitude
+
+
+class Book(CommandPayload):
+    kind: Literal["now"]
+    therapist_id: Id | None = None
+    service: Id | None = None
+    source: Literal["profile", "menu", "price"]
+
+
+class ConfirmService(CommandPayload, _WithPhone):
+    revision: Revision
+    duration: Duration
+    location: LocationPayload
+    name: Name
+    email: (
+        Annotated[str, StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None
+    ) = None
+    gender_preference: Literal["any", "female", "male"] = "any"
+    notes: Annotated[str, StringConstraints(strict=True, max_length=1000), AfterValidator(_clean)] | None = None
+
+
+class AcceptTherapist(CommandPayload):
+    revision: Revision
+    offer_id: Id
+
+
+class FindAnother(AcceptTherapist):
+    pass
+
+
+class SearchAgain(CommandPayload):
+    revision: Revision
+
+
+class Cancel(CommandPayload):
+    reason: Line | None = None
+
+
+class Message(CommandPayload):
+    text: Text
+
+
+GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
+    "book": Book,
+    "confirm_service": ConfirmService,
+    "accept_therapist": AcceptTherapist,
+    "find_another": FindAnother,
+    "search_again": SearchAgain,
+    "cancel": Cancel,
+    "message": Message,
+}
+
+
+# --- the therapist's commands -----------------------------------------------------------------------------------------
+
+
+class Availability(Payload):
+    available: StrictBool
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    client_id: ClientId | None = None
+
+    @field_validator("longitude")
+    @classmethod
+    def _both_or_neither(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if (value is None) != (info.data.get("latitude") is None):
+            raise ValueError(N_("goes with latitude"))
+        return value
+
+
+class AcceptOffer(CommandPayload):
+    offer_id: Id
+
+
+class DeclineOffer(CommandPayload):
+    offer_id: Id
+    reason: Line | None = None
+
+
+class Progress(CommandPayload):
+    booking_id: Id
+    step: Literal["on_the_way", "delayed", "arrived", "completed", "no_show"]
+    minutes: Annotated[StrictInt, Field(ge=1, le=240)] | None = Field(default=None, validate_default=True)
+
+    @field_validator("minutes")
+    @classmethod
+    def _minutes_of_a_delay(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is None and info.data.get("step") == "delayed":
+            raise ValueError(N_("is required"))
+        if value is not None and info.data.get("step") != "delayed":
+            raise ValueError(N_("goes with the step delayed only"))
+        return value
+
+
+class CancelBooking(CommandPayload):
+    booking_id: Id
+    reason: Line
+
+
+class RoomMessage(CommandPayload):
+    booking_id: Id
+    text: Text
+
+
+THERAPIST_COMMANDS: Mapping[str, type[Payload]] = {
+    "availability": Availability,
+    "accept_offer": AcceptOffer,
+    "decline_offer": DeclineOffer,
+    "progress": Progress,
+    "cancel_booking": CancelBooking,
+    "message": RoomMessage,
+}
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+class SignIn(_WithPhone):
+    pass
+
+
+class SignInConfirm(_WithPhone):
+    code: Annotated[str, StringConstraints(strict=True, pattern=r"^\d{6}$")]
+
+
+class TherapistsQuery(Payload):
+    """The query of `GET /api/therapists`, whose values come as text."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
+    duration: Literal[60, 90, 120] | None = None
+
+
+# --- from input to payload --------------------------------------------------------------------------------------------
+
+
+def parse(model: type[P], data: Any, *, region: str = "ID") -> P:
+    """The payload, or `Refusal` that names every field which is wrong (`too_large` where a text is too long)."""
+    if not isinstance(data, dict):
+        raise Refusal("invalid", "Please check what you entered.", fields={"": N_("must be an object")})
+    try:
+        return model.model_validate(data, context={"region": region})
+    except ValidationError as error:
+        raise refusal_of(error) from None
+
+
+def refusal_of(error: ValidationError) -> Refusal:
+    """The refusal that names every field which is wrong; `too_large` where a text is too long."""
+    faults = error.errors(include_url=False, include_input=False)
+    fields: dict[str, str] = {}
+    for fault in faults:
+        fields.setdefault(".".join(str(part) for part in fault["loc"]), _reason(fault))
+    if any(fault["type"] == "string_too_long" for fault in faults):
+        return Refusal("too_large", "This is too long.", fields=fields)
+    return Refusal("invalid", "Please check what you entered.", fields=fields)
+
+
+def _reason(fault: Any) -> str:
+    """Why the field is wrong, as a msgid: our own checks say it themselves, the library's are named by their type."""
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    return REASONS.get(fault["type"], REASONS["other"])

@@ -1,0 +1,222 @@
+"""The one place that builds what the program works with: clients, stores, feeds, turns and clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from bot.alarms import Alarms, Key
+from bot.auth import Tokens
+from bot.bus import Bus
+from bot.clock import Clock
+from bot.feeds import Feeds
+from bot.jobs import Jobs
+from bot.outboxes import Outboxes
+from bot.perform import Perform
+from bot.settings import Settings
+from bot.store import driver, indexes
+from bot.store.catalogue import Catalogue
+from bot.store.entries import Entries
+from bot.store.records import Records
+from bot.store.reservations import Reservations
+from bot.store.rooms import Rooms
+from bot.store.sign_ins import SignIns
+from bot.store.therapists import Therapists
+from bot.sweep import RINGS, Sweep
+from bot.turns import Kind, Room, Turns
+from bot.words import Words
+from conversations import booking, machine
+from conversations import effects as conversation_effects
+from conversations.values import Terms
+from matching import effects as search_effects
+from matching import search
+from matching.policy import Policy
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything a door needs. One per process."""
+
+    settings: Settings
+    database: driver.Database
+    clock: Clock
+    words: Words
+    tokens: Tokens
+    rooms: Rooms
+    feeds: Feeds
+    bus: Bus
+    jobs: Jobs
+    catalogue: Catalogue
+    therapists: Therapists
+    reservations: Reservations
+    sign_ins: SignIns
+    conversations: Records[machine.Conversation]
+    searches: Records[search.Search]
+    bookings: Records[booking.Booking]
+    turns: Turns
+    outboxes: Outboxes
+    alarms: Alarms
+    sweep: Sweep
+    epoch: str
+    is_stopping: bool = False
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside everything else; it is cancelled when the process ends."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _stop(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The rules under which searches start."""
+    return Policy(
+        answer_s=settings.answer_s,
+        choose_s=settings.choose_s,
+        direct_s=settings.direct_s,
+        radii_km=settings.radii_km,
+        wave_size=settings.wave_size,
+        # Short countdowns, as in tests and demonstrations, leave proportionally less time to answer.
+        look_again_s=min(5.0, settings.answer_s / 4),
+        shortest_answer_s=min(5.0, settings.answer_s / 4),
+    )
+
+
+def terms_of(settings: Settings) -> Terms:
+    """The rules under which conversations open a booking."""
+    return Terms(
+        answer_s=settings.answer_s,
+        choose_s=settings.choose_s,
+        direct_s=settings.direct_s,
+        form_s=settings.form_s,
+        no_therapist_s=settings.idle_no_therapist_s,
+        arrival_s=settings.arrival_s,
+        max_attempts=settings.max_attempts,
+        commission_basis_points=settings.commission_basis_points,
+        buffer_minutes=settings.reservation_buffer_minutes,
+    )
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
+    """The database alone, for commands that need nothing else."""
+    assert settings.mongodb_uri is not None, "the caller has started servers or was given their addresses"
+    client = driver.connect(settings.mongo_driver, settings.mongodb_uri)
+    try:
+        yield driver.read_database(client, settings.database)
+    finally:
+        await driver.close(client)
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterator[Services]:
+    """Services with their clocks running; leaving stops them in the order in which they lean on each other."""
+    async with connected(settings) as database:
+        services = await _build(settings, database)
+        async with services.bus, services.feeds:
+            services.spawn(services.clock.follow())
+            if with_sweep:
+                # Sweep first, then serve: what became due while nobody was here is rung before anything new.
+                await services.sweep.once()
+                services.spawn(services.sweep.run())
+            try:
+                yield services
+            finally:
+                services.alarms.stop()
+                await services._stop()
+                await services.outboxes.close()
+                services.jobs.close()
+
+
+async def _build(settings: Settings, database: driver.Database) -> Services:
+    assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
+    clock = Clock(database)
+    await clock.measure()
+    entries = Entries(database["entries"])
+    bus = Bus(settings.redis_url)
+    feeds = Feeds(entries, bus, clock.now)
+    jobs = Jobs(settings.redis_url)
+    therapists = Therapists(database["therapists"])
+    reservations = Reservations(database["reservations"])
+    conversations = Records(database["conversations"], machine.Conversation, conversation_effects.Effect)
+    searches = Records(database["searches"], search.Search, search_effects.Effect)
+    bookings = Records(database["bookings"], booking.Booking, conversation_effects.Effect)
+    kinds: dict[Room, Kind] = {
+        "conversation": Kind(conversations, machine.decide),
+        "search": Kind(searches, search.decide),
+        "booking": Kind(bookings, booking.decide),
+    }
+    perform = Perform(
+        feeds=feeds,
+        bookings=bookings,
+        therapists=therapists,
+        reservations=reservations,
+        jobs=jobs,
+        policy=policy_of(settings),
+        now=clock.now,
+        arrival_s=settings.arrival_s,
+        buffer_minutes=settings.reservation_buffer_minutes,
+    )
+    outboxes = Outboxes(kinds, perform)
+    alarms = Alarms(clock.now, lambda key: _ring(services, key))
+    turns = Turns(kinds, clock.now, alarms, outboxes)
+    perform.use(turns)
+    services = Services(
+        settings=settings,
+        database=database,
+        clock=clock,
+        words=Words(),
+        tokens=Tokens(settings.secret, clock.now),
+        rooms=Rooms(database["entries"]),
+        feeds=feeds,
+        bus=bus,
+        jobs=jobs,
+        catalogue=Catalogue(database["services"]),
+        therapists=therapists,
+        reservations=reservations,
+        sign_ins=SignIns(database["sign_ins"]),
+        conversations=conversations,
+        searches=searches,
+        bookings=bookings,
+        turns=turns,
+        outboxes=outboxes,
+        alarms=alarms,
+        sweep=Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s),
+        epoch=await _epoch(database),
+    )
+    return services
+
+
+def _ring(services: Services, key: Key) -> None:
+    room, record_id = key
+    if room in RINGS:
+        services.spawn(services.sweep.ring(room, record_id))  # type: ignore[arg-type]  # keys are made of rooms
+
+
+async def _epoch(database: driver.Database) -> str:
+    """Which history the feeds belong to: a database restored from a backup is given another epoch by its operator."""
+    fresh = {"$setOnInsert": {"value": f"{random.SystemRandom().getrandbits(64):016x}"}}
+    document = await database["meta"].find_one_and_update({"_id": "epoch"}, fresh, upsert=True, return_document=True)
+    value: str = document["value"]
+    return value
+
+
+async def migrate(settings: Settings) -> None:
+    """Build the indexes; doing it again changes nothing."""
+    async with connected(settings) as database:
+        await indexes.build(database)

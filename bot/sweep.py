@@ -1,0 +1,75 @@
+"""What makes everything come true in the end: every second, what is overdue is rung and what was left is performed.
+
+Every process does it, without a leader or a lock: the version in the record lets one win, and the others find nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from bot.clock import Now
+from bot.errors import Outage
+from bot.outboxes import Outboxes
+from bot.store.driver import PyMongoError
+from bot.turns import Kind, Room, Turns
+from conversations import events as on_conversation
+from matching import events as on_search
+
+log = structlog.get_logger()
+
+RINGS: Mapping[Room, Any] = {
+    "conversation": on_conversation.DeadlinePassed(),
+    "search": on_search.DeadlinePassed(),
+}
+# Younger effects are most likely being performed right now by the process that saved them.
+LEFT_BEHIND = timedelta(seconds=2)
+
+
+class Sweep:
+    """Rings overdue records and hands out unperformed effects. `lap` counts finished rounds, for the health page."""
+
+    def __init__(
+        self, kinds: Mapping[Room, Kind], turns: Turns, outboxes: Outboxes, now: Now, *, every_s: float = 1.0
+    ) -> None:
+        self._kinds = kinds
+        self._turns = turns
+        self._outboxes = outboxes
+        self._now = now
+        self._every_s = every_s
+        self.laps = 0
+
+    async def run(self) -> None:
+        """For ever; an outage ends a round and never the sweep."""
+        while True:
+            try:
+                await self.once()
+                self.laps += 1
+            except (PyMongoError, Outage, OSError) as error:
+                log.warning("the sweep waits", why=f"{type(error).__name__}: {error}")
+            except Exception:
+                log.exception("the sweep failed")
+            # Processes that were started together drift apart, so that they do not all ask at once.
+            await asyncio.sleep(self._every_s * random.uniform(0.75, 1.25))
+
+    async def once(self) -> None:
+        for room, kind in self._kinds.items():
+            if room in RINGS:
+                for record_id in await kind.records.overdue(self._now()):
+                    await self.ring(room, record_id)
+            for stored in await kind.records.unperformed(self._now() - LEFT_BEHIND):
+                self._outboxes.put_again(room, stored.record.id, stored.outbox)
+
+    async def ring(self, room: Room, record_id: str) -> None:
+        """One ring; what goes wrong with one record does not keep the others from being rung."""
+        try:
+            await self._turns.take(room, record_id, RINGS[room])
+        except (PyMongoError, Outage, OSError) as error:
+            log.warning("a ring waits for the sweep", room=room, id=record_id, why=type(error).__name__)
+        except Exception:
+            log.exception("a ring failed", room=room, id=record_id)

@@ -1,0 +1,153 @@
+"""The one motion that changes a record: load, decide, save if nobody else has, perform the effects.
+
+Guest, therapist, clock, provider and operator all come in by `take`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import structlog
+
+from bot.alarms import Alarms
+from bot.clock import Now
+from bot.errors import Outage, Refusal
+from bot.store.records import Answer, OutboxItem, Records
+
+log = structlog.get_logger()
+
+Room = Literal["conversation", "search", "booking"]
+
+# A turn that has lost to others this often in a row is told to come again: something hammers this record.
+MOST_TRIES = 30
+
+
+class Decision(Protocol):
+    """What the pure packages answer: the record as it becomes, what is to be done, and a code if it was refused."""
+
+    @property
+    def record(self) -> Any: ...
+    @property
+    def effects(self) -> tuple[Any, ...]: ...
+    @property
+    def refusal(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of record: where it is kept and the function that decides about it."""
+
+    records: Records[Any]
+    decide: Callable[[Any, Any, datetime], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Who sent what: the same `key` gets its first answer again, and `digest` tells whether it says the same."""
+
+    key: str
+    digest: str
+    answer: Callable[[Any], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn came to. `repeated` is the first answer to a command that had been taken before."""
+
+    record: Any
+    refusal: str | None = None
+    repeated: dict[str, Any] | None = None
+
+
+class Outboxes(Protocol):
+    """Who performs what a turn has saved."""
+
+    def put(self, room: Room, record_id: str, items: tuple[OutboxItem, ...]) -> None: ...
+
+
+class Turns:
+    """Takes turns on records of every kind."""
+
+    def __init__(self, kinds: Mapping[Room, Kind], now: Now, alarms: Alarms, outboxes: Outboxes) -> None:
+        self._kinds = kinds
+        self._now = now
+        self._alarms = alarms
+        self._outboxes = outboxes
+        self._locks = _Locks()
+
+    async def take(self, room: Room, record_id: str, event: Any, command: Command | None = None) -> Outcome:
+        """Decide about the event and save; effects are performed afterwards, in order, and at least once.
+
+        Raises `Refusal("invalid")` for a command id that said something else before, `Outage` when others were
+        faster every time.
+        """
+        started = time.perf_counter()
+        kind = self._kinds[room]
+        async with self._locks.holding((room, record_id)):
+            for _ in range(MOST_TRIES):
+                stored = await kind.records.load(record_id) or kind.records.fresh(record_id)
+                if command and (known := stored.answer_to(command.key)):
+                    return Outcome(stored.record, repeated=_same_answer(known, command))
+                now = self._now()
+                decision = kind.decide(stored.record, event, now)
+                if decision.refusal or (decision.record == stored.record and not decision.effects):
+                    self._log(room, stored.record, event, decision, started)
+                    return Outcome(stored.record, refusal=decision.refusal)
+                answer = Answer(command.key, command.digest, command.answer(decision.record)) if command else None
+                saved = await kind.records.save(stored.record, decision.record, decision.effects, now, answer)
+                if saved is None:
+                    continue
+                self._alarms.set((room, record_id), saved.record.expires_at)
+                self._outboxes.put(room, record_id, saved.outbox)
+                self._log(room, stored.record, event, decision, started)
+                return Outcome(saved.record)
+        raise Outage(f"{room} {record_id} is changed by too many at once")
+
+    def records_of(self, room: Room) -> Records[Any]:
+        return self._kinds[room].records
+
+    @staticmethod
+    def _log(room: Room, before: Any, event: Any, decision: Decision, started: float) -> None:
+        log.info(
+            "turn",
+            room=room,
+            id=before.id,
+            on=type(event).__name__,
+            was=str(before.state),
+            becomes=str(decision.record.state),
+            effects=[type(effect).__name__ for effect in decision.effects],
+            refusal=decision.refusal,
+            ms=round((time.perf_counter() - started) * 1000, 1),
+        )
+
+
+def _same_answer(known: Answer, command: Command) -> dict[str, Any]:
+    if known.digest != command.digest:
+        raise Refusal("invalid", "Please check what you entered.", fields={"client_id": "was used for something else"})
+    return known.answer
+
+
+class _Locks:
+    """One lock per record that is being changed in this process: neighbours wait here instead of losing a race."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Any, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._users: dict[Any, int] = defaultdict(int)
+
+    @asynccontextmanager
+    async def holding(self, key: Any) -> AsyncIterator[None]:
+        self._users[key] += 1
+        try:
+            async with self._locks[key]:
+                yield
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._locks[key]
