@@ -1,0 +1,99 @@
+"""The web process: one aiohttp application with its doors, from the first connection to the last goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from bot.doors import health, http
+from bot.doors.pages import add_pages
+from bot.doors.socketio_limits import Limits
+from bot.doors.socketio_server import SocketIOServer
+from bot.doors.sockets import GUEST, THERAPIST, GuestDoor, TherapistDoor
+from bot.services import Services, running
+from bot.settings import Settings
+
+log = structlog.get_logger()
+
+# The platform kills 30 s after it has asked us to stop; we are gone long before.
+DRAIN_S = 3.0
+
+
+def build(services: Services) -> tuple[web.Application, SocketIOServer]:
+    """The application and its Socket.IO server, with every door open."""
+    settings = services.settings
+    app = web.Application(middlewares=[http.errors_as_json], client_max_size=http.LARGEST_BODY)
+    app[http.SERVICES] = services
+    server = SocketIOServer(
+        limits=Limits(handler_timeout_s=settings.command_timeout_s), origins=settings.allowed_origins
+    )
+    server.register(GUEST, GuestDoor(services, server))
+    server.register(THERAPIST, TherapistDoor(services, server))
+    server.attach(app)
+    app.add_routes(http.ROUTES)
+    app.add_routes(health.ROUTES)
+    add_pages(app, chat_frame_ancestors=settings.frame_ancestors)
+    return app, server
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A web process that accepts connections."""
+
+    services: Services
+    port: int
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, reuse_port: bool = False) -> AsyncIterator[Serving]:
+    """Listen and serve; leaving drains: clients are told to move, commands in flight are finished and answered."""
+    async with running(settings) as services:
+        app, server = build(services)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        listening = _listen(settings.host, settings.port, reuse_port)
+        await web.SockSite(runner, listening).start()
+        try:
+            yield Serving(services, listening.getsockname()[1])
+        finally:
+            services.is_stopping = True
+            await server.drain(DRAIN_S)
+            await runner.cleanup()
+
+
+def _listen(host: str, port: int, reuse_port: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind((host, port))
+    return listening
+
+
+async def _serve_until_told(settings: Settings, reuse_port: bool) -> None:
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    async with serving(settings, reuse_port=reuse_port) as web_process:
+        # What start-up built stays for good: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 1000)
+        log.info("serving", address=f"http://{settings.host}:{web_process.port}")
+        await stop.wait()
+        log.info("stopping")
+
+
+def serve(settings: Settings, *, reuse_port: bool = False) -> None:
+    """Run one web process until SIGTERM or SIGINT."""
+    uvloop.run(_serve_until_told(settings, reuse_port))

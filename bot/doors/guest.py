@@ -1,0 +1,184 @@
+"""The guest's commands, on whichever transport they come: validate, gather what the decision needs, take the turn."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.auth import digest_of
+from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
+from bot.errors import Refusal
+from bot.feeds import ContentDiffers
+from bot.payloads import (
+    GUEST_COMMANDS,
+    AcceptTherapist,
+    Book,
+    Cancel,
+    CommandPayload,
+    ConfirmService,
+    FindAnother,
+    Message,
+    SearchAgain,
+    parse,
+)
+from bot.perform import card_data, conversation_feed, state_data
+from bot.services import Services, terms_of
+from bot.views import raw_booking
+from conversations import events as on
+from conversations.ids import derived_id
+from conversations.machine import Conversation, State, card_on_screen, state_on_screen
+from conversations.replies import N_
+from conversations.values import Contact, Locale, Location
+
+GUEST = "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who sends: the conversation that their token opens, and the language and time zone of their screen."""
+
+    conversation_id: str
+    locale: Locale
+    timezone: str | None = None
+
+
+def _standing(conversation: Conversation) -> Answer:
+    """The ack of a command that moves the conversation."""
+    return {
+        "ok": True,
+        "state": conversation.state.value,
+        "revision": conversation.revision,
+        "booking_id": conversation.booking_id,
+    }
+
+
+class GuestCommands:
+    """`await execute(guest, name, payload)` gives the ack, or raises `Refusal`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._handlers: Mapping[str, Callable[[Guest, Any], Awaitable[Answer]]] = {
+            "book": self._book,
+            "confirm_service": self._confirm_service,
+            "accept_therapist": self._accept_therapist,
+            "find_another": self._find_another,
+            "search_again": self._search_again,
+            "cancel": self._cancel,
+            "message": self._message,
+        }
+
+    async def execute(self, guest: Guest, name: str, payload: Any) -> Answer:
+        model = GUEST_COMMANDS.get(name)
+        if model is None:
+            raise Refusal("invalid", N_("This command is not known."), fields={"command": N_("is not known")})
+        command = parse(model, payload, region=self._services.settings.default_region)
+        return await self._handlers[name](guest, command)
+
+    async def _book(self, guest: Guest, payload: Book) -> Answer:
+        catalogue = self._services.catalogue
+        service = await (catalogue.get(payload.service) if payload.service else catalogue.first())
+        if service is None:
+            raise Refusal("invalid", N_("This service is not offered."), fields={"service": N_("is not known")})
+        therapist = None
+        if payload.therapist_id:
+            therapist = await self._services.therapists.get(payload.therapist_id)
+            if therapist is None:
+                raise Refusal("invalid", N_("We can't find that."), fields={"therapist_id": N_("is not known")})
+        event = on.BookPressed(
+            service=service,
+            source=payload.source,
+            terms=terms_of(self._services.settings),
+            locale=guest.locale,
+            timezone=guest.timezone,
+            therapist=therapist.as_guests_see() if therapist else None,
+        )
+        return await self._take(guest.conversation_id, "book", event, payload)
+
+    async def _confirm_service(self, guest: Guest, payload: ConfirmService) -> Answer:
+        event = on.ServiceConfirmed(
+            revision=payload.revision,
+            duration=payload.duration,
+            location=Location(payload.location.address, payload.location.latitude, payload.location.longitude),
+            contact=Contact(payload.name, payload.phone, payload.email),
+            gender_preference=payload.gender_preference,
+            notes=payload.notes,
+        )
+        return await self._take(guest.conversation_id, "confirm_service", event, payload)
+
+    async def _accept_therapist(self, guest: Guest, payload: AcceptTherapist) -> Answer:
+        event = on.TherapistAccepted(payload.revision, payload.offer_id)
+
+        def judge(conversation: Conversation) -> str | None:
+            if conversation.state in (State.CHOOSING, State.ACTIVE):
+                return None  # booked, or still being reserved: the feed tells
+            return "slot_taken" if conversation.state is State.SEARCHING else "offer_expired"
+
+        command = command_of(GUEST, "accept_therapist", payload, _standing)
+        try:
+            return await take_and_settle(self._services, "conversation", guest.conversation_id, event, command, judge)
+        except Refusal as refused:
+            await self._show_present(guest.conversation_id, payload, refused)
+            raise
+
+    async def _find_another(self, guest: Guest, payload: FindAnother) -> Answer:
+        event = on.AnotherWanted(payload.revision, payload.offer_id)
+        return await self._take(guest.conversation_id, "find_another", event, payload)
+
+    async def _search_again(self, guest: Guest, payload: SearchAgain) -> Answer:
+        return await self._take(guest.conversation_id, "search_again", on.SearchAgainPressed(payload.revision), payload)
+
+    async def _cancel(self, guest: Guest, payload: Cancel) -> Answer:
+        return await self._take(guest.conversation_id, "cancel", on.Cancelled("guest", payload.reason), payload)
+
+    async def _message(self, guest: Guest, payload: Message) -> Answer:
+        stored = await self._services.conversations.load(guest.conversation_id)
+        if stored is None or stored.record.state is not State.ACTIVE:
+            raise refusal("not_now")
+        return await say(self._services, guest.conversation_id, GUEST, "guest", payload)
+
+    async def _take(self, conversation_id: str, name: str, event: on.Event, payload: CommandPayload) -> Answer:
+        command = command_of(GUEST, name, payload, _standing)
+        outcome = await self._services.turns.take("conversation", conversation_id, event, command)
+        try:
+            return answered(outcome, _standing)
+        except Refusal as refused:
+            await self._show_present(conversation_id, payload, refused)
+            raise
+
+    async def _show_present(self, conversation_id: str, payload: CommandPayload, refused: Refusal) -> None:
+        """Who pressed an old card gets the present one again: the card of this moment, or where they stand."""
+        if refused.code != "stale":
+            return
+        stored = await self._services.conversations.load(conversation_id)
+        if stored is None:
+            return
+        entry_id = derived_id("e", conversation_id, "stale", payload.client_id)
+        card = card_on_screen(stored.record)
+        if card is not None:
+            kind, data = "card", card_data(card)
+        else:
+            state = state_on_screen(stored.record)
+            booking = await self._services.bookings.load(state.booking_id) if state.booking_id else None
+            kind, data = "state", state_data(state, raw_booking(booking.record) if booking else None)
+        await self._services.feeds.append(conversation_feed(conversation_id), entry_id, kind, data)
+
+
+async def say(services: Services, conversation_id: str, sender: str, party: str, payload: Message | Any) -> Answer:
+    """Put a message on the conversation's feed: durable before it is acked, and once however often it is sent."""
+    data = {"from": party, "text": payload.text, "client_id": payload.client_id}
+    try:
+        entry = await services.feeds.append(
+            conversation_feed(conversation_id),
+            derived_id("e", conversation_id, sender, payload.client_id),
+            "message",
+            data,
+            client_id=f"{sender}:{payload.client_id}",
+            digest=digest_of(party, payload.text),
+        )
+    except ContentDiffers:
+        raise Refusal("invalid", REUSED, fields={"client_id": N_("was used for something else")}) from None
+    return {"ok": True, "seq": entry.seq, "id": entry.id}
+
+
+REUSED = N_("Please check what you entered.")

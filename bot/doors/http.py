@@ -1,0 +1,162 @@
+"""HTTP for apps and pages: the catalogue, the therapists, signing in, and how the program is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from bot.demo import DEMO_PHONE, MAP_DEFAULT
+from bot.doors.sign_in import SigningIn
+from bot.doors.situations import is_outage, situation_of
+from bot.errors import Refusal
+from bot.payloads import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
+from bot.services import Services
+from bot.views import distance_view, error_view, moment, service_view, therapist_view
+from bot.words import LOCALES, negotiate
+from conversations.replies import N_
+from conversations.values import Locale
+from matching.geography import distance_km
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 64 * 1024
+DEEPEST_JSON = 16
+SHOWN_THERAPISTS = 24
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+P = TypeVar("P", bound=Payload)
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
+
+
+def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(body=orjson.dumps(data), status=status, content_type="application/json", headers=headers)
+
+
+def locale_of(request: web.Request) -> Locale:
+    """`?locale=` first, then what the browser prefers."""
+    default = request.app[SERVICES].settings.default_locale
+    return negotiate(request.query.get("locale"), request.headers.get("Accept-Language"), default)
+
+
+async def body_of(request: web.Request, model: type[P]) -> P:
+    """The body as a payload; what is not JSON, or nests deeper than any real request, is invalid."""
+    services = request.app[SERVICES]
+    raw = await request.read()
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise Refusal("invalid", N_("The body is not JSON."), fields={"": N_("is not JSON")}) from None
+    return parse(model, data, region=services.settings.default_region)
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error of an API route has the shape of the contract, in the language of who asked."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if not request.path.startswith("/api/"):
+            raise
+        return _refused(request, _refusal_of_http(error))
+    except Exception as error:
+        if not isinstance(error, Refusal) and not is_outage(error):
+            log.exception("a request failed", path=request.path)
+        return _refused(request, situation_of(error))
+
+
+def _refusal_of_http(error: web.HTTPException) -> Refusal:
+    if error.status == 413:
+        return Refusal("too_large", N_("This is too long."))
+    if error.status in (404, 405):
+        return Refusal("not_found", N_("We can't find that."))
+    return Refusal("invalid", N_("Please check what you entered."))
+
+
+def _refused(request: web.Request, refusal: Refusal) -> web.Response:
+    error = error_view(request.app[SERVICES].words, refusal, locale_of(request))
+    retry_after_s = refusal.retry_after_s
+    headers = {"Retry-After": str(max(1, round(retry_after_s)))} if retry_after_s is not None else None
+    return json_response({"error": error}, refusal.status, headers)
+
+
+async def list_services(request: web.Request) -> web.Response:
+    services, locale = request.app[SERVICES], locale_of(request)
+    menu = [service_view(services.words, each, locale) for each in await services.catalogue.all()]
+    return json_response({"services": menu, "server_time": moment(services.clock.now())})
+
+
+async def list_therapists(request: web.Request) -> web.Response:
+    """The nearest therapists, available ones first; without a position those around the map's default."""
+    services, locale = request.app[SERVICES], locale_of(request)
+    query = _therapists_query(request)
+    latitude = MAP_DEFAULT["latitude"] if query.latitude is None else query.latitude
+    longitude = MAP_DEFAULT["longitude"] if query.longitude is None else query.longitude
+    nearest = await services.therapists.nearest(latitude, longitude, limit=SHOWN_THERAPISTS, duration=query.duration)
+    shown = []
+    for therapist in nearest:
+        away_km = distance_km(latitude, longitude, therapist.latitude, therapist.longitude)
+        shown.append(
+            {
+                **therapist_view(services.words, therapist, locale),
+                "available": therapist.is_available,
+                **distance_view(services.words, away_km, locale),
+                "durations": list(therapist.durations),
+            }
+        )
+    return json_response({"therapists": shown, "server_time": moment(services.clock.now())})
+
+
+def _therapists_query(request: web.Request) -> TherapistsQuery:
+    known = {name: value for name, value in request.query.items() if name != "locale"}
+    try:
+        return TherapistsQuery.model_validate_strings(known)
+    except ValidationError as error:
+        raise refusal_of(error) from None
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    payload = await body_of(request, SignIn)
+    return json_response(await SigningIn(request.app[SERVICES]).send_code(payload.phone))
+
+
+async def confirm_sign_in(request: web.Request) -> web.Response:
+    payload = await body_of(request, SignInConfirm)
+    return json_response(await SigningIn(request.app[SERVICES]).confirm(payload.phone, payload.code))
+
+
+async def words(request: web.Request) -> web.Response:
+    """The catalog of a language for the pages: English sentence to translation."""
+    wanted = request.match_info["locale"]
+    locale = next((each for each in LOCALES if each == wanted), None)
+    if locale is None:
+        raise web.HTTPNotFound
+    return json_response(request.app[SERVICES].words.catalog(locale), headers={"Cache-Control": "max-age=300"})
+
+
+async def client_settings(request: web.Request) -> web.Response:
+    settings = request.app[SERVICES].settings
+    return json_response(
+        {
+            "locale_default": settings.default_locale,
+            "locales": list(LOCALES),
+            "demo": settings.demo,
+            "demo_therapist_phone": DEMO_PHONE if settings.demo else None,
+            "map_default": MAP_DEFAULT,
+        }
+    )
+
+
+ROUTES = [
+    web.get("/api/services", list_services),
+    web.get("/api/therapists", list_therapists),
+    web.post("/api/therapist/sign-in", sign_in),
+    web.post("/api/therapist/sign-in/confirm", confirm_sign_in),
+    web.get("/api/client-settings", client_settings),
+    web.get("/words/{locale}.json", words),
+]

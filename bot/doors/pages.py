@@ -1,0 +1,84 @@
+"""The pages: static files of ours, the official Socket.IO client from npm, and the headers that keep both honest."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+log = structlog.get_logger()
+
+PAGES = Path(__file__).parent.parent / "pages"
+# npm puts the client here; it is served as it is, and not kept in our repository.
+SOCKET_IO_CLIENT = Path(__file__).parent.parent.parent / "node_modules" / "socket.io-client" / "dist"
+
+HTML_BY_PATH: Mapping[str, str] = {"/": "shop.html", "/chat": "chat.html", "/therapist": "therapist.html"}
+# What a browser is told about files whose type the system's own table may not know.
+TYPES: Mapping[str, str] = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def content_security_policy(frame_ancestors: str) -> str:
+    """Nothing but our own files runs, and nothing inline: what people write can never become a program."""
+    return "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self' ws: wss:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            f"frame-ancestors {frame_ancestors}",
+        )
+    )
+
+
+def add_pages(app: web.Application, *, chat_frame_ancestors: str) -> None:
+    """Serve the pages at their paths and every other file of ours by its name."""
+    for path, name in HTML_BY_PATH.items():
+        ancestors = chat_frame_ancestors if path == "/chat" else "'self'"
+        app.router.add_get(path, _page(PAGES / name, ancestors))
+    app.router.add_get("/vendor/{name}", _files_in(SOCKET_IO_CLIENT))
+    app.router.add_get("/{name:.+}", _files_in(PAGES))
+    if not SOCKET_IO_CLIENT.is_dir():
+        log.warning("the pages have no Socket.IO client: run npm ci", looked_in=str(SOCKET_IO_CLIENT))
+
+
+def _page(path: Path, frame_ancestors: str) -> Handler:
+    policy = content_security_policy(frame_ancestors)
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin", "Cache-Control": "no-cache"}
+        return web.FileResponse(path, headers={**headers, **_type_of(path)})
+
+    return serve
+
+
+def _files_in(folder: Path) -> Handler:
+    """Files of one folder, and of none outside it, whatever the name in the address tries."""
+    root = folder.resolve()
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        path = (root / request.match_info["name"]).resolve()
+        if not path.is_relative_to(root) or not path.is_file() or path.suffix == ".html":
+            raise web.HTTPNotFound
+        # Asked again each time and answered 304 while unchanged: a new release is seen at once.
+        return web.FileResponse(path, headers={"Cache-Control": "no-cache", **_type_of(path)})
+
+    return serve
+
+
+def _type_of(path: Path) -> dict[str, str]:
+    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return {"Content-Type": kind, "X-Content-Type-Options": "nosniff"}

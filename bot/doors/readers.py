@@ -1,0 +1,65 @@
+"""Live readers of feeds: an open connection gets what it may see, in its language, encoded once for all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.doors.socketio_packets import encode_event
+from bot.feeds import Entry, Feeds, Following
+from bot.render import render_entry
+from bot.views import Audience
+from bot.words import Words
+from conversations.values import Locale
+
+Send = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Reader:
+    """One connection: who reads, in which language, and the feeds it follows."""
+
+    namespace: str
+    audience: Audience
+    locale: Locale
+    feeds: Feeds
+    words: Words
+    send: Send
+    followings: dict[str, Following] = field(default_factory=dict)
+
+    def follow(
+        self, feed: str, cursor: int, *, on_entry: Callable[[Entry], None] | None = None, until: int | None = None
+    ) -> None:
+        """Send everything after the cursor as it comes, `until` included; `on_entry` sees each entry afterwards."""
+        if feed in self.followings or (until is not None and cursor >= until):
+            return
+
+        following: Following | None = None
+
+        def deliver(entries: Sequence[Entry]) -> None:
+            for entry in entries:
+                if following is not None and self.followings.get(feed) is not following:
+                    return  # an entry of this very batch has ended the reading
+                self.send(self._frame(entry))
+                if on_entry is not None:
+                    on_entry(entry)
+
+        following = self.followings[feed] = self.feeds.follow(feed, cursor, deliver)
+
+    def leave(self, feed: str) -> None:
+        following = self.followings.pop(feed, None)
+        if following is not None:
+            following.close()
+
+    def close(self) -> None:
+        for feed in list(self.followings):
+            self.leave(feed)
+
+    def _frame(self, entry: Entry) -> str:
+        """The entry as a Socket.IO frame, kept with the entry for the next reader of the same kind."""
+        key = (self.namespace, self.locale)
+        frame = entry.frames.get(key)
+        if frame is None:
+            view = render_entry(self.words, entry, self.locale, self.audience)
+            frame = entry.frames[key] = encode_event(self.namespace, "entry", view)
+        return frame

@@ -1,0 +1,134 @@
+"""What somebody sees who comes in: where they stand, and the entries from their cursor on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.doors.therapist import open_searches
+from bot.errors import Refusal
+from bot.feeds import Entry
+from bot.perform import conversation_feed, offer_data, state_data, therapist_feed
+from bot.render import render_entry, state_view
+from bot.services import Services
+from bot.views import booking_view, moment, offer_view, raw_booking
+from conversations.booking import Booking
+from conversations.machine import state_on_screen
+from conversations.replies import REFUSALS
+from conversations.values import Locale
+from matching.search import Answer
+
+# A snapshot brings this many entries; what lies beyond follows one by one on the same connection.
+ENTRIES_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The `session` of the contract, and the cursor after it for every feed that is to be followed."""
+
+    session: dict[str, Any]
+    cursors: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A contiguous run of a feed from where a reader stood; `is_resync` says that their cursor could not be used."""
+
+    entries: Sequence[Entry]
+    cursor: int
+    is_resync: bool
+
+
+async def page_of(services: Services, feed: str, since: int | None, *, first: int = 1, same_epoch: bool = True) -> Page:
+    """The entries after the cursor, or the newest ones where there is none that makes sense; none before `first`."""
+    head = await services.feeds.head(feed)
+    is_resync = since is not None and (since > head or not same_epoch)
+    known = since if since is not None and not is_resync else max(head - ENTRIES_AT_ONCE, 0)
+    start = max(known, first - 1)
+    entries = await services.feeds.since(feed, start, ENTRIES_AT_ONCE)
+    return Page(entries, entries[-1].seq if entries else start, is_resync)
+
+
+async def guest_snapshot(
+    services: Services, conversation_id: str, *, since: int | None, epoch: str | None, locale: Locale, token: str
+) -> Snapshot:
+    feed = conversation_feed(conversation_id)
+    page = await page_of(services, feed, since, same_epoch=epoch in (None, services.epoch))
+    stored = await services.conversations.load(conversation_id) or services.conversations.fresh(conversation_id)
+    state = state_on_screen(stored.record)
+    booking = await services.bookings.load(state.booking_id) if state.booking_id else None
+    raw = state_data(state, raw_booking(booking.record) if booking else None)
+    session = {
+        "token": token,
+        "conversation_id": conversation_id,
+        "feed": feed,
+        "epoch": services.epoch,
+        "locale": locale,
+        **state_view(services.words, raw, locale, "guest"),
+        "entries": [render_entry(services.words, entry, locale, "guest") for entry in page.entries],
+        "last_seq": page.cursor,
+        "resync": page.is_resync,
+        "server_time": moment(services.clock.now()),
+    }
+    return Snapshot(session, {feed: page.cursor})
+
+
+async def therapist_snapshot(
+    services: Services, therapist_id: str, *, since: Mapping[str, int], epoch: str | None, locale: Locale
+) -> Snapshot:
+    """Raises `unauthorized` for a therapist who is not there any more."""
+    therapist = await services.therapists.get(therapist_id)
+    if therapist is None:
+        raise Refusal("unauthorized", REFUSALS["unauthorized"])
+    same_epoch = epoch in (None, services.epoch)
+    own_feed = therapist_feed(therapist_id)
+    # Without a cursor the snapshot itself says all there is to know, and only what is new follows.
+    own_since = since.get(own_feed, await services.feeds.head(own_feed))
+    pages = {own_feed: await page_of(services, own_feed, own_since, same_epoch=same_epoch)}
+    bookings = await active_bookings(services, therapist_id)
+    for booking in bookings:
+        room = await services.rooms.of(booking.id, therapist_id)
+        if room is not None:
+            cursor = since.get(room.feed)
+            pages[room.feed] = await page_of(services, room.feed, cursor, first=room.opens_at, same_epoch=same_epoch)
+    session = {
+        "therapist": {
+            "id": therapist.id,
+            "name": therapist.name,
+            "photo": therapist.photo,
+            "rating": therapist.rating,
+        },
+        "available": therapist.is_available,
+        "offers": await _offers(services, therapist_id, locale),
+        "bookings": [booking_view(services.words, raw_booking(each), locale, "therapist") for each in bookings],
+        "feeds": {feed: page.cursor for feed, page in pages.items()},
+        "entries": [
+            render_entry(services.words, entry, locale, "therapist")
+            for page in pages.values()
+            for entry in page.entries
+        ],
+        "epoch": services.epoch,
+        "resync": any(page.is_resync for page in pages.values()),
+        "locale": locale,
+        "server_time": moment(services.clock.now()),
+    }
+    return Snapshot(session, {feed: page.cursor for feed, page in pages.items()})
+
+
+async def active_bookings(services: Services, therapist_id: str) -> list[Booking]:
+    return await services.bookings.find({"therapist.id": {"$eq": therapist_id}, "state": "active"}, limit=50)
+
+
+async def _offers(services: Services, therapist_id: str, locale: Locale) -> list[dict[str, Any]]:
+    """The offers that this therapist can still answer."""
+    views = []
+    now = services.clock.now()
+    for search in await open_searches(services, therapist_id):
+        booking = await services.bookings.load(search.booking_id)
+        for offer in search.offers:
+            if booking and offer.therapist_id == therapist_id and offer.answer is Answer.ASKED and offer.until > now:
+                raw = raw_booking(booking.record)
+                data = offer_data(raw, offer.offer_id, offer.distance_km, offer.until, offer.attempt)
+                views.append(offer_view(services.words, data, locale))
+    return views

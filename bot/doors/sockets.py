@@ -1,0 +1,178 @@
+"""The namespaces `/guest` and `/therapist` of Socket.IO: who comes in, what they see, and their commands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from zoneinfo import available_timezones
+
+from bot.auth import new_id
+from bot.doors.guest import Guest, GuestCommands
+from bot.doors.readers import Reader
+from bot.doors.situations import situation_of
+from bot.doors.snapshots import guest_snapshot, therapist_snapshot
+from bot.doors.socketio_packets import encode_event
+from bot.doors.socketio_server import SocketIOServer
+from bot.doors.therapist import TherapistCommands
+from bot.errors import Refusal
+from bot.feeds import Entry
+from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
+from bot.perform import therapist_feed
+from bot.services import Services
+from bot.store.rooms import is_room_of
+from bot.views import error_view
+from bot.words import negotiate
+from conversations import events as on
+from conversations.replies import REFUSALS
+from conversations.values import Locale
+
+GUEST = "/guest"
+THERAPIST = "/therapist"
+
+Command = Callable[[str, dict[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(slots=True)
+class _Visitor:
+    """Who is on a connection: `subject` is a conversation's id for guests, a therapist's for therapists."""
+
+    subject: str
+    locale: Locale
+    reader: Reader
+    timezone: str | None = None
+
+
+class _Doorway:
+    """What both namespaces share: visitors by sid, their languages, and errors in these."""
+
+    namespace: str
+
+    def __init__(self, services: Services, server: SocketIOServer) -> None:
+        self.services = services
+        self.server = server
+        self.visitors: dict[str, _Visitor] = {}
+
+    async def on_disconnect(self, sid: str, reason: str) -> None:
+        visitor = self.visitors.pop(sid, None)
+        if visitor is not None:
+            visitor.reader.close()
+
+    def on_error(self, sid: str, error: Exception) -> dict[str, Any]:
+        visitor = self.visitors.get(sid)
+        locale = visitor.locale if visitor else self.services.settings.default_locale
+        return error_view(self.services.words, situation_of(error), locale)
+
+    def locale_of(self, wanted: str | None, environ: Mapping[str, Any]) -> Locale:
+        return negotiate(wanted, environ.get("HTTP_ACCEPT_LANGUAGE"), self.services.settings.default_locale)
+
+    def send(self, sid: str, frame: str) -> None:
+        self.server.emit_encoded((sid,), frame)
+
+    def reader(self, sid: str, audience: Any, locale: Locale) -> Reader:
+        return Reader(
+            namespace=self.namespace,
+            audience=audience,
+            locale=locale,
+            feeds=self.services.feeds,
+            words=self.services.words,
+            send=partial(self.send, sid),
+        )
+
+
+class GuestDoor(_Doorway):
+    """Anybody may come in: without a token, or with one that does not open anything, a new conversation begins."""
+
+    namespace = GUEST
+
+    def __init__(self, services: Services, server: SocketIOServer) -> None:
+        super().__init__(services, server)
+        self._commands = GuestCommands(services)
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        return {name: partial(self._execute, name) for name in GUEST_COMMANDS}
+
+    async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
+        visitor = self.visitors[sid]
+        guest = Guest(visitor.subject, visitor.locale, visitor.timezone)
+        return await self._commands.execute(guest, name, payload)
+
+    async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
+        connect = parse(GuestConnect, auth)
+        timezone = connect.timezone if connect.timezone in available_timezones() else None
+        locale = self.locale_of(connect.locale, environ)
+        tokens = self.services.tokens
+        conversation_id, token = tokens.subject("guest", connect.token), connect.token
+        if conversation_id is None or token is None:
+            conversation_id = new_id("c")
+            token = tokens.sign("guest", conversation_id)
+        else:
+            await self._remember_language(conversation_id, locale, timezone)
+        snapshot = await guest_snapshot(
+            self.services, conversation_id, since=connect.since, epoch=connect.epoch, locale=locale, token=token
+        )
+        reader = self.reader(sid, "guest", locale)
+        self.visitors[sid] = _Visitor(conversation_id, locale, reader, timezone)
+        self.send(sid, encode_event(self.namespace, "session", snapshot.session))
+        for feed, cursor in snapshot.cursors.items():
+            reader.follow(feed, cursor)
+
+    async def _remember_language(self, conversation_id: str, locale: Locale, timezone: str | None) -> None:
+        """Messages that are sent to the guest later speak the language that was chosen last."""
+        stored = await self.services.conversations.load(conversation_id)
+        if stored is not None:
+            await self.services.turns.take("conversation", conversation_id, on.LocaleChosen(locale, timezone))
+
+
+class TherapistDoor(_Doorway):
+    """Therapists come in with their token; the rooms of their visits open and close while they are here."""
+
+    namespace = THERAPIST
+
+    def __init__(self, services: Services, server: SocketIOServer) -> None:
+        super().__init__(services, server)
+        self._commands = TherapistCommands(services)
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        return {name: partial(self._execute, name) for name in THERAPIST_COMMANDS}
+
+    async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
+        return await self._commands.execute(self.visitors[sid].subject, name, payload)
+
+    async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
+        connect = parse(TherapistConnect, auth)
+        therapist_id = self.services.tokens.subject("therapist", connect.token)
+        if therapist_id is None:
+            raise Refusal("unauthorized", REFUSALS["unauthorized"])
+        locale = self.locale_of(connect.locale, environ)
+        snapshot = await therapist_snapshot(
+            self.services, therapist_id, since=connect.since, epoch=connect.epoch, locale=locale
+        )
+        reader = self.reader(sid, "therapist", locale)
+        self.visitors[sid] = _Visitor(therapist_id, locale, reader)
+        self.send(sid, encode_event(self.namespace, "session", snapshot.session))
+        for feed, cursor in snapshot.cursors.items():
+            watch = self._on_own_entry if feed == therapist_feed(therapist_id) else self._on_room_entry
+            reader.follow(feed, cursor, on_entry=partial(watch, sid))
+
+    def _on_own_entry(self, sid: str, entry: Entry) -> None:
+        """A booking that became active opens its room on this connection."""
+        booking = entry.data.get("booking") if entry.type == "booking" else None
+        if booking and booking["status"] == "active":
+            self.services.spawn(self._open_room(sid, booking["id"]))
+
+    def _on_room_entry(self, sid: str, entry: Entry) -> None:
+        """The line that ends the visit is the last that its therapist reads."""
+        visitor = self.visitors.get(sid)
+        if visitor and entry.type == "state" and not is_room_of(entry.data, visitor.subject):
+            visitor.reader.leave(entry.feed)
+
+    async def _open_room(self, sid: str, booking_id: str) -> None:
+        visitor = self.visitors.get(sid)
+        room = await self.services.rooms.of(booking_id, visitor.subject) if visitor else None
+        if visitor is None or room is None or room.closes_at is not None or sid not in self.visitors:
+            return
+        visitor.reader.follow(room.feed, room.opens_at - 1, on_entry=partial(self._on_room_entry, sid))

@@ -1,0 +1,142 @@
+"""The therapist's commands, on whichever transport they come."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from bot.auth import digest_of
+from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
+from bot.doors.guest import say
+from bot.errors import Refusal
+from bot.payloads import (
+    THERAPIST_COMMANDS,
+    AcceptOffer,
+    Availability,
+    CancelBooking,
+    CommandPayload,
+    DeclineOffer,
+    Progress,
+    RoomMessage,
+    parse,
+)
+from bot.perform import therapist_feed
+from bot.services import Services
+from conversations import events as on_conversation
+from conversations.booking import Booking, Status
+from conversations.ids import derived_id
+from conversations.replies import N_
+from matching import events as on_search
+from matching.search import Answer as OfferAnswer
+from matching.search import Search
+
+
+def _done(_: Any) -> Answer:
+    return {"ok": True}
+
+
+class TherapistCommands:
+    """`await execute(therapist_id, name, payload)` gives the ack, or raises `Refusal`.
+
+    What belongs to somebody else is answered exactly like what does not exist.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._handlers: Mapping[str, Callable[[str, Any], Awaitable[Answer]]] = {
+            "availability": self._availability,
+            "accept_offer": self._accept_offer,
+            "decline_offer": self._decline_offer,
+            "progress": self._progress,
+            "cancel_booking": self._cancel_booking,
+            "message": self._message,
+        }
+
+    async def execute(self, therapist_id: str, name: str, payload: Any) -> Answer:
+        model = THERAPIST_COMMANDS.get(name)
+        if model is None:
+            raise Refusal("invalid", N_("This command is not known."), fields={"command": N_("is not known")})
+        command = parse(model, payload, region=self._services.settings.default_region)
+        return await self._handlers[name](therapist_id, command)
+
+    async def _availability(self, therapist_id: str, payload: Availability) -> Answer:
+        """Who goes offline is not asked any more, and takes back the offers that are open."""
+        position = None
+        if payload.latitude is not None and payload.longitude is not None:
+            position = (payload.latitude, payload.longitude)
+        await self._services.therapists.set_available(therapist_id, payload.available, position)
+        if not payload.available:
+            for search in await open_searches(self._services, therapist_id):
+                offer = next(each for each in search.open_offers() if each.therapist_id == therapist_id)
+                event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
+                await self._services.turns.take("search", search.id, event)
+        now = self._services.clock.now()
+        entry_id = derived_id("e", therapist_id, payload.client_id or digest_of(now))
+        data = {"available": payload.available}
+        await self._services.feeds.append(therapist_feed(therapist_id), entry_id, "state", data)
+        return {"ok": True, "available": payload.available}
+
+    async def _accept_offer(self, therapist_id: str, payload: AcceptOffer) -> Answer:
+        search = await self._search_of(payload.offer_id)
+
+        def judge(record: Search) -> str | None:
+            offer = record.offer(payload.offer_id)
+            if offer is None or offer.therapist_id != therapist_id:
+                return "not_found"
+            return None if offer.answer in (OfferAnswer.ACCEPTED, OfferAnswer.GIVEN_BACK) else "offer_expired"
+
+        event = on_search.OfferAccepted(payload.offer_id, therapist_id)
+        command = command_of(therapist_id, "accept_offer", payload, _done)
+        return await take_and_settle(self._services, "search", search.id, event, command, judge)
+
+    async def _decline_offer(self, therapist_id: str, payload: DeclineOffer) -> Answer:
+        search = await self._search_of(payload.offer_id)
+        event = on_search.OfferDeclined(payload.offer_id, therapist_id, payload.reason)
+        command = command_of(therapist_id, "decline_offer", payload, _done)
+        return answered(await self._services.turns.take("search", search.id, event, command), _done)
+
+    async def _progress(self, therapist_id: str, payload: Progress) -> Answer:
+        event = on_conversation.ProgressMade(payload.booking_id, therapist_id, payload.step, payload.minutes)
+        return await self._take(therapist_id, "progress", event, payload, payload.booking_id)
+
+    async def _cancel_booking(self, therapist_id: str, payload: CancelBooking) -> Answer:
+        event = on_conversation.TherapistWithdrew(payload.booking_id, therapist_id, payload.reason)
+        return await self._take(therapist_id, "cancel_booking", event, payload, payload.booking_id)
+
+    async def _message(self, therapist_id: str, payload: RoomMessage) -> Answer:
+        stored = await self._services.bookings.load(payload.booking_id)
+        booking = stored.record if stored else None
+        if booking is None or not _is_theirs(booking, therapist_id):
+            raise refusal("not_found")
+        if booking.state is not Status.ACTIVE:
+            raise refusal("not_now")
+        return await say(self._services, booking.conversation_id, therapist_id, "therapist", payload)
+
+    async def _take(
+        self, therapist_id: str, name: str, event: on_conversation.Event, payload: CommandPayload, booking_id: str
+    ) -> Answer:
+        stored = await self._services.bookings.load(booking_id)
+        if stored is None:
+            raise refusal("not_found")
+        command = command_of(therapist_id, name, payload, _done)
+        outcome = await self._services.turns.take("conversation", stored.record.conversation_id, event, command)
+        if outcome.repeated is None and not _is_theirs(stored.record, therapist_id):
+            raise refusal("not_found")
+        return answered(outcome, _done)
+
+    async def _search_of(self, offer_id: str) -> Search:
+        found = await self._services.searches.find({"offers.offer_id": {"$eq": offer_id}}, limit=1)
+        if not found:
+            raise refusal("not_found")
+        return found[0]
+
+
+def _is_theirs(booking: Booking, therapist_id: str) -> bool:
+    return booking.therapist is not None and booking.therapist.id == therapist_id
+
+
+async def open_searches(services: Services, therapist_id: str) -> list[Search]:
+    """The live searches in which this therapist has an unanswered offer."""
+    query = {"offers.therapist_id": therapist_id, "state": {"$in": ["asking", "keeping"]}}
+    found = await services.searches.find(query, limit=20)
+    return [each for each in found if any(offer.therapist_id == therapist_id for offer in each.open_offers())]

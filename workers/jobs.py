@@ -1,0 +1,23 @@
+"""The jobs that web processes ask for by name. Each may run twice and must come to the same."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.services import connected
+from bot.settings import load_settings
+from bot.store.therapists import Therapists
+
+
+def count_visits(therapist_id: str) -> int:
+    """Bring a therapist's number of completed visits up to what the bookings say, and return it."""
+    return asyncio.run(_count_visits(therapist_id))
+
+
+async def _count_visits(therapist_id: str) -> int:
+    # A job has an event loop of its own, and a database client belongs to one loop: it is built and closed here.
+    async with connected(load_settings()) as database:
+        completed = {"therapist.id": therapist_id, "state": "completed"}
+        visits: int = await database["bookings"].count_documents(completed)
+        await Therapists(database["therapists"]).count_visits(therapist_id, visits)
+        return visits
