@@ -1,0 +1,129 @@
+"""A running house for tests: the real program on real servers, with an empty database and clocks that run faster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pymongo
+import pytest
+import redis
+
+from bot.app import serving
+from bot.auth import Tokens, new_id
+from bot.embedded import Servers
+from bot.services import Services, migrate
+from bot.settings import Settings
+from bot.store.therapists import TherapistRecord
+from conversations.money import Money
+from conversations.values import Price, Service
+from tests.clients import JAKARTA
+
+SECRET = "a secret for the tests, longer than thirty-two characters"
+KILOMETRE_IN_DEGREES = 1 / 111.3
+
+MASSAGE = Service(
+    "balinese",
+    {"en": "Balinese massage", "id": "Pijat Bali"},
+    {"en": "Calm and slow.", "id": "Tenang dan perlahan."},
+    tuple(Price(minutes, Money(minutes * 400_000, "IDR")) for minutes in (60, 90, 120)),
+)
+
+
+def settings_for(servers: Servers, database: str, **more: Any) -> Settings:
+    """Settings for a test: loopback, any port, and the names that tests use."""
+    return Settings(
+        **{
+            "host": "127.0.0.1",
+            "port": 0,
+            "mongodb_uri": servers.mongodb_uri,
+            "redis_url": servers.redis_url,
+            "database": database,
+            "secret": SECRET,
+            "demo": True,
+            "log_level": "warning",
+            **more,
+        }
+    )
+
+
+@dataclass(slots=True)
+class House:
+    """One web process and what is needed to fill it with people."""
+
+    services: Services
+    url: str
+
+    @property
+    def tokens(self) -> Tokens:
+        return self.services.tokens
+
+    async def add_therapist(self, **more: Any) -> TherapistRecord:
+        """A therapist who is available, a few hundred metres from the guest unless `km` says how far."""
+        return await add_therapist(self.services, **more)
+
+    def token_of(self, therapist: TherapistRecord) -> str:
+        return self.tokens.sign("therapist", therapist.id)
+
+
+async def add_therapist(services: Services, *, km: float = 0.5, **more: Any) -> TherapistRecord:
+    therapist_id = new_id("t")
+    fields: dict[str, Any] = {
+        "id": therapist_id,
+        "name": f"Sari {therapist_id[-4:]}",
+        "phone": f"+62812{int(therapist_id[2:12], 16) % 10**8:08d}",
+        "photo": "/photos/01.svg",
+        "rating": 4.8,
+        "rating_count": 120,
+        "gender": "female",
+        "specialties": ("Balinese",),
+        "languages": ("English",),
+        "durations": (60, 90, 120),
+        "latitude": JAKARTA[0] + km * KILOMETRE_IN_DEGREES,
+        "longitude": JAKARTA[1],
+        "is_available": True,
+        "is_simulated": False,
+        "locale": "en",
+        "visits": 0,
+    }
+    therapist = TherapistRecord(**{**fields, **more})
+    await services.therapists.add(therapist)
+    return therapist
+
+
+@asynccontextmanager
+async def house_of(settings: Settings) -> AsyncIterator[House]:
+    async with serving(settings) as web_process:
+        await web_process.services.catalogue.add_missing([MASSAGE])
+        yield House(web_process.services, f"http://127.0.0.1:{web_process.port}")
+
+
+@pytest.fixture(scope="session")
+def migrated(servers: Servers) -> str:
+    """A database with every index, made once; each test finds it empty."""
+    import asyncio
+
+    asyncio.run(migrate(settings_for(servers, "janji-tests")))
+    return "janji-tests"
+
+
+@pytest.fixture
+def database(servers: Servers, migrated: str) -> str:
+    """The name of the database, emptied, and Redis flushed."""
+    client: pymongo.MongoClient[Any] = pymongo.MongoClient(servers.mongodb_uri)
+    for collection in client[migrated].list_collection_names():
+        client[migrated][collection].delete_many({})
+    client.close()
+    courier = redis.Redis.from_url(servers.redis_url or "")
+    courier.flushall()
+    courier.close()
+    return migrated
+
+
+@pytest.fixture
+async def house(servers: Servers, database: str) -> AsyncIterator[House]:
+    """One web process with the settings people get."""
+    async with house_of(settings_for(servers, database)) as running:
+        yield running
