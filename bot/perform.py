@@ -152,7 +152,9 @@ class Perform:
     async def _therapist_booking(self, effect: do.ShowTherapistBooking, cause: Cause) -> tuple[str, NewEntry]:
         booking = await self._raw_booking(effect.booking_id)
         if booking["therapist"] is None or booking["therapist"]["id"] != effect.therapist_id:
-            booking["status"] = "cancelled"  # for this therapist: the booking goes on with somebody else
+            # For this therapist it is over, and nothing is earned: the booking goes on with somebody else.
+            nothing = {"amount": 0, "currency": booking["price"]["currency"]}
+            booking |= {"status": "cancelled", "earnings": nothing, "commission": nothing}
         return therapist_feed(effect.therapist_id), self._entry(cause, "booking", {"booking": booking})
 
     async def _notification(self, effect: do.NotifyTherapist, cause: Cause) -> tuple[str, NewEntry]:

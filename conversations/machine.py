@@ -430,6 +430,8 @@ def _progress(conversation: Conversation, event: on.ProgressMade, now: datetime)
     went_on = replace(conversation, progress=event.step)
     params: dict[str, Any] = {"therapist": _therapist_name(conversation)}
     if event.step == "delayed":
+        if event.minutes is None:
+            return Decision(conversation, refusal="invalid")
         params["minutes"] = event.minutes
     told = _tell_booking(went_on, booking.VisitProgressed(event.step))
     shown = _show_therapist_booking(conversation)
@@ -492,7 +494,8 @@ def _cancel(conversation: Conversation, event: on.Cancelled, now: datetime) -> D
     if conversation.search_id and not had_visit:
         effects += (do.CancelSearch(conversation.search_id, event.reason or f"cancelled by the {event.by}"),)
     effects += _tell_booking(cancelled, booking.BookingCancelled(event.by, event.reason))
-    effects += (do.Say(f"cancelled_by_{event.by}"), state_on_screen(cancelled))
+    line = f"cancelled_by_{event.by}" if conversation.booking_id else "form_closed"
+    effects += (do.Say(line), state_on_screen(cancelled))
     if had_visit:
         effects += _release_slot(conversation)
         effects += _tell_therapist(conversation, "booking_cancelled")

@@ -45,6 +45,7 @@ LINES: Mapping[str, str] = {
     "cancelled_by_guest": N_("Your booking is cancelled."),
     "cancelled_by_therapist": N_("Your booking was cancelled by the therapist."),
     "cancelled_by_operator": N_("Your booking was cancelled by our team."),
+    "form_closed": N_("Alright, nothing was booked. Book whenever you like."),
     "form_expired": N_("This request was closed because it was not confirmed. Book again whenever you like."),
     "request_expired": N_("This request was closed. Book again whenever you like."),
 }
@@ -86,7 +87,7 @@ SUBTITLES: Mapping[str, str] = {
     "no_therapist": N_("Nobody is free right now"),
     "completed": N_("Visit completed"),
     "cancelled": N_("Booking cancelled"),
-    "expired": N_("Request closed"),
+    "expired": N_("Closed"),
 }
 
 NOTIFICATIONS: Mapping[str, tuple[str, str]] = {
@@ -99,6 +100,7 @@ REFUSALS: Mapping[str, str] = {
     "stale": N_("This card has been replaced by a newer one. Please use the latest card."),
     "not_now": N_("That can't be done at this point of the conversation."),
     "already_live": N_("A search for you is already running."),
+    "payment_declined": N_("Your bank declined the payment. Please try another way to pay."),
     "offer_taken": N_("Another therapist has accepted this booking."),
     "offer_expired": N_("This offer is no longer open."),
     "slot_taken": N_("This therapist's time was just taken. We're asking others near you."),
