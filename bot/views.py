@@ -66,7 +66,8 @@ def raw_booking(booking: Booking) -> dict[str, Any]:
         "therapist": _person(asdict(therapist)) if therapist else None,
         "progress": booking.progress,
         "created_at": booking.created_at,
-        "starts_at": booking.starts_by,
+        "starts_at": None,
+        "arrives_by": booking.arrives_by,
         "earnings": asdict(earnings),
         "commission": asdict(commission),
     }
@@ -87,6 +88,7 @@ def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> 
         "progress": raw.get("progress"),
         "created_at": moment_or_none(raw.get("created_at")),
         "starts_at": moment_or_none(raw.get("starts_at")),
+        "arrives_by": moment_or_none(raw.get("arrives_by")),
     }
     if audience == "guest":
         return view

@@ -45,11 +45,11 @@ class TherapistReturned:
 
 @dataclass(frozen=True, slots=True)
 class TherapistBooked:
-    """The guest accepted and the therapist's time is reserved; the visit starts by `starts_by`."""
+    """The guest accepted and the therapist's time is reserved; the therapist arrives by `arrives_by`."""
 
     therapist: Therapist
     reservation_id: str
-    starts_by: datetime
+    arrives_by: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Booking:
     reservation_id: str | None = None
     progress: Step | None = None
     created_at: datetime | None = None
-    starts_by: datetime | None = None
+    arrives_by: datetime | None = None
     ended_at: datetime | None = None
     cancelled_by: Party | None = None
     cancel_reason: str | None = None
@@ -152,7 +152,7 @@ def _return(booking: Booking, event: TherapistReturned, now: datetime) -> Bookin
         therapist=None,
         reservation_id=None,
         progress=None,
-        starts_by=None,
+        arrives_by=None,
     )
 
 
@@ -162,7 +162,7 @@ def _book(booking: Booking, event: TherapistBooked, now: datetime) -> Booking:
         state=Status.ACTIVE,
         therapist=event.therapist,
         reservation_id=event.reservation_id,
-        starts_by=event.starts_by,
+        arrives_by=event.arrives_by,
     )
 
 

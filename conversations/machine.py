@@ -332,7 +332,7 @@ def _confirm(conversation: Conversation, event: on.SlotReserved, now: datetime) 
     booked = booking.TherapistBooked(
         therapist=therapist,
         reservation_id=event.reservation_id,
-        starts_by=now + timedelta(seconds=conversation.terms.arrival_s),
+        arrives_by=now + timedelta(seconds=conversation.terms.arrival_s),
     )
     return Decision(
         active,

@@ -66,7 +66,7 @@ LINES_FOR_THERAPIST: Mapping[str, str] = {
 CARDS: Mapping[str, tuple[str, str]] = {
     "service": (N_("Confirm your massage"), N_("Choose how long, and tell us where to come.")),
     "therapist": (N_("Your therapist"), N_("Can be with you {arrival}. Nobody sets off before you accept.")),
-    "no_therapist": (N_("Nobody is free right now"), N_("We asked everyone near you. Shall we try again?")),
+    "no_therapist": (N_("No therapist yet"), N_("Shall we ask the therapists near you again?")),
 }
 
 LABELS: Mapping[str, str] = {
@@ -84,7 +84,7 @@ SUBTITLES: Mapping[str, str] = {
     "searching": N_("Looking for your therapist"),
     "choosing": N_("Available for you"),
     "active": N_("Your therapist"),
-    "no_therapist": N_("Nobody is free right now"),
+    "no_therapist": N_("No therapist yet"),
     "completed": N_("Visit completed"),
     "cancelled": N_("Booking cancelled"),
     "expired": N_("Closed"),

@@ -136,7 +136,9 @@ async def words(request: web.Request) -> web.Response:
     locale = next((each for each in LOCALES if each == wanted), None)
     if locale is None:
         raise web.HTTPNotFound
-    return json_response(request.app[SERVICES].words.catalog(locale), headers={"Cache-Control": "max-age=300"})
+    # The widget asks from whatever website it stands on.
+    headers = {"Cache-Control": "max-age=300", "Access-Control-Allow-Origin": "*"}
+    return json_response(request.app[SERVICES].words.catalog(locale), headers=headers)
 
 
 async def client_settings(request: web.Request) -> web.Response:

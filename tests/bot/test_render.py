@@ -305,7 +305,8 @@ def test_the_guest_sees_what_was_ordered_and_not_how_it_is_shared(words: Words) 
         "therapist": {"id": "t_ayu", "name": "Ayu", "photo": "/photos/ayu.svg", "rating": 4.9},
         "progress": None,
         "created_at": AT,
-        "starts_at": "2026-12-01T04:00:00.123Z",
+        "starts_at": None,
+        "arrives_by": "2026-12-01T04:00:00.123Z",
     }
 
 

@@ -1,0 +1,56 @@
+/** Where the guest looks: tells of what is new, counts what was missed, and moves the focus where it is wanted. */
+
+import { isTyping } from "/dom.js";
+
+export class Attention {
+  #host;
+  #announce;
+  #unread = 0;
+
+  /**
+   * @param {import("/host.js").Host} host
+   * @param {(sentence: string) => void} announce
+   */
+  constructor(host, announce) {
+    this.#host = host;
+    this.#announce = announce;
+  }
+
+  /**
+   * @param {import("/feeds.js").Entry[]} entries
+   * @param {string} partner the name of the person on the other side
+   */
+  notice(entries, partner) {
+    for (const entry of entries) {
+      const sentence = spoken(entry, partner);
+      if (!sentence) continue;
+      this.#announce(sentence);
+      if (document.hidden || !this.#host.isOpen) this.#unread += 1;
+    }
+    this.#show();
+  }
+
+  seen() {
+    this.#unread = 0;
+    this.#show();
+  }
+
+  /** Moves the focus, unless the guest is writing somewhere or is busy on the website around us. */
+  focus(element) {
+    if (!element || isTyping() || !this.#host.isOpen) return;
+    if (document.hasFocus() || !this.#host.isEmbedded) element.focus({ preventScroll: true });
+  }
+
+  #show() {
+    document.title = this.#unread && !this.#host.isEmbedded ? `(${this.#unread}) Janji` : "Janji";
+    this.#host.unread(this.#unread);
+  }
+}
+
+/** What a screen reader says of an entry; what the guest wrote needs no saying. */
+function spoken({ type, data }, partner) {
+  if (type === "message") return data.from === "guest" ? null : `${partner}: ${data.text}`;
+  if (type === "system") return data.text;
+  if (type === "card") return [data.title, data.text].filter(Boolean).join(". ");
+  return null;
+}

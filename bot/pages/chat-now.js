@@ -1,0 +1,60 @@
+/** What goes on at the end of the guest's log: the wait for a connection, the welcome, the countdown, somebody writing. */
+
+import { openingNote, typingNote, welcomeNote } from "/chat-notes.js";
+import { searchCard } from "/search-card.js";
+
+const TYPING_SHOWN_MS = 6000;
+
+export class ChatNow {
+  #log;
+  #does;
+  #shown = "";
+  #typingTimer = 0;
+
+  /**
+   * @param {import("/chat-log.js").ChatLog} log
+   * @param {object} does
+   * @param {(action: any) => Promise<any>} does.perform
+   * @param {import("/time.js").Clock} does.clock
+   * @param {(sentence: string) => void} does.announce
+   */
+  constructor(log, does) {
+    this.#log = log;
+    this.#does = does;
+  }
+
+  /** There is no conversation yet, only the wait for it. @param {import("/connection.js").Status} status */
+  showOpening(status) {
+    if (this.#isNew(["opening", status])) this.#log.showNow(openingNote(status));
+  }
+
+  /**
+   * @param {import("/conversation.js").Conversation} conversation
+   * @returns {HTMLElement|null} the countdown, when it has just begun
+   */
+  show(conversation) {
+    const { state, countdown, revision } = conversation;
+    const isSearching = state === "searching";
+    const isWelcome = state === "idle" && this.#log.isEmpty;
+    if (!this.#isNew([state, isWelcome, isSearching && [countdown, revision]])) return null;
+    clearTimeout(this.#typingTimer);
+    const card = isSearching ? searchCard(conversation, this.#does) : null;
+    this.#log.showNow(card ?? (isWelcome ? welcomeNote() : null));
+    return card;
+  }
+
+  /** @param {string} name */
+  showTyping(name, isTyping) {
+    clearTimeout(this.#typingTimer);
+    this.#log.showNow(isTyping ? typingNote(name) : null);
+    if (!isTyping) return;
+    this.#log.follow();
+    this.#typingTimer = window.setTimeout(() => this.showTyping(name, false), TYPING_SHOWN_MS);
+  }
+
+  #isNew(key) {
+    const before = this.#shown;
+    this.#shown = JSON.stringify(key);
+    return this.#shown !== before;
+  }
+}

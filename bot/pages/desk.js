@@ -1,0 +1,233 @@
+/** The desk of a therapist who has signed in: joins the connection, the switch, the offers, the bookings and the rooms. */
+
+import { AvailabilitySwitch } from "/availability.js";
+import { avatar } from "/avatar.js";
+import { isOpen, isWritable, showBookings } from "/bookings.js";
+import { Connection } from "/connection.js";
+import { h, isTyping, replaceChildren } from "/dom.js";
+import { OfferList } from "/offers.js";
+import { changeLocale, connectionBadge, localeSwitch } from "/page.js";
+import { problemLine } from "/problems.js";
+import { Rooms } from "/rooms.js";
+import { socketTransport } from "/socket-transport.js";
+import { currentLocale, t } from "/words.js";
+
+const NOTICE_SHOWN_MS = 8000;
+
+export class Desk {
+  #place;
+  #locales;
+  #announce;
+  #onSignOut;
+  #connection;
+  #rooms;
+  /** @type {any} */
+  #therapist = null;
+  #isAvailable = false;
+  /** @type {any[]} */
+  #offersNow = [];
+  /** @type {Map<string, any>} */
+  #bookings = new Map();
+  #badge = connectionBadge();
+  /** @type {import("/connection.js").Status} */
+  #status = "reconnecting";
+  #notices = h("div", { class: "notices", role: "status" });
+  #listPlace = h("section", { class: "booking-place" });
+  /** @type {OfferList} */
+  #offers;
+  /** @type {AvailabilitySwitch} */
+  #switch;
+
+  /**
+   * @param {object} options
+   * @param {HTMLElement} options.place
+   * @param {string[]} options.locales
+   * @param {string} options.token
+   * @param {(sentence: string) => void} options.announce
+   * @param {(reason?: string) => void} options.onSignOut
+   */
+  constructor({ place, locales, token, announce, onSignOut }) {
+    this.#place = place;
+    this.#locales = locales;
+    this.#announce = announce;
+    this.#onSignOut = onSignOut;
+    this.#connection = new Connection({
+      transport: socketTransport("/therapist"),
+      auth: (feeds) => ({ token, ...feeds.numbering(), since: feeds.all(), locale: currentLocale() }),
+      headsOf: (session) => session.feeds ?? {},
+      onSession: (session, news) => this.#resume(session, news),
+      onEntry: (entry) => this.#hear(entry),
+      onStatus: (status) => this.#showStatus(status),
+      onRefused: (refusal) => this.#turnedAway(refusal),
+    });
+    this.#rooms = new Rooms({
+      send: (command, payload) => this.#connection.send(command, payload),
+      announce,
+      onChoose: (isInRoom) => this.#moved(isInRoom),
+    });
+    const waiting = h("p", {}, t("Connecting…"));
+    replaceChildren(
+      place,
+      h("div", { class: "note-opening", role: "status" }, h("span", { class: "spinner" }), waiting),
+    );
+  }
+
+  start() {
+    this.#connection.start();
+  }
+
+  stop() {
+    this.#connection.stop();
+    this.#place.classList.remove("desk-in-room");
+  }
+
+  async switchLocale(locale) {
+    if (locale === currentLocale()) return;
+    await changeLocale(locale);
+    this.#connection.restart({ fresh: true });
+  }
+
+  // What the server says
+
+  #resume(session, { entries, fresh }) {
+    const isFirst = this.#therapist === null;
+    this.#therapist = session.therapist;
+    this.#isAvailable = session.available;
+    this.#offersNow = session.offers ?? [];
+    this.#bookings = bookingsAfter(fresh ? [] : [...this.#bookings.values()], entries, session.bookings ?? []);
+    if (fresh) this.#build();
+    for (const entry of entries) this.#keep(entry);
+    if (!fresh) for (const entry of entries) this.#react(entry, true);
+    this.#offers.show(this.#offersNow);
+    this.#update();
+    this.#rooms.resume();
+    if (isFirst) this.#rooms.chooseOnly();
+  }
+
+  #hear(entry) {
+    this.#keep(entry);
+    this.#react(entry, false);
+    this.#update();
+  }
+
+  #keep(entry) {
+    if (entry.feed.startsWith("conversation:")) this.#rooms.keep(entry);
+  }
+
+  /**
+   * @param {import("/feeds.js").Entry} entry
+   * @param {boolean} isPast the snapshot already tells what came of it
+   */
+  #react(entry, isPast) {
+    const { type, data, feed } = entry;
+    if (feed.startsWith("conversation:")) this.#rooms.notice(entry);
+    else if (type === "notification") this.#notice(data.title, data.body);
+    else if (type === "offer_closed") this.#closeOffer(data);
+    else if (isPast) return;
+    else if (type === "offer") this.#openOffer(data);
+    else if (type === "booking") this.#changeBooking(data.booking);
+    else if (type === "state") this.#isAvailable = data.available;
+  }
+
+  #openOffer(offer) {
+    this.#offersNow = [...this.#offersNow.filter((one) => one.offer_id !== offer.offer_id), offer];
+    this.#offers.add(offer);
+  }
+
+  #closeOffer({ offer_id, why }) {
+    this.#offersNow = this.#offersNow.filter((one) => one.offer_id !== offer_id);
+    this.#offers.close(offer_id, why);
+  }
+
+  #changeBooking(booking) {
+    const before = this.#bookings.get(booking.id);
+    this.#bookings.set(booking.id, booking);
+    this.#rooms.show(this.#bookings);
+    const begins = isWritable(booking) && !(before && isWritable(before));
+    if (begins && !isTyping()) this.#rooms.choose(booking.id);
+  }
+
+  #turnedAway(refusal) {
+    if (refusal.code !== "unauthorized" && refusal.code !== "forbidden") return false;
+    this.#onSignOut(t("Please sign in again."));
+    return true;
+  }
+
+  // What is on the page
+
+  #build() {
+    this.#offers = new OfferList({
+      clock: this.#connection.clock,
+      announce: this.#announce,
+      answer: (command, offer_id) => this.#connection.send(command, { offer_id }),
+    });
+    this.#switch = new AvailabilitySwitch({
+      send: (payload) => this.#setAvailable(payload),
+      onRefused: (refusal) => this.#notices.append(problemLine({ ...refusal, message: refusal.message })),
+    });
+    this.#badge = connectionBadge();
+    this.#badge.show(this.#status);
+    const list = h("div", { class: "desk-list" }, this.#switch.element, this.#offers.element, this.#listPlace);
+    const main = h("main", { class: "desk-main" }, list, this.#rooms.element);
+    replaceChildren(this.#place, this.#header(), this.#notices, main);
+    this.#rooms.reset(this.#therapist.id, this.#bookings);
+  }
+
+  #header() {
+    const { name, photo } = this.#therapist;
+    const title = h("h1", { class: "header-title" }, h("span", {}, name));
+    const names = h(
+      "div",
+      { class: "header-names" },
+      title,
+      h("p", { class: "header-subtitle" }, t("Therapist at Janji")),
+    );
+    const language = localeSwitch(this.#locales, (locale) => this.switchLocale(locale));
+    const button = { class: "btn btn-quiet btn-small", type: "button", testid: "sign-out" };
+    const leave = h("button", { ...button, on: { click: () => this.#onSignOut() } }, t("Sign out"));
+    const tools = h("div", { class: "header-tools" }, this.#badge.element, language, leave);
+    return h("header", { class: "desk-header" }, h("div", { class: "header-who" }, avatar(name, photo), names), tools);
+  }
+
+  #update() {
+    this.#rooms.show(this.#bookings);
+    this.#showList();
+    this.#switch.show(this.#isAvailable);
+    document.title = this.#offers.count ? `(${this.#offers.count}) Janji` : "Janji";
+  }
+
+  #showList() {
+    const { chosen, unread } = this.#rooms;
+    const onChoose = (id) => this.#rooms.choose(id);
+    showBookings(this.#listPlace, [...this.#bookings.values()], { chosen, unread, onChoose });
+  }
+
+  #moved(isInRoom) {
+    this.#place.classList.toggle("desk-in-room", isInRoom);
+    this.#showList();
+  }
+
+  #showStatus(status) {
+    this.#status = status;
+    this.#badge.show(status);
+  }
+
+  async #setAvailable(payload) {
+    await this.#connection.send("availability", payload, { named: false });
+    this.#isAvailable = payload.available;
+  }
+
+  #notice(title, body) {
+    const notice = h("div", { class: "notice", testid: "notification" }, h("b", {}, title), h("p", {}, body));
+    this.#notices.append(notice);
+    setTimeout(() => notice.remove(), NOTICE_SHOWN_MS);
+  }
+}
+
+/** The bookings after a pause: a snapshot has those under way, the entries what became of the others. */
+function bookingsAfter(before, entries, underWay) {
+  const known = new Map(before.filter((booking) => !isOpen(booking)).map((booking) => [booking.id, booking]));
+  for (const { type, data } of entries) if (type === "booking") known.set(data.booking.id, data.booking);
+  for (const booking of underWay) known.set(booking.id, booking);
+  return known;
+}

@@ -1,0 +1,67 @@
+/** Builds elements from plain values: text only ever goes in as text, and styles never as attributes. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [props] `class`, `testid`, `on` {event: listener}, `data` and `aria` {name: value}; everything else is an attribute.
+ *   `null`, `undefined` and `false` leave the attribute out.
+ * @param {...(Node|string|number|null|undefined|false|Array<any>)} children
+ * @returns {any} the element
+ */
+export function h(tag, props = {}, ...children) {
+  return furnish(document.createElement(tag), props, children);
+}
+
+/** The same for an SVG element. @returns {any} */
+export function svg(tag, props = {}, ...children) {
+  return furnish(document.createElementNS(SVG, tag), props, children);
+}
+
+function furnish(element, { on = {}, data = {}, aria = {}, testid = "", ...attributes }, children) {
+  for (const [name, value] of Object.entries(attributes)) setAttribute(element, name, value);
+  for (const [name, value] of Object.entries(aria)) setAria(element, name, value);
+  for (const [name, value] of Object.entries(data)) element.dataset[name] = String(value);
+  for (const [event, listener] of Object.entries(on)) element.addEventListener(event, listener);
+  if (testid) element.dataset.testid = testid;
+  append(element, children);
+  return element;
+}
+
+function setAttribute(element, name, value) {
+  if (value === null || value === undefined || value === false) return;
+  element.setAttribute(name, value === true ? "" : String(value));
+}
+
+/** Unlike an attribute, an ARIA state of `false` is a statement and is written. */
+export function setAria(element, name, value) {
+  if (value === null || value === undefined) element.removeAttribute(`aria-${name}`);
+  else element.setAttribute(`aria-${name}`, String(value));
+}
+
+export function append(element, children) {
+  for (const child of children.flat(3)) {
+    if (child === null || child === undefined || child === false || child === "") continue;
+    element.append(child instanceof Node ? child : String(child));
+  }
+}
+
+export function replaceChildren(element, ...children) {
+  element.replaceChildren();
+  append(element, children);
+}
+
+/** True while the person is writing something, so that nothing may take the focus away. */
+export function isTyping() {
+  const field = document.activeElement;
+  if (!(field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement)) return false;
+  return !["radio", "checkbox", "button"].includes(field.type);
+}
+
+let lastId = 0;
+
+/** An id for label and description references. */
+export function newId(name) {
+  lastId += 1;
+  return `${name}-${lastId}`;
+}

@@ -1,0 +1,36 @@
+/** Who the guest is to the server: one token for all tabs of this browser. */
+
+import { onChangeElsewhere, read, write } from "/keep.js";
+
+const KEY = "janji.guest";
+
+export class GuestIdentity {
+  #used = null;
+  #conversation = null;
+
+  /** The token to connect with, or undefined for somebody new. */
+  token() {
+    this.#used = read(KEY)?.token ?? undefined;
+    return this.#used;
+  }
+
+  /**
+   * Keeps the token of a snapshot.
+   * @returns {boolean} false when another tab has become a guest at the same time: connect again, as that one
+   */
+  accept({ token, conversation_id }) {
+    const kept = read(KEY);
+    this.#conversation = conversation_id;
+    if (kept && kept.conversation_id !== conversation_id && kept.token !== this.#used) return false;
+    if (kept?.token !== token) write(KEY, { token, conversation_id });
+    return true;
+  }
+
+  /** Calls back when another tab has become another guest. */
+  onChange(callback) {
+    onChangeElsewhere((key) => {
+      const kept = key === KEY ? read(KEY) : null;
+      if (kept && this.#conversation && kept.conversation_id !== this.#conversation) callback();
+    });
+  }
+}

@@ -1,0 +1,266 @@
+/** One booking as the therapist works in it: the facts, the steps of the visit, and the chat with the guest. */
+
+import { actionBar, actionButton, pressOne } from "/actions.js";
+import { isWritable, statusText } from "/bookings.js";
+import { h, newId, replaceChildren } from "/dom.js";
+import { refusalOf } from "/http.js";
+import { icon } from "/icons.js";
+import { bubble, composer, systemLine } from "/messages.js";
+import { Outbox } from "/outbox.js";
+import { PendingMessages } from "/pending.js";
+import { problemLine } from "/problems.js";
+import { t } from "/words.js";
+
+const DELAYS_MIN = [5, 10, 15, 20, 30, 45, 60];
+const USUAL_DELAY_MIN = 10;
+
+export class Room {
+  element;
+  #booking;
+  #send;
+  #facts = h("header", { class: "room-header" });
+  #steps = h("div", { class: "room-steps" });
+  #list = h("ol", { class: "log-list" });
+  #scroll;
+  #foot = h("div", { class: "room-foot" });
+  #composer;
+  #pending;
+  #outbox;
+  #shown = "";
+  #onBack;
+
+  /**
+   * @param {object} options
+   * @param {any} options.booking
+   * @param {string} options.owner whose messages the outbox keeps
+   * @param {(command: string, payload: any) => Promise<any>} options.send
+   * @param {() => void} options.onBack
+   */
+  constructor({ booking, owner, send, onBack }) {
+    this.#booking = booking;
+    this.#send = send;
+    this.#onBack = onBack;
+    const waiting = h("ol", { class: "log-list log-pending" });
+    this.#pending = new PendingMessages(waiting, "therapist");
+    this.#scroll = h(
+      "div",
+      { class: "log-scroll", tabindex: 0, role: "log", aria: { live: "off", label: t("Conversation") } },
+      this.#list,
+      waiting,
+    );
+    this.#composer = composer({
+      label: t("Write to {name}", { name: booking.guest.name }),
+      onSend: (text) => this.#write(text),
+    });
+    this.#outbox = new Outbox({
+      owner: `${owner}.${booking.id}`,
+      send: (payload) => send("message", payload),
+      onChange: (items) => this.#pending.show(items),
+      onRefused: (item, refusal, again) => this.#refused(item, refusal, again),
+    });
+    this.element = h(
+      "section",
+      {
+        class: "room",
+        testid: "room",
+        data: { bookingId: booking.id },
+        aria: { label: t("Booking of {name}", { name: booking.guest.name }) },
+      },
+      this.#facts,
+      this.#steps,
+      this.#scroll,
+      this.#foot,
+    );
+    this.show(booking);
+    this.resume();
+  }
+
+  get input() {
+    return this.#composer.input;
+  }
+
+  /** Sends what waits from before. */
+  resume() {
+    this.#pending.show(this.#outbox.waiting());
+    this.#outbox.deliver();
+  }
+
+  show(booking) {
+    const shown = JSON.stringify(booking);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#booking = booking;
+    replaceChildren(this.#facts, this.#factsOf(booking));
+    replaceChildren(this.#steps, booking.status === "active" ? this.#stepsOf(booking) : null);
+    const over = h("p", { class: "room-over" }, t("This chat is closed: {status}", { status: statusText(booking) }));
+    if (isWritable(booking) !== this.#foot.contains(this.#composer.element))
+      replaceChildren(this.#foot, isWritable(booking) ? this.#composer.element : over);
+    else if (!isWritable(booking)) replaceChildren(this.#foot, over);
+  }
+
+  /** @param {import("/feeds.js").Entry} entry of the conversation; the guest's cards are not the therapist's business */
+  add({ type, data, at }) {
+    if (type === "message") {
+      if (data.from === "therapist") {
+        this.#pending.drop(data.client_id);
+        this.#outbox.done(data.client_id);
+      }
+      this.#list.append(bubble({ ...data, at, reader: "therapist" }));
+    } else if (type === "system") this.#list.append(systemLine(data.text));
+    else return;
+    this.scrollToEnd();
+  }
+
+  scrollToEnd() {
+    this.#scroll.scrollTop = this.#scroll.scrollHeight;
+  }
+
+  #write(text) {
+    this.#outbox.add({ booking_id: this.#booking.id, text });
+    this.scrollToEnd();
+  }
+
+  #refused(item, refusal, again) {
+    if (!again) this.#pending.drop(item.client_id);
+    this.#addProblem(refusal, item.payload.text);
+  }
+
+  #addProblem(refusal, quote) {
+    this.#list.append(h("li", {}, problemLine({ ...refusal, message: refusal.message, quote })));
+    this.scrollToEnd();
+  }
+
+  #factsOf(booking) {
+    const back = h(
+      "button",
+      {
+        class: "icon-button room-back",
+        type: "button",
+        testid: "back",
+        aria: { label: t("Back to the bookings") },
+        on: { click: () => this.#onBack() },
+      },
+      icon("arrow_back"),
+    );
+    const { latitude, longitude, address } = booking.location ?? {};
+    const map =
+      latitude === undefined
+        ? null
+        : h(
+            "a",
+            {
+              href: `https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}#map=17/${latitude}/${longitude}`,
+              target: "_blank",
+              rel: "noreferrer",
+            },
+            t("Map"),
+          );
+    const phone = booking.guest.phone ? h("a", { href: `tel:${booking.guest.phone}` }, booking.guest.phone) : null;
+    return [
+      back,
+      h(
+        "div",
+        { class: "room-words" },
+        h(
+          "h2",
+          {},
+          h("span", {}, booking.guest.name),
+          h(
+            "span",
+            { class: "chip chip-accent", testid: "booking-status", data: { status: booking.status } },
+            statusText(booking),
+          ),
+        ),
+        h(
+          "p",
+          {},
+          `${booking.service.name} · ${t("{minutes} min", { minutes: booking.duration })} · ${booking.earnings_text}`,
+        ),
+        booking.notes ? h("p", { class: "room-notes" }, booking.notes) : null,
+        h("p", { class: "room-links" }, h("span", { class: "room-address" }, icon("pin"), address), map, phone),
+      ),
+    ];
+  }
+
+  #stepsOf(booking) {
+    const minutes = h(
+      "select",
+      { testid: "delay-minutes", aria: { label: t("Delay in minutes") } },
+      DELAYS_MIN.map((delay) =>
+        h("option", { value: delay, selected: delay === USUAL_DELAY_MIN }, t("{minutes} min", { minutes: delay })),
+      ),
+    );
+    const steps = [
+      ["on_the_way", t("On the way"), "secondary"],
+      ["delayed", t("Delayed"), "secondary"],
+      ["arrived", t("Arrived"), "secondary"],
+      ["completed", t("Complete"), "primary"],
+      ["no_show", t("Guest not there"), "quiet"],
+    ];
+    const bar = h("div", { class: "actions steps" });
+    for (const [step, label, style] of steps) {
+      const button = actionButton({ command: "progress", testid: `progress-${step}`, label, style }, (pressed) =>
+        pressOne(bar, pressed, () => this.#progress(step, Number(minutes.value))),
+      );
+      if (booking.progress === step) button.classList.add("btn-chosen");
+      bar.append(step === "delayed" ? h("span", { class: "delay" }, button, minutes) : button);
+    }
+    bar.append(this.#cancelButton());
+    return bar;
+  }
+
+  #progress(step, minutes) {
+    return this.#perform("progress", {
+      booking_id: this.#booking.id,
+      step,
+      ...(step === "delayed" ? { minutes } : {}),
+    });
+  }
+
+  async #perform(command, payload) {
+    try {
+      return await this.#send(command, payload);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      this.#addProblem(refusal);
+      throw refusal;
+    }
+  }
+
+  #cancelButton() {
+    const open = () => {
+      const form = this.#cancelForm();
+      replaceChildren(this.#steps, form);
+      form.querySelector("textarea")?.focus();
+    };
+    return actionButton({ command: "cancel_booking", label: t("Cancel booking"), style: "danger-quiet" }, open);
+  }
+
+  #cancelForm() {
+    const reason = h("textarea", { id: newId("reason"), testid: "cancel-reason", rows: 2, maxlength: 200 });
+    const error = h("p", { class: "field-error" });
+    const press = ({ command }) => {
+      if (command === "keep_booking") {
+        replaceChildren(this.#steps, this.#stepsOf(this.#booking));
+        return Promise.resolve();
+      }
+      if (reason.value.trim())
+        return this.#perform("cancel_booking", { booking_id: this.#booking.id, reason: reason.value.trim() });
+      error.textContent = t("Please give the guest a reason.");
+      reason.focus();
+      return Promise.reject(new Error("no reason"));
+    };
+    const actions = [
+      { command: "confirm_cancel", label: t("Cancel booking"), style: "danger" },
+      { command: "keep_booking", label: t("Keep the booking"), style: "secondary" },
+    ];
+    return h(
+      "div",
+      { class: "cancel-form field" },
+      h("label", { for: reason.id }, t("Why do you cancel? The guest reads this.")),
+      reason,
+      error,
+      actionBar(actions, press),
+    );
+  }
+}

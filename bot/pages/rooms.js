@@ -1,0 +1,115 @@
+/** The rooms of a therapist's bookings: what was said in each, which one is open, and where there is something unread. */
+
+import { isOpen, isWritable } from "/bookings.js";
+import { h, replaceChildren } from "/dom.js";
+import { Room } from "/room.js";
+import { t } from "/words.js";
+
+export class Rooms {
+  element = h("div", { class: "room-place" });
+  /** The id of the booking whose room is open. @type {string|null} */
+  chosen = null;
+  /** Messages not looked at, by booking. @type {Map<string, number>} */
+  unread = new Map();
+  #does;
+  #owner = "";
+  /** Conversation entries by feed. @type {Map<string, import("/feeds.js").Entry[]>} */
+  #said = new Map();
+  /** @type {Map<string, Room>} */
+  #rooms = new Map();
+  /** @type {Map<string, any>} */
+  #bookings = new Map();
+
+  /**
+   * @param {object} does
+   * @param {(command: string, payload: any) => Promise<any>} does.send
+   * @param {(sentence: string) => void} does.announce
+   * @param {(isOpen: boolean) => void} does.onChoose a room was opened or left
+   */
+  constructor(does) {
+    this.#does = does;
+  }
+
+  /** Begins anew, as after a change of language, with the same room open if its booking is still there. */
+  reset(owner, bookings) {
+    this.#owner = owner;
+    this.#said.clear();
+    this.#rooms.clear();
+    this.#bookings = bookings;
+    if (this.chosen && bookings.has(this.chosen)) this.choose(this.chosen);
+    else this.leave();
+  }
+
+  show(bookings) {
+    this.#bookings = bookings;
+    if (this.chosen && !document.hidden) this.unread.delete(this.chosen);
+    for (const [id, room] of this.#rooms) if (bookings.has(id)) room.show(bookings.get(id));
+  }
+
+  /** Sends what was left waiting while there was no connection. */
+  resume() {
+    for (const room of this.#rooms.values()) room.resume();
+  }
+
+  /** Keeps an entry for the rooms of its conversation, whether or not they are open. */
+  keep(entry) {
+    this.#said.set(entry.feed, [...(this.#said.get(entry.feed) ?? []), entry]);
+    const booking = this.#bookingOf(entry);
+    if (booking) this.#rooms.get(booking.id)?.add(entry);
+  }
+
+  /** Tells of a message that has come just now. */
+  notice(entry) {
+    const { type, data } = entry;
+    if (type !== "message" || data.from !== "guest") return;
+    const booking = this.#bookingOf(entry);
+    if (!booking || !isWritable(booking)) return;
+    this.#does.announce(`${booking.guest.name}: ${data.text}`);
+    if (booking.id === this.chosen && !document.hidden) return;
+    this.unread.set(booking.id, (this.unread.get(booking.id) ?? 0) + 1);
+  }
+
+  choose(id) {
+    const booking = this.#bookings.get(id);
+    if (!booking) return;
+    this.chosen = id;
+    this.unread.delete(id);
+    const room = this.#rooms.get(id) ?? this.#open(booking);
+    this.element.replaceChildren(room.element);
+    this.#does.onChoose(true);
+    room.scrollToEnd();
+    if (isOpen(booking) && window.matchMedia("(pointer: fine)").matches) room.input.focus({ preventScroll: true });
+  }
+
+  /** With a single visit under way there is nothing to choose, at least where list and room stand side by side. */
+  chooseOnly() {
+    const open = [...this.#bookings.values()].filter(isWritable);
+    if (open.length === 1 && window.matchMedia("(min-width: 60rem)").matches) this.choose(open[0].id);
+  }
+
+  leave() {
+    this.chosen = null;
+    const picture = h("img", { src: "/icon.svg", alt: "", width: 64, height: 64 });
+    const words = h("p", {}, t("Choose a booking to see its details and chat."));
+    replaceChildren(this.element, h("div", { class: "room room-none" }, picture, words));
+    this.#does.onChoose(false);
+  }
+
+  /** A guest who comes again has the same conversation: an entry belongs to the newest booking made before it. */
+  #bookingOf({ feed, at }) {
+    const bookings = [...this.#bookings.values()].filter((one) => one.feed === feed && one.created_at <= at);
+    return bookings.sort((one, other) => (one.created_at < other.created_at ? 1 : -1))[0];
+  }
+
+  #open(booking) {
+    const room = new Room({
+      booking,
+      owner: this.#owner,
+      send: this.#does.send,
+      onBack: () => this.leave(),
+    });
+    this.#rooms.set(booking.id, room);
+    for (const entry of this.#said.get(booking.feed) ?? []) if (this.#bookingOf(entry) === booking) room.add(entry);
+    return room;
+  }
+}

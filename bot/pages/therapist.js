@@ -1,0 +1,48 @@
+/** The therapists' page: asks who it is, shows the desk, and lets go again. */
+
+import { createAnnouncer } from "/announcer.js";
+import { Desk } from "/desk.js";
+import { h, replaceChildren } from "/dom.js";
+import { forget, onChangeElsewhere, read, write } from "/keep.js";
+import { changeLocale, localeSwitch, openPage } from "/page.js";
+import { signInCard } from "/therapist-sign-in.js";
+import { isLocaleKey, preferredLocale } from "/words.js";
+
+const TOKEN_KEY = "janji.therapist";
+
+const settings = await openPage();
+const announce = createAnnouncer();
+const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
+/** @type {Desk|null} */
+let desk = null;
+
+/** @param {string} [reason] why the therapist is asked again */
+function showSignIn(reason) {
+  const onSignedIn = ({ token }) => {
+    write(TOKEN_KEY, token);
+    showDesk(token);
+  };
+  const language = localeSwitch(settings.locales, async (locale) => {
+    await changeLocale(locale);
+    showSignIn(reason);
+  });
+  const header = h("header", { class: "desk-header desk-header-bare" }, language);
+  replaceChildren(place, header, h("main", { class: "sign-in-place" }, signInCard({ settings, reason, onSignedIn })));
+}
+
+function showDesk(token) {
+  const onSignOut = (reason) => {
+    desk?.stop();
+    desk = null;
+    forget(TOKEN_KEY);
+    document.title = "Janji";
+    showSignIn(reason);
+  };
+  desk = new Desk({ place, locales: settings.locales, token, announce, onSignOut });
+  desk.start();
+}
+
+onChangeElsewhere((key) => isLocaleKey(key) && desk?.switchLocale(preferredLocale(settings)));
+const token = read(TOKEN_KEY);
+if (token) showDesk(token);
+else showSignIn();
