@@ -49,7 +49,7 @@ class Tokens:
                 # The moments are checked below by the database's clock, not by this machine's.
                 options={"require": ["aud", "sub", "exp"], "verify_exp": False, "verify_iat": False},
             )
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, UnicodeEncodeError):
             return None
         expires_at, subject = claims["exp"], claims["sub"]
         is_alive = isinstance(expires_at, int | float) and expires_at > self.now().timestamp()

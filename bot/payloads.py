@@ -5,6 +5,7 @@ Models refuse unknown fields and never convert: a number in a string is an error
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -13,6 +14,7 @@ import phonenumbers
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -27,21 +29,23 @@ from bot.errors import Refusal
 from conversations.replies import N_
 
 MESSAGE_LENGTH = 4000
+# A refusal names at most this many fields, and of a name that the sender made up no more than this.
+MOST_FIELDS_NAMED = 20
+LONGEST_FIELD_NAMED = 64
 _LINE_BREAKS = frozenset("\n\t")
+# Categories of characters that show nothing; what this Python's Unicode does not know yet may be a new emoji.
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 
 def _clean(text: str) -> str:
-    """The text as it is kept: NFC, without control characters; what cannot be stored as UTF-8 is refused."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(N_("contains characters that are not text")) from error
+    """The text as it is kept: NFC, without control characters."""
     visible = (char for char in text if char in _LINE_BREAKS or unicodedata.category(char) != "Cc")
     return unicodedata.normalize("NFC", "".join(visible)).strip()
 
 
 def _not_empty(text: str) -> str:
-    if not text:
+    """Spaces and invisible marks alone are nothing that anybody could read."""
+    if all(unicodedata.category(char) in _INVISIBLE for char in text):
         raise ValueError(N_("must not be empty"))
     return text
 
@@ -53,12 +57,16 @@ def _one_line(text: str) -> str:
 ClientId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Line = Annotated[str, StringConstraints(strict=True, max_length=200), AfterValidator(_clean), AfterValidator(_one_line)]
+Reason = Annotated[Line, AfterValidator(_not_empty)]
 Name = Annotated[
     str,
     StringConstraints(strict=True, max_length=80),
     AfterValidator(_clean),
     AfterValidator(_one_line),
     AfterValidator(_not_empty),
+]
+Email = Annotated[
+    str, StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\p{C}]+@[^@\s\p{C}]+\.[^@\s\p{C}]+$")
 ]
 Text = Annotated[
     str,
@@ -110,14 +118,18 @@ REASONS: Mapping[str, str] = {
     "extra_forbidden": N_("is not known"),
     "literal_error": N_("is not one of the choices"),
     "string_type": N_("must be text"),
+    "string_unicode": N_("contains characters that are not text"),
     "string_too_long": N_("is too long"),
     "string_too_short": N_("is too short"),
     "bool_type": N_("must be yes or no"),
     "int_type": N_("must be a whole number"),
     "float_type": N_("must be a number"),
+    "float_parsing": N_("must be a number"),
     "finite_number": N_("must be a number"),
     "greater_than_equal": N_("is out of range"),
     "less_than_equal": N_("is out of range"),
+    "model_type": N_("must be an object"),
+    "dict_type": N_("must be an object"),
     "other": N_("is not valid"),
 }
 
@@ -179,9 +191,7 @@ class ConfirmService(CommandPayload, _WithPhone):
     duration: Duration
     location: LocationPayload
     name: Name
-    email: (
-        Annotated[str, StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None
-    ) = None
+    email: Email | None = None
     gender_preference: Literal["any", "female", "male"] = "any"
     notes: Annotated[str, StringConstraints(strict=True, max_length=1000), AfterValidator(_clean)] | None = None
 
@@ -224,13 +234,14 @@ GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
 class Availability(Payload):
     available: StrictBool
     latitude: Latitude | None = None
-    longitude: Longitude | None = None
+    longitude: Longitude | None = Field(default=None, validate_default=True)
     client_id: ClientId | None = None
 
     @field_validator("longitude")
     @classmethod
     def _both_or_neither(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if (value is None) != (info.data.get("latitude") is None):
+        is_latitude_right = "latitude" in info.data
+        if is_latitude_right and (value is None) != (info.data["latitude"] is None):
             raise ValueError(N_("goes with latitude"))
         return value
 
@@ -252,16 +263,17 @@ class Progress(CommandPayload):
     @field_validator("minutes")
     @classmethod
     def _minutes_of_a_delay(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is None and info.data.get("step") == "delayed":
+        step = info.data.get("step")
+        if value is None and step == "delayed":
             raise ValueError(N_("is required"))
-        if value is not None and info.data.get("step") != "delayed":
+        if value is not None and step not in ("delayed", None):
             raise ValueError(N_("goes with the step delayed only"))
         return value
 
 
 class CancelBooking(CommandPayload):
     booking_id: Id
-    reason: Line
+    reason: Reason
 
 
 class RoomMessage(CommandPayload):
@@ -287,7 +299,12 @@ class SignIn(_WithPhone):
 
 
 class SignInConfirm(_WithPhone):
-    code: Annotated[str, StringConstraints(strict=True, pattern=r"^\d{6}$")]
+    code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")]
+
+
+def _minutes_of_text(value: Any) -> Any:
+    """A choice of numbers is none of texts: `60` in an address is read here."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}", value) else value
 
 
 class TherapistsQuery(Payload):
@@ -295,7 +312,7 @@ class TherapistsQuery(Payload):
 
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
-    duration: Literal[60, 90, 120] | None = None
+    duration: Annotated[Duration, BeforeValidator(_minutes_of_text)] | None = None
 
 
 # --- from input to payload --------------------------------------------------------------------------------------------
@@ -315,8 +332,9 @@ def refusal_of(error: ValidationError) -> Refusal:
     """The refusal that names every field which is wrong; `too_large` where a text is too long."""
     faults = error.errors(include_url=False, include_input=False)
     fields: dict[str, str] = {}
-    for fault in faults:
-        fields.setdefault(".".join(str(part) for part in fault["loc"]), _reason(fault))
+    for fault in faults[:MOST_FIELDS_NAMED]:
+        name = ".".join(str(part) for part in fault["loc"])
+        fields.setdefault(name[:LONGEST_FIELD_NAMED], _reason(fault))
     if any(fault["type"] == "string_too_long" for fault in faults):
         return Refusal("too_large", "This is too long.", fields=fields)
     return Refusal("invalid", "Please check what you entered.", fields=fields)

@@ -53,6 +53,11 @@ def therapist_feed(therapist_id: str) -> str:
     return f"therapist:{therapist_id}"
 
 
+def conversation_of(feed: str) -> str:
+    """The conversation whose feed this is."""
+    return feed.removeprefix("conversation:")
+
+
 class Perform:
     """Performs the first effects of an outbox: a run of feed entries in one go, or one call."""
 

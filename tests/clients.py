@@ -33,9 +33,11 @@ class Client:
         self.session: dict[str, Any] = {}
         self.entries: list[dict[str, Any]] = []
         self.refused: dict[str, Any] | None = None
+        self.farewell: dict[str, Any] | None = None
         self._news = asyncio.Condition()
         self.sio.on("session", self._on_session, namespace=self.namespace)
         self.sio.on("entry", self._on_entry, namespace=self.namespace)
+        self.sio.on("going_away", self._on_farewell, namespace=self.namespace)
         self.sio.on("connect_error", self._on_refused, namespace=self.namespace)
 
     async def _on_session(self, session: dict[str, Any]) -> None:
@@ -47,6 +49,11 @@ class Client:
     async def _on_entry(self, entry: dict[str, Any]) -> None:
         async with self._news:
             self.entries.append(entry)
+            self._news.notify_all()
+
+    async def _on_farewell(self, notice: dict[str, Any]) -> None:
+        async with self._news:
+            self.farewell = notice
             self._news.notify_all()
 
     async def _on_refused(self, error: dict[str, Any]) -> None:
@@ -88,6 +95,11 @@ class Client:
             seen = [(entry["type"], entry["data"].get("key") or entry["data"].get("state")) for entry in self.entries]
             raise AssertionError(f"waited for {what} in vain; seen: {seen}") from None
 
+    async def until_cut_off(self) -> None:
+        """Until the connection has ended."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self.sio.wait()
+
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [entry["data"] for entry in self.entries if entry["type"] == kind]
 
@@ -118,6 +130,12 @@ class Guest(Client):
     @property
     def revision(self) -> int:
         return int(self.standing["revision"])
+
+    def screen(self) -> dict[str, Any]:
+        """What is shown now, besides the conversation itself."""
+        return {
+            name: self.standing[name] for name in ("state", "revision", "header", "booking", "countdown", "actions")
+        }
 
     def card(self, kind: str) -> dict[str, Any] | None:
         cards = [data for data in self.of_type("card") if data["card"] == kind]
@@ -167,6 +185,10 @@ class Guest(Client):
         card = await self.until_card("therapist")
         return await self.do("accept_therapist", revision=card["revision"], offer_id=card["offer_id"])
 
+    async def find_another(self) -> dict[str, Any]:
+        card = await self.until_card("therapist")
+        return await self.do("find_another", revision=card["revision"], offer_id=card["offer_id"])
+
 
 class Therapist(Client):
     """A therapist at the console."""
@@ -181,6 +203,25 @@ class Therapist(Client):
     async def until_offer(self) -> dict[str, Any]:
         await self.until(lambda: bool(self.open_offers()), "an offer")
         return self.open_offers()[-1]
+
+    async def accept(self) -> dict[str, Any]:
+        """Accept the open offer, and say which it was."""
+        offer = await self.until_offer()
+        await self.do("accept_offer", offer_id=offer["offer_id"])
+        return offer
+
+    async def decline(self) -> dict[str, Any]:
+        """Decline the open offer, and say which it was."""
+        offer = await self.until_offer()
+        await self.do("decline_offer", offer_id=offer["offer_id"])
+        return offer
+
+    def closings(self, offer_id: str) -> list[str]:
+        """Why an offer was closed: `accepted` can be followed by another reason."""
+        return [str(data["why"]) for data in self.of_type("offer_closed") if data["offer_id"] == offer_id]
+
+    async def until_closed_as(self, offer_id: str, why: str) -> None:
+        await self.until(lambda: why in self.closings(offer_id), f"{offer_id} to be {why}")
 
     async def until_closed(self, offer_id: str) -> str:
         def is_closed() -> bool:

@@ -36,11 +36,15 @@ GUEST = "guest"
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Who sends: the conversation that their token opens, and the language and time zone of their screen."""
+    """Who sends: the conversation that their token opens, and the language and time zone of their screen.
+
+    `is_active` is what their connection last read on the feed, where it knows; it saves a look at the record.
+    """
 
     conversation_id: str
     locale: Locale
     timezone: str | None = None
+    is_active: bool = False
 
 
 def _standing(conversation: Conversation) -> Answer:
@@ -132,9 +136,10 @@ class GuestCommands:
         return await self._take(guest.conversation_id, "cancel", on.Cancelled("guest", payload.reason), payload)
 
     async def _message(self, guest: Guest, payload: Message) -> Answer:
-        stored = await self._services.conversations.load(guest.conversation_id)
-        if stored is None or stored.record.state is not State.ACTIVE:
-            raise refusal("not_now")
+        if not guest.is_active:
+            stored = await self._services.conversations.load(guest.conversation_id)
+            if stored is None or stored.record.state is not State.ACTIVE:
+                raise refusal("not_now")
         return await say(self._services, guest.conversation_id, GUEST, "guest", payload)
 
     async def _take(self, conversation_id: str, name: str, event: on.Event, payload: CommandPayload) -> Answer:

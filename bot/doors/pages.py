@@ -70,13 +70,23 @@ def _files_in(folder: Path) -> Handler:
     root = folder.resolve()
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        path = (root / request.match_info["name"]).resolve()
-        if not path.is_relative_to(root) or not path.is_file() or path.suffix == ".html":
+        path = _find(root, request.match_info["name"])
+        if path is None:
             raise web.HTTPNotFound
         # Asked again each time and answered 304 while unchanged: a new release is seen at once.
         return web.FileResponse(path, headers={"Cache-Control": "no-cache", **_type_of(path)})
 
     return serve
+
+
+def _find(root: Path, name: str) -> Path | None:
+    """The file of this name in the folder; pages are served at their own paths only, with their policy."""
+    try:
+        path = (root / name).resolve()
+        is_there = path.is_relative_to(root) and path.is_file()
+    except (OSError, ValueError):  # no file can have this name: it is too long, or has a zero byte in it
+        return None
+    return path if is_there and path.suffix != ".html" else None
 
 
 def _type_of(path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -25,15 +26,14 @@ class SigningIn:
     async def send_code(self, phone: str) -> dict[str, Any]:
         services = self._services
         code = new_code()
-        expires_at = await services.sign_ins.issue(phone, services.tokens.code_hash(phone, code), services.clock.now())
+        now = services.clock.now()
+        expires_at = await services.sign_ins.issue(phone, services.tokens.code_hash(phone, code), now)
         if expires_at is None:
-            raise Refusal(
-                "too_many_requests",
-                N_("Too many codes were asked for. Please try again later."),
-                retry_after_s=CODES_WITHIN.total_seconds(),
-            )
+            raise await self._too_many(phone, now)
         if services.settings.show_sign_in_codes:
             log.info("sign-in code", phone=phone, code=code)
+        else:
+            log.info("sign-in code", phone=_masked(phone))
         return {
             "ok": True,
             "expires_at": moment(expires_at),
@@ -54,3 +54,17 @@ class SigningIn:
             "token": services.tokens.sign("therapist", therapist.id),
             "therapist": {"id": therapist.id, "name": therapist.name, "photo": therapist.photo},
         }
+
+    async def _too_many(self, phone: str, now: datetime) -> Refusal:
+        again_at = await self._services.sign_ins.allowed_again_at(phone)
+        wait = again_at - now if again_at else CODES_WITHIN
+        return Refusal(
+            "too_many_requests",
+            N_("Too many codes were asked for. Please try again later."),
+            retry_after_s=max(1.0, wait.total_seconds()),
+        )
+
+
+def _masked(phone: str) -> str:
+    """As much of a number as a log may keep: enough to tell two complaints apart."""
+    return f"{phone[:3]}…{phone[-2:]}"

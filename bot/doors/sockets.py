@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 from zoneinfo import available_timezones
 
 from bot.auth import new_id
 from bot.doors.guest import Guest, GuestCommands
 from bot.doors.readers import Reader
-from bot.doors.situations import situation_of
+from bot.doors.situations import RETRY_AFTER_S, situation_of
 from bot.doors.snapshots import guest_snapshot, therapist_snapshot
 from bot.doors.socketio_packets import encode_event
 from bot.doors.socketio_server import SocketIOServer
-from bot.doors.therapist import TherapistCommands
+from bot.doors.therapist import Caller, TherapistCommands
 from bot.errors import Refusal
 from bot.feeds import Entry
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
-from bot.perform import therapist_feed
+from bot.perform import conversation_of, therapist_feed
 from bot.services import Services
+from bot.store.driver import PyMongoError
 from bot.store.rooms import is_room_of
 from bot.views import error_view
 from bot.words import negotiate
 from conversations import events as on
+from conversations.machine import State
 from conversations.replies import REFUSALS
 from conversations.values import Locale
 
@@ -42,6 +45,15 @@ class _Visitor:
     locale: Locale
     reader: Reader
     timezone: str | None = None
+    is_active: bool = False
+    rooms: dict[str, str] = field(default_factory=dict)
+    """The conversations that a therapist reads here, by booking."""
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    """The names that there are; looking them up reads many files, so it is done once."""
+    return frozenset(available_timezones())
 
 
 class _Doorway:
@@ -96,12 +108,12 @@ class GuestDoor(_Doorway):
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
-        guest = Guest(visitor.subject, visitor.locale, visitor.timezone)
+        guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active)
         return await self._commands.execute(guest, name, payload)
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(GuestConnect, auth)
-        timezone = connect.timezone if connect.timezone in available_timezones() else None
+        timezone = connect.timezone if connect.timezone in _timezones() else None
         locale = self.locale_of(connect.locale, environ)
         tokens = self.services.tokens
         conversation_id, token = tokens.subject("guest", connect.token), connect.token
@@ -114,10 +126,16 @@ class GuestDoor(_Doorway):
             self.services, conversation_id, since=connect.since, epoch=connect.epoch, locale=locale, token=token
         )
         reader = self.reader(sid, "guest", locale)
-        self.visitors[sid] = _Visitor(conversation_id, locale, reader, timezone)
+        is_active = snapshot.session["state"] == State.ACTIVE
+        visitor = self.visitors[sid] = _Visitor(conversation_id, locale, reader, timezone, is_active)
         self.send(sid, encode_event(self.namespace, "session", snapshot.session))
         for feed, cursor in snapshot.cursors.items():
-            reader.follow(feed, cursor)
+            reader.follow(feed, cursor, on_entry=partial(self._on_entry, visitor))
+
+    @staticmethod
+    def _on_entry(visitor: _Visitor, entry: Entry) -> None:
+        if entry.type == "state":
+            visitor.is_active = entry.data["state"] == State.ACTIVE
 
     async def _remember_language(self, conversation_id: str, locale: Locale, timezone: str | None) -> None:
         """Messages that are sent to the guest later speak the language that was chosen last."""
@@ -140,7 +158,8 @@ class TherapistDoor(_Doorway):
         return {name: partial(self._execute, name) for name in THERAPIST_COMMANDS}
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
-        return await self._commands.execute(self.visitors[sid].subject, name, payload)
+        visitor = self.visitors[sid]
+        return await self._commands.execute(Caller(visitor.subject, visitor.rooms), name, payload)
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(TherapistConnect, auth)
@@ -152,7 +171,10 @@ class TherapistDoor(_Doorway):
             self.services, therapist_id, since=connect.since, epoch=connect.epoch, locale=locale
         )
         reader = self.reader(sid, "therapist", locale)
-        self.visitors[sid] = _Visitor(therapist_id, locale, reader)
+        visitor = self.visitors[sid] = _Visitor(therapist_id, locale, reader)
+        visitor.rooms.update(
+            {booking["id"]: conversation_of(booking["feed"]) for booking in snapshot.session["bookings"]}
+        )
         self.send(sid, encode_event(self.namespace, "session", snapshot.session))
         for feed, cursor in snapshot.cursors.items():
             watch = self._on_own_entry if feed == therapist_feed(therapist_id) else self._on_room_entry
@@ -169,10 +191,17 @@ class TherapistDoor(_Doorway):
         visitor = self.visitors.get(sid)
         if visitor and entry.type == "state" and not is_room_of(entry.data, visitor.subject):
             visitor.reader.leave(entry.feed)
+            visitor.rooms.pop(entry.data["booking_id"], None)
 
     async def _open_room(self, sid: str, booking_id: str) -> None:
-        visitor = self.visitors.get(sid)
-        room = await self.services.rooms.of(booking_id, visitor.subject) if visitor else None
-        if visitor is None or room is None or room.closes_at is not None or sid not in self.visitors:
+        """Read the visit's conversation on this connection from its first line on; an outage only delays it."""
+        while (visitor := self.visitors.get(sid)) is not None:
+            try:
+                room = await self.services.rooms.of(booking_id, visitor.subject)
+            except (PyMongoError, OSError):
+                await asyncio.sleep(RETRY_AFTER_S)
+                continue
+            if room is not None and room.closes_at is None and sid in self.visitors:
+                visitor.rooms[booking_id] = conversation_of(room.feed)
+                visitor.reader.follow(room.feed, room.opens_at - 1, on_entry=partial(self._on_room_entry, sid))
             return
-        visitor.reader.follow(room.feed, room.opens_at - 1, on_entry=partial(self._on_room_entry, sid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.auth import digest_of
@@ -35,15 +36,23 @@ def _done(_: Any) -> Answer:
     return {"ok": True}
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Which therapist sends. `open_rooms` are the conversations that their connection reads, by booking."""
+
+    therapist_id: str
+    open_rooms: Mapping[str, str] = field(default_factory=dict)
+
+
 class TherapistCommands:
-    """`await execute(therapist_id, name, payload)` gives the ack, or raises `Refusal`.
+    """`await execute(caller, name, payload)` gives the ack, or raises `Refusal`.
 
     What belongs to somebody else is answered exactly like what does not exist.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._handlers: Mapping[str, Callable[[str, Any], Awaitable[Answer]]] = {
+        self._handlers: Mapping[str, Callable[[Caller, Any], Awaitable[Answer]]] = {
             "availability": self._availability,
             "accept_offer": self._accept_offer,
             "decline_offer": self._decline_offer,
@@ -52,15 +61,16 @@ class TherapistCommands:
             "message": self._message,
         }
 
-    async def execute(self, therapist_id: str, name: str, payload: Any) -> Answer:
+    async def execute(self, caller: Caller, name: str, payload: Any) -> Answer:
         model = THERAPIST_COMMANDS.get(name)
         if model is None:
             raise Refusal("invalid", N_("This command is not known."), fields={"command": N_("is not known")})
         command = parse(model, payload, region=self._services.settings.default_region)
-        return await self._handlers[name](therapist_id, command)
+        return await self._handlers[name](caller, command)
 
-    async def _availability(self, therapist_id: str, payload: Availability) -> Answer:
+    async def _availability(self, caller: Caller, payload: Availability) -> Answer:
         """Who goes offline is not asked any more, and takes back the offers that are open."""
+        therapist_id = caller.therapist_id
         position = None
         if payload.latitude is not None and payload.longitude is not None:
             position = (payload.latitude, payload.longitude)
@@ -76,7 +86,8 @@ class TherapistCommands:
         await self._services.feeds.append(therapist_feed(therapist_id), entry_id, "state", data)
         return {"ok": True, "available": payload.available}
 
-    async def _accept_offer(self, therapist_id: str, payload: AcceptOffer) -> Answer:
+    async def _accept_offer(self, caller: Caller, payload: AcceptOffer) -> Answer:
+        therapist_id = caller.therapist_id
         search = await self._search_of(payload.offer_id)
 
         def judge(record: Search) -> str | None:
@@ -89,28 +100,34 @@ class TherapistCommands:
         command = command_of(therapist_id, "accept_offer", payload, _done)
         return await take_and_settle(self._services, "search", search.id, event, command, judge)
 
-    async def _decline_offer(self, therapist_id: str, payload: DeclineOffer) -> Answer:
+    async def _decline_offer(self, caller: Caller, payload: DeclineOffer) -> Answer:
         search = await self._search_of(payload.offer_id)
-        event = on_search.OfferDeclined(payload.offer_id, therapist_id, payload.reason)
-        command = command_of(therapist_id, "decline_offer", payload, _done)
+        event = on_search.OfferDeclined(payload.offer_id, caller.therapist_id, payload.reason)
+        command = command_of(caller.therapist_id, "decline_offer", payload, _done)
         return answered(await self._services.turns.take("search", search.id, event, command), _done)
 
-    async def _progress(self, therapist_id: str, payload: Progress) -> Answer:
-        event = on_conversation.ProgressMade(payload.booking_id, therapist_id, payload.step, payload.minutes)
-        return await self._take(therapist_id, "progress", event, payload, payload.booking_id)
+    async def _progress(self, caller: Caller, payload: Progress) -> Answer:
+        event = on_conversation.ProgressMade(payload.booking_id, caller.therapist_id, payload.step, payload.minutes)
+        return await self._take(caller.therapist_id, "progress", event, payload, payload.booking_id)
 
-    async def _cancel_booking(self, therapist_id: str, payload: CancelBooking) -> Answer:
-        event = on_conversation.TherapistWithdrew(payload.booking_id, therapist_id, payload.reason)
-        return await self._take(therapist_id, "cancel_booking", event, payload, payload.booking_id)
+    async def _cancel_booking(self, caller: Caller, payload: CancelBooking) -> Answer:
+        event = on_conversation.TherapistWithdrew(payload.booking_id, caller.therapist_id, payload.reason)
+        return await self._take(caller.therapist_id, "cancel_booking", event, payload, payload.booking_id)
 
-    async def _message(self, therapist_id: str, payload: RoomMessage) -> Answer:
-        stored = await self._services.bookings.load(payload.booking_id)
-        booking = stored.record if stored else None
-        if booking is None or not _is_theirs(booking, therapist_id):
+    async def _message(self, caller: Caller, payload: RoomMessage) -> Answer:
+        conversation_id = caller.open_rooms.get(payload.booking_id)
+        if conversation_id is None:
+            conversation_id = await self._open_room(caller.therapist_id, payload.booking_id)
+        return await say(self._services, conversation_id, caller.therapist_id, "therapist", payload)
+
+    async def _open_room(self, therapist_id: str, booking_id: str) -> str:
+        """The conversation of a visit that is under way and theirs."""
+        stored = await self._services.bookings.load(booking_id)
+        if stored is None or not _is_theirs(stored.record, therapist_id):
             raise refusal("not_found")
-        if booking.state is not Status.ACTIVE:
+        if stored.record.state is not Status.ACTIVE:
             raise refusal("not_now")
-        return await say(self._services, booking.conversation_id, therapist_id, "therapist", payload)
+        return stored.record.conversation_id
 
     async def _take(
         self, therapist_id: str, name: str, event: on_conversation.Event, payload: CommandPayload, booking_id: str

@@ -19,6 +19,7 @@ from pymongo.errors import (
     ConnectionFailure,
     DuplicateKeyError,
     NetworkTimeout,
+    OperationFailure,
     PyMongoError,
 )
 from pymongo.read_concern import ReadConcern
@@ -102,14 +103,19 @@ class DuplicateInBatch(Exception):
 
 
 async def insert_in_order(collection: Collection, documents: Sequence[Document]) -> None:
-    """Insert all of them in this order; raises `DuplicateInBatch` at the first duplicate key."""
+    """Insert all of them in this order; raises `DuplicateInBatch` at the first duplicate key.
+
+    Any other fault, or a doubt whether a majority has what was written, is told by its codes alone: the driver's own
+    error quotes the document, and ends up in a log.
+    """
     try:
         await collection.insert_many(documents, ordered=True)
     except BulkWriteError as error:
-        faults = error.details["writeErrors"]
-        if not faults or faults[0]["code"] != DUPLICATE_KEY:
-            raise
-        raise DuplicateInBatch(faults[0]["index"]) from None
+        faults, doubts = error.details["writeErrors"], error.details["writeConcernErrors"]
+        if faults and faults[0]["code"] == DUPLICATE_KEY and not doubts:
+            raise DuplicateInBatch(faults[0]["index"]) from None
+        codes = [fault["code"] for fault in (*faults, *doubts)]
+        raise OperationFailure(f"a batch was not written, codes {codes}", codes[0] if codes else None) from None
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:

@@ -29,11 +29,21 @@ class SignIns:
         fresh = {"code_hash": code_hash, "expires_at": expires_at, "tries": 0, "remove_at": now + CODES_WITHIN}
         # The newest come first, so the last of the list says whether the allowance is used up.
         newest_first = {"issued": {"$each": [now], "$position": 0, "$slice": MOST_CODES}}
-        try:
-            await self._collection.update_one(allowed, {"$set": fresh, "$push": newest_first}, upsert=True)
-        except DuplicateKeyError:
-            return None
-        return expires_at
+        # A duplicate key means that the allowance is used up, or that the number's very first code was asked for twice
+        # at once: then the document stands by the second try.
+        for _ in range(2):
+            try:
+                await self._collection.update_one(allowed, {"$set": fresh, "$push": newest_first}, upsert=True)
+            except DuplicateKeyError:
+                continue
+            return expires_at
+        return None
+
+    async def allowed_again_at(self, phone: str) -> datetime | None:
+        """When a number that has had too many codes may have the next; None for one that never had any."""
+        document = await self._collection.find_one({"_id": {"$eq": phone}}, {"issued": 1})
+        oldest: datetime | None = document["issued"][-1] if document else None
+        return oldest + CODES_WITHIN if oldest else None
 
     async def check(self, phone: str, code_hash: str, now: datetime) -> Verdict:
         """Count the try first, then compare: a code works once, and not after five wrong guesses."""
