@@ -112,6 +112,7 @@ class Therapists:
             "is_simulated": therapist.is_simulated,
             "locale": therapist.locale,
             "visits": therapist.visits,
+            "offers": 0,
             "fence": 0,
             "hold": None,
             "busy": None,
@@ -204,7 +205,13 @@ class Therapists:
                 **_not_after("busy.until", now),
             },
             [
-                {"$set": {"fence": {"$add": ["$fence", 1]}, "last_offer_at": {"$literal": now}}},
+                {
+                    "$set": {
+                        "fence": {"$add": ["$fence", 1]},
+                        "offers": {"$add": [{"$ifNull": ["$offers", 0]}, 1]},
+                        "last_offer_at": {"$literal": now},
+                    }
+                },
                 {
                     "$set": {
                         "hold": {
