@@ -198,13 +198,31 @@ async function fill(place, load, draw) {
   }
 }
 
+/** A first handful, and the others when somebody asks for them. */
+const SHOWN_AT_FIRST = 6;
+let showsAll = false;
+
 function therapistList({ therapists }) {
   const nobody = h(
     "p",
     { class: "empty" },
     t("No therapist is listed yet. You can still book: we ask everyone nearby."),
   );
-  return therapists.length ? h("ul", { class: "therapists" }, therapists.map(therapistCard)) : nobody;
+  if (!therapists.length) return nobody;
+  const place = h("div", {});
+  const show = () => {
+    const shown = showsAll ? therapists : therapists.slice(0, SHOWN_AT_FIRST);
+    const more = h("button", { class: "btn btn-quiet therapists-more", type: "button" }, t("Show more therapists"));
+    more.addEventListener("click", () => {
+      showsAll = true;
+      show();
+      place.querySelectorAll("li")[SHOWN_AT_FIRST]?.querySelector("button")?.focus();
+    });
+    const list = h("ul", { class: "therapists" }, shown.map(therapistCard));
+    replaceChildren(place, ...(shown.length < therapists.length ? [list, more] : [list]));
+  };
+  show();
+  return place;
 }
 
 function footer() {
