@@ -26,25 +26,35 @@ class Status(StrEnum):
     NO_SHOW = "no_show"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What the conversation tells its booking; `told` is the version of it that said so, 0 where nobody counts.
+
+    A slow process may tell again what another has told long ago: only what is newer than the last news counts.
+    """
+
+    told: int = 0
+
+
 @dataclass(frozen=True, slots=True)
-class BookingOpened:
+class BookingOpened(News):
     conversation_id: str
     visit: Visit
     commission_basis_points: int
 
 
 @dataclass(frozen=True, slots=True)
-class TherapistProposed:
+class TherapistProposed(News):
     therapist: Therapist
 
 
 @dataclass(frozen=True, slots=True)
-class TherapistReturned:
+class TherapistReturned(News):
     """The proposed therapist goes back, or the booked one withdrew: the booking looks for another."""
 
 
 @dataclass(frozen=True, slots=True)
-class TherapistBooked:
+class TherapistBooked(News):
     """The guest accepted and the therapist's time is reserved; the therapist arrives by `arrives_by`."""
 
     therapist: Therapist
@@ -53,28 +63,28 @@ class TherapistBooked:
 
 
 @dataclass(frozen=True, slots=True)
-class VisitProgressed:
+class VisitProgressed(News):
     step: Step
 
 
 @dataclass(frozen=True, slots=True)
-class VisitCompleted:
+class VisitCompleted(News):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class GuestMissed:
+class GuestMissed(News):
     """Nobody came to the visit, or nobody was there."""
 
 
 @dataclass(frozen=True, slots=True)
-class BookingCancelled:
+class BookingCancelled(News):
     by: Party
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class BookingExpired:
+class BookingExpired(News):
     pass
 
 
@@ -98,6 +108,7 @@ class Booking:
     id: str
     version: int = 0
     state: Status = Status.NEW
+    told: int = 0
     expires_at: datetime | None = None
     conversation_id: str = ""
     visit: Visit | None = None
@@ -125,9 +136,11 @@ Handler = Callable[[Booking, Any, datetime], Booking]
 
 
 def decide(booking: Booking, event: Event, now: datetime) -> Decision:
-    """The one way a booking changes; an event without a row changes nothing."""
+    """The one way a booking changes; an event without a row, or one that is no news, changes nothing."""
     handler = TRANSITIONS[booking.state].get(type(event))
-    return Decision(booking if handler is None else handler(booking, event, now))
+    if handler is None or 0 < event.told <= booking.told:
+        return Decision(booking)
+    return Decision(replace(handler(booking, event, now), told=max(event.told, booking.told)))
 
 
 def _open(booking: Booking, event: BookingOpened, now: datetime) -> Booking:

@@ -6,16 +6,34 @@ Everything that moves a conversation stands in `TRANSITIONS`; the README's diagr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
-from conversations import booking, replies
+from conversations import booking
 from conversations import effects as do
 from conversations import events as on
+from conversations.conversation import (
+    ENDED_STATES,
+    Conversation,
+    Decision,
+    State,
+    card_on_screen,
+    state_on_screen,
+)
 from conversations.ids import derived_id
-from conversations.values import Button, Countdown, Draft, Locale, Step, Terms, Therapist, Visit
+from conversations.values import Countdown, Draft, Step, Therapist, Visit
+
+__all__ = [
+    "ENDED_STATES",
+    "TRANSITIONS",
+    "Conversation",
+    "Decision",
+    "State",
+    "card_on_screen",
+    "decide",
+    "state_on_screen",
+]
 
 # How long after its countdown a search may be silent before the conversation asks it where it stands.
 SILENCE_S = 15.0
@@ -23,56 +41,6 @@ SILENCE_S = 15.0
 VISIT_GRACE_S = 2 * 3600.0
 # How long the answer about a slot is waited for before it is asked for again.
 RESERVING_S = 30.0
-
-
-class State(StrEnum):
-    IDLE = "idle"
-    CONFIRMING = "confirming"
-    SEARCHING = "searching"
-    CHOOSING = "choosing"
-    ACTIVE = "active"
-    NO_THERAPIST = "no_therapist"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-ENDED_STATES = (State.COMPLETED, State.CANCELLED, State.EXPIRED)
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """The record of one guest's chat. `revision` counts the moves that make an older card stale."""
-
-    id: str
-    version: int = 0
-    state: State = State.IDLE
-    revision: int = 0
-    expires_at: datetime | None = None
-    locale: Locale = "id"
-    timezone: str | None = None
-    terms: Terms = field(default_factory=Terms)
-    draft: Draft | None = None
-    visit: Visit | None = None
-    booking_id: str | None = None
-    search_id: str | None = None
-    attempt: int = 0
-    countdown: Countdown | None = None
-    offer_id: str | None = None
-    therapist: Therapist | None = None
-    distance_km: float | None = None
-    is_reserving: bool = False
-    reservation_id: str | None = None
-    progress: Step | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the conversation becomes and what is to be done; `refusal` is a code of the contract for who asked."""
-
-    record: Conversation
-    effects: tuple[do.Effect, ...] = ()
-    refusal: str | None = None
 
 
 Handler = Callable[[Conversation, Any, datetime], Decision]
@@ -96,45 +64,6 @@ def decide(conversation: Conversation, event: on.Event, now: datetime) -> Decisi
     decision = move.decide(conversation, event, now)
     assert decision.record.state in move.to, f"{conversation.state} -> {decision.record.state} is not in the table"
     return decision
-
-
-def card_on_screen(conversation: Conversation) -> do.ShowCard | None:
-    """The card that the guest can press now, or None where there is none."""
-    expires_at = conversation.expires_at
-    match conversation.state:
-        case State.CONFIRMING if conversation.draft is not None and expires_at is not None:
-            defaults = _known_of_guest(conversation)
-            return replies.service_card(conversation.draft, conversation.revision, defaults, expires_at)
-        case State.CHOOSING if conversation.therapist is not None and expires_at is not None:
-            return replies.therapist_card(
-                conversation.therapist,
-                conversation.offer_id or "",
-                conversation.distance_km or 0.0,
-                conversation.revision,
-                expires_at,
-            )
-        case State.NO_THERAPIST:
-            return replies.no_therapist_card(conversation.revision)
-    return None
-
-
-def state_on_screen(conversation: Conversation) -> do.ShowState:
-    """Where the guest stands now: what a snapshot carries and what each move writes to the feed."""
-    shows_therapist = conversation.state in (State.CHOOSING, State.ACTIVE) and conversation.therapist is not None
-    therapist = conversation.therapist if shows_therapist else None
-    return do.ShowState(
-        state=conversation.state.value,
-        revision=conversation.revision,
-        header={
-            "title": therapist.name if therapist else None,
-            "photo": therapist.photo if therapist else None,
-            "locked": conversation.state is State.ACTIVE,
-        },
-        booking_id=conversation.booking_id,
-        therapist_id=therapist.id if therapist else None,
-        countdown=conversation.countdown,
-        buttons=BUTTONS.get(conversation.state, ()),
-    )
 
 
 def _is_stale(conversation: Conversation, event: on.Event) -> bool:
@@ -165,8 +94,7 @@ def _open_form(conversation: Conversation, event: on.BookPressed, now: datetime)
         draft=Draft(event.service, event.source, event.therapist),
         booking_id=None,
         search_id=None,
-        therapist=None,
-        offer_id=None,
+        returned_offers=(),
         reservation_id=None,
         progress=None,
     )
@@ -192,7 +120,7 @@ def _start_search(conversation: Conversation, event: on.ServiceConfirmed, now: d
     booking_id = derived_id("b", conversation.id, conversation.version)
     opened = booking.BookingOpened(conversation.id, visit, conversation.terms.commission_basis_points)
     confirmed = replace(conversation, visit=visit, booking_id=booking_id)
-    return _searching(confirmed, now, (do.TellBooking(booking_id, opened),), direct=draft.therapist)
+    return _searching(confirmed, now, _tell_booking(confirmed, opened), direct=draft.therapist)
 
 
 def _close_form(conversation: Conversation, event: on.DeadlinePassed, now: datetime) -> Decision:
@@ -238,10 +166,11 @@ def _widen(conversation: Conversation, event: on.AttemptStarted, now: datetime) 
     """The search's own word on its attempt and countdown; what is known already is not said twice."""
     if event.search_id != conversation.search_id:
         return Decision(conversation)
-    if conversation.countdown is not None and event.deadline_at == conversation.countdown.deadline_at:
+    known = conversation.countdown
+    if known is not None and (event.attempt, event.deadline_at) == (known.attempt, known.deadline_at):
         return Decision(_listening(conversation, event.deadline_at, now))
-    if event.attempt < conversation.attempt:
-        return Decision(conversation)
+    if known is not None and (event.attempt, event.deadline_at) < (known.attempt, known.deadline_at):
+        return Decision(conversation)  # news of an earlier countdown, from a process that was slow
     was_direct = conversation.attempt == 0 and event.attempt > 0
     widened = _counting(conversation, event.attempt, event.deadline_at, is_move=False)
     line = do.Say("direct_unavailable") if was_direct else _widened_line(widened)
@@ -262,7 +191,7 @@ def _ask_search(conversation: Conversation, event: on.DeadlinePassed, now: datet
 
 
 def _propose(conversation: Conversation, event: on.TherapistFound, now: datetime) -> Decision:
-    if event.search_id != conversation.search_id:
+    if event.search_id != conversation.search_id or event.offer_id in conversation.returned_offers:
         return Decision(conversation)
     choosing = _moved(
         conversation,
@@ -364,6 +293,7 @@ def _give_back(conversation: Conversation, now: datetime, line: do.Say) -> Decis
     deadline_at = now + timedelta(seconds=conversation.terms.answer_s)
     searching = _counting(conversation, max(conversation.attempt, 1), deadline_at)
     give_back = do.GiveTherapistBack(conversation.search_id or "", conversation.offer_id or "", deadline_at)
+    searching = replace(searching, returned_offers=(*conversation.returned_offers, give_back.offer_id))
     returned = _tell_booking(searching, booking.TherapistReturned())
     return Decision(searching, (*returned, give_back, line, state_on_screen(searching)))
 
@@ -393,6 +323,9 @@ def _without_therapist(conversation: Conversation, now: datetime, line: do.Say, 
         State.NO_THERAPIST,
         expires_at=now + timedelta(seconds=conversation.terms.no_therapist_s),
         search_id=None,
+        returned_offers=(),
+        reservation_id=None,
+        progress=None,
     )
     returned = _tell_booking(nobody, booking.TherapistReturned()) if had_therapist else ()
     return Decision(nobody, (*first, *returned, line, state_on_screen(nobody), *_card(nobody)))
@@ -555,21 +488,10 @@ def _card(conversation: Conversation) -> tuple[do.Effect, ...]:
     return (card,) if card else ()
 
 
-def _known_of_guest(conversation: Conversation) -> dict[str, Any]:
-    """What the form may be filled with, because the same guest said it for the last booking."""
-    visit = conversation.visit
-    if visit is None:
-        return {}
-    return {
-        "duration": visit.duration,
-        "name": visit.contact.name,
-        "phone": visit.contact.phone,
-        "address": visit.location.address,
-    }
-
-
 def _tell_booking(conversation: Conversation, event: booking.Event) -> tuple[do.Effect, ...]:
-    return (do.TellBooking(conversation.booking_id, event),) if conversation.booking_id else ()
+    if conversation.booking_id is None:
+        return ()
+    return (do.TellBooking(conversation.booking_id, replace(event, told=conversation.version + 1)),)
 
 
 def _tell_therapist(conversation: Conversation, kind: str) -> tuple[do.Effect, ...]:
@@ -613,14 +535,6 @@ def _is_due(conversation: Conversation, now: datetime) -> bool:
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
-
-BUTTONS: Mapping[State, tuple[Button, ...]] = {
-    State.CONFIRMING: (replies.CANCEL_SEARCH,),
-    State.SEARCHING: (replies.CANCEL_SEARCH,),
-    State.CHOOSING: (replies.CANCEL_BOOKING,),
-    State.NO_THERAPIST: (replies.CANCEL_SEARCH,),
-    State.ACTIVE: (replies.CANCEL_BOOKING,),
-}
 
 
 def _rows(state: State, rows: dict[type[Any], Move]) -> dict[type[Any], Move]:

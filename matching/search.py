@@ -151,12 +151,11 @@ def _add_offers(search: Search, event: on.CandidatesHeld, now: datetime) -> Deci
     """Make offers of the holds that still fit, and give back the ones that came too late or are too many."""
     if event.attempt != search.attempt:
         return _give_back_holds(search, event, now)
+    fresh = _unknown_holds(search, event)
     room = _wave_size(search) - len(search.open_offers())
-    usable = [held for held in event.holds if held.until > now and held.therapist_id not in search.refused][
-        : max(room, 0)
-    ]
+    usable = [held for held in fresh if _is_usable(held, search, now)][: max(room, 0)]
     offers = tuple(_offer_of(held, search, now) for held in usable)
-    surplus = [held for held in event.holds if held not in usable]
+    surplus = [held for held in fresh if held not in usable]
     asked = replace(search, offers=search.offers + offers)
     effects = tuple(_send(offer, asked) for offer in offers) + tuple(_release_held(held) for held in surplus)
     if asked.attempt == 0 and not asked.open_offers():
@@ -165,7 +164,18 @@ def _add_offers(search: Search, event: on.CandidatesHeld, now: datetime) -> Deci
 
 
 def _give_back_holds(search: Search, event: on.CandidatesHeld, now: datetime) -> Decision:
-    return Decision(search, tuple(_release_held(held) for held in event.holds))
+    return Decision(search, tuple(_release_held(held) for held in _unknown_holds(search, event)))
+
+
+def _unknown_holds(search: Search, event: on.CandidatesHeld) -> list[on.Held]:
+    """Holds on which no living offer stands: the same candidates may be found twice, by two processes."""
+    living = {offer.offer_id for offer in search.open_offers()} | {search.chosen_offer_id}
+    return [held for held in event.holds if held.offer_id not in living]
+
+
+def _is_usable(held: on.Held, search: Search, now: datetime) -> bool:
+    """An offer is made of a hold once, while it lasts, and to nobody who has refused."""
+    return held.until > now and held.therapist_id not in search.refused and search.offer(held.offer_id) is None
 
 
 def _accept(search: Search, event: on.OfferAccepted, now: datetime) -> Decision:
@@ -250,7 +260,9 @@ def _back_to_asking(search: Search, now: datetime) -> Decision:
     chosen = _offer(search, search.chosen_offer_id or "")
     asking = replace(_answered(search, chosen, Answer.EXPIRED, now), state=State.ASKING, chosen_offer_id=None)
     effects: tuple[do.Effect, ...] = (_close(chosen, "expired"), _release(chosen))
-    if asking.attempt > 0 and _may_ask(asking, now):
+    if asking.attempt == 0:
+        return _next_attempt(asking, now, effects)
+    if _may_ask(asking, now):
         effects += (_look(asking, 1),)
     return Decision(_with_clock(asking, now), effects)
 
@@ -345,7 +357,14 @@ def _report_found(search: Search, event: on.StatusAsked, now: datetime) -> Decis
     return Decision(search, (report,))
 
 
-def _report_ended(search: Search, event: on.StatusAsked, now: datetime) -> Decision:
+def _win_late(search: Search, event: on.TherapistTaken, now: datetime) -> Decision:
+    """The slot was reserved while the hold was still ours, and the news of it crossed the search's own end."""
+    if event.offer_id != search.chosen_offer_id:
+        return Decision(search)
+    return Decision(_ended(search, State.WON, "the guest accepted"))
+
+
+def _report_ended(search: Search, event: on.StatusAsked | on.TherapistGivenBack, now: datetime) -> Decision:
     return Decision(search, (do.ReportExhausted(search.conversation_id),))
 
 
@@ -505,6 +524,8 @@ TRANSITIONS: Mapping[State, Mapping[type[Any], Handler]] = {
     State.EXHAUSTED: {
         on.CandidatesHeld: _give_back_holds,
         on.HoldKept: _kept_too_late,
+        on.TherapistGivenBack: _report_ended,
+        on.TherapistTaken: _win_late,
         on.StatusAsked: _report_ended,
     },
     State.CANCELLED: {

@@ -25,17 +25,17 @@ class Rooms:
         self._entries = entries
 
     async def of(self, booking_id: str, therapist_id: str) -> Room | None:
-        """The room of this therapist in this booking; None where the booking never was theirs."""
+        """The newest room of this therapist in this booking; None where the booking never was theirs."""
         lines = self._entries.find(
             {"type": "state", "data.booking_id": {"$eq": booking_id}}, {"feed": 1, "seq": 1, "data": 1}
         ).sort("seq", 1)
         room: Room | None = None
         async for line in lines:
             is_theirs = is_room_of(line["data"], therapist_id)
-            if room is None and is_theirs:
+            if is_theirs and (room is None or room.closes_at is not None):
                 room = Room(line["feed"], line["seq"])
-            elif room is not None and not is_theirs:
-                return Room(room.feed, room.opens_at, line["seq"])
+            elif room is not None and room.closes_at is None and not is_theirs:
+                room = Room(room.feed, room.opens_at, line["seq"])
         return room
 
 
