@@ -121,17 +121,20 @@ _WELCOME = """
 
 
 def _simulate(settings: Settings, _: argparse.Namespace) -> int:
-    async def simulate() -> None:
+    async def simulate() -> int:
         async with connected(settings) as database:
             clock = Clock(database)
             await clock.measure()
             therapists = await Therapists(database["therapists"]).simulated()
         tokens = Tokens(settings.secret, clock.now)
         base_url = f"http://127.0.0.1:{settings.port}"
+        if not therapists:
+            sys.stderr.write("there are no simulated therapists in this database\n")
+            return 1
         await simulated.run(base_url, therapists, lambda therapist_id: tokens.sign("therapist", therapist_id))
+        return 0
 
-    uvloop.run(simulate())
-    return 0
+    return uvloop.run(simulate())
 
 
 def _diagram(_: Settings, __: argparse.Namespace) -> int:

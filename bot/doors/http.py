@@ -150,7 +150,8 @@ async def client_settings(request: web.Request) -> web.Response:
             "locales": list(LOCALES),
             "demo": settings.demo,
             "demo_therapist_phone": DEMO_PHONE if settings.demo else None,
-            "map_default": MAP_DEFAULT,
+            # An address is only ever filled in for a guest where nobody can be sent to it by mistake.
+            "map_default": {**MAP_DEFAULT, "address": MAP_DEFAULT["address"] if settings.demo else ""},
         }
     )
 

@@ -1,0 +1,41 @@
+"""Puts the menu into a new installation and, for a demonstration, its therapists too; again changes nothing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TypedDict
+
+from bot.demo_data import CATALOGUE, DEMO_PHONE, JAKARTA, THERAPISTS
+from bot.store.catalogue import Catalogue
+from bot.store.driver import Database
+from bot.store.therapists import PhoneTaken, Therapists
+
+__all__ = ["DEMO_PHONE", "MAP_DEFAULT", "MapDefault", "seed", "seed_catalogue"]
+
+
+class MapDefault(TypedDict):
+    """Where the map begins for a guest whose device does not tell where it is; degrees are WGS 84."""
+
+    latitude: float
+    longitude: float
+    address: str
+
+
+MAP_DEFAULT: MapDefault = {
+    "latitude": JAKARTA[0],
+    "longitude": JAKARTA[1],
+    "address": "Jl. Sultan Agung, Jakarta Selatan",
+}
+
+
+async def seed_catalogue(database: Database) -> None:
+    """The default menu; services that are there already stay as the operator left them."""
+    await Catalogue(database["services"]).add_missing(CATALOGUE)
+
+
+async def seed(database: Database) -> None:
+    """The therapists of the demonstration; whoever has one of their phone numbers already stays as they are."""
+    therapists = Therapists(database["therapists"])
+    for therapist in THERAPISTS:
+        with suppress(PhoneTaken):
+            await therapists.add(therapist)
