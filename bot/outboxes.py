@@ -59,7 +59,7 @@ class Outboxes:
         for item in items:
             if item.id not in box.done:
                 box.waiting.setdefault(item.id, item)
-        box.waiting = dict(sorted(box.waiting.items(), key=lambda pair: _place(pair[0])))
+        box.waiting = dict(sorted(box.waiting.items(), key=lambda pair: place_of(pair[0])))
         if box.task is None:
             if not box.waiting:
                 del self._boxes[room, record_id]
@@ -116,7 +116,7 @@ class Outboxes:
         self._failing[room, record_id] = (times + 1, time.monotonic() + pause_s)
 
 
-def _place(effect_id: str) -> tuple[int, int]:
+def place_of(effect_id: str) -> tuple[int, int]:
     """The order of effects: by the version that wanted them, then by their place in it."""
     _, version, place = effect_id.rsplit(":", 2)
     return int(version), int(place)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from bot.auth import digest_of
-from bot.errors import Refusal
+from bot.errors import Outage, Refusal
+from bot.outboxes import place_of
 from bot.payloads import CommandPayload
 from bot.services import Services
+from bot.store.records import Records
 from bot.turns import Command, Outcome, Room
 from conversations.replies import REFUSALS
 
 Answer = dict[str, Any]
 
-# Marks an answer in a record that is not final yet: the effects of the turn will tell.
+# Marks an answer in a record that is not final yet, with the version of the record whose effects will tell.
 PENDING = "pending"
+LOOK_EVERY_S = 0.05
+# Who took a command answers it at once; an answer that does not come after this long is given by who repeats it.
+ORPHANED_AFTER_S = 1.0
 
 
 def refusal(code: str) -> Refusal:
@@ -43,21 +49,47 @@ async def take_and_settle(
     """A command whose answer only its effects can tell: take the turn, let them happen, then `judge` the record.
 
     `judge` gives the code of a refusal or None; what is answered is kept, so that a repeated command hears the same.
+    Raises `Outage` where it could not be told in time: the same command later will be.
     """
-    pending = Command(command.key, command.digest, lambda record: {**command.answer(record), PENDING: True})
+    pending = Command(
+        command.key, command.digest, lambda record: {**command.answer(record), PENDING: record.version + 1}
+    )
     outcome = await services.turns.take(room, record_id, event, pending)
     if outcome.repeated is not None and PENDING not in outcome.repeated:
         return _replayed(outcome.repeated)
     if outcome.refusal:
         raise refusal(outcome.refusal)
-    await services.outboxes.settled(room, record_id, services.settings.command_timeout_s)
-    records = services.turns.records_of(room)
-    stored = await records.load(record_id)
-    record = stored.record if stored else outcome.record
-    code = judge(record)
-    answer = {"ok": False, "code": code} if code else command.answer(record)
-    await records.amend_answer(record_id, command.key, answer)
+    timeout_s = services.settings.command_timeout_s
+    try:
+        async with asyncio.timeout(timeout_s):
+            await services.outboxes.settled(room, record_id, timeout_s)
+            is_ours = outcome.repeated is None
+            answer = await _told(services.turns.records_of(room), record_id, command, judge, is_ours)
+    except TimeoutError:
+        raise Outage(f"the effects of {command.key} were not performed in time") from None
     return _replayed(answer)
+
+
+async def _told(
+    records: Records[Any], record_id: str, command: Command, judge: Callable[[Any], str | None], is_ours: bool
+) -> Answer:
+    """The answer that the effects tell. They may be performed by any process, but one alone gives the answer."""
+    loop = asyncio.get_running_loop()
+    orphaned_at = loop.time() + (0 if is_ours else ORPHANED_AFTER_S)
+    while True:
+        stored = await records.load(record_id)
+        assert stored is not None, "a record that has taken a turn exists"
+        known = stored.answer_to(command.key)
+        if known is not None and PENDING not in known.answer:
+            return known.answer
+        is_told = known is None or all(place_of(item.id)[0] != known.answer[PENDING] for item in stored.outbox)
+        if is_told and loop.time() >= orphaned_at:
+            break
+        await asyncio.sleep(LOOK_EVERY_S)
+    code = judge(stored.record)
+    answer = {"ok": False, "code": code} if code else command.answer(stored.record)
+    await records.amend_answer(record_id, command.key, answer)
+    return answer
 
 
 def _replayed(answer: Answer) -> Answer:

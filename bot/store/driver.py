@@ -6,6 +6,7 @@ coroutine that Janji uses except `aggregate`, which is awaited in one and not in
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
@@ -129,7 +130,8 @@ def decode_documents(stream: bytes) -> Iterator[Document]:
 
 
 async def close(client: Any) -> None:
-    """Close the client, on either driver."""
-    done = client.close()
-    if inspect.isawaitable(done):
-        await done
+    """Close the client, on either driver; Motor's way waits for the server, and everything else with it."""
+    if inspect.iscoroutinefunction(client.close):
+        await client.close()
+    else:
+        await asyncio.to_thread(client.close)
