@@ -57,7 +57,7 @@ class NewEntry:
     digest: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Pending:
     """An entry on its way, and everybody who waits for it."""
 
@@ -106,6 +106,10 @@ class _Feed:
         if not self.recent or self.recent[0].seq > cursor + 1:
             return None
         return [entry for entry in self.recent if entry.seq > cursor]
+
+
+# What is being written together: feed by feed, in the order in which it was asked for.
+_Batch = dict[_Feed, deque[_Pending]]
 
 
 class Following:
@@ -225,15 +229,15 @@ class Feeds:
             self._batches += 1
             self._spawn(self._write_batch(self._next_batch()))
 
-    def _next_batch(self) -> dict[_Feed, list[_Pending]]:
+    def _next_batch(self) -> _Batch:
         """What has gathered, feed by feed; these feeds have no other batch until this one has come back."""
-        batch: dict[_Feed, list[_Pending]] = {}
+        batch: _Batch = {}
         room = LARGEST_BATCH
         while self._ready and room > 0:
             feed = next(iter(self._ready))
             del self._ready[feed]
             feed.is_in_flight = True
-            taken = batch[feed] = []
+            taken = batch[feed] = deque()
             while feed.pending and room > 0:
                 pending = feed.pending.popleft()
                 if pending.is_wanted:
@@ -243,7 +247,7 @@ class Feeds:
                     del feed.by_id[pending.new.id]
         return batch
 
-    async def _write_batch(self, batch: dict[_Feed, list[_Pending]]) -> None:
+    async def _write_batch(self, batch: _Batch) -> None:
         try:
             await self._know_heads(batch)
             await self._write(batch)
@@ -271,7 +275,7 @@ class Feeds:
             for feed in unknown:
                 feed.head = heads.get(feed.name, 0) if feed.head is None else feed.head
 
-    async def _write(self, batch: dict[_Feed, list[_Pending]]) -> None:
+    async def _write(self, batch: _Batch) -> None:
         """Write what the batch holds; what is done is taken out of it, so that what is left is still to be done.
 
         The batch is ordered and stops at a duplicate: an unordered one would go on behind it and leave a hole.
@@ -281,7 +285,7 @@ class Feeds:
         written = await self._entries.write(entries)
         done: dict[_Feed, list[Entry]] = {}
         for (feed, pending), entry in zip(order[: written.count], entries, strict=False):
-            batch[feed].remove(pending)
+            batch[feed].popleft()
             del feed.by_id[pending.new.id]
             done.setdefault(feed, []).append(entry)
             pending.settle(entry)
@@ -292,7 +296,7 @@ class Feeds:
         if written.met_duplicate:
             await self._resolve(batch, *order[written.count])
 
-    def _numbered(self, batch: dict[_Feed, list[_Pending]]) -> list[Entry]:
+    def _numbered(self, batch: _Batch) -> list[Entry]:
         at = self._now()
         entries = []
         for feed, several in batch.items():
@@ -302,11 +306,11 @@ class Feeds:
                 entries.append(Entry(new.id, feed.name, seq, at, new.type, new.data, new.client_id, new.digest))
         return entries
 
-    async def _resolve(self, batch: dict[_Feed, list[_Pending]], feed: _Feed, pending: _Pending) -> None:
+    async def _resolve(self, batch: _Batch, feed: _Feed, pending: _Pending) -> None:
         """A duplicate key: the entry stands already, or somebody else was faster with this number."""
         entry = await self._entries.known(pending.new.id, feed.name, pending.new.client_id)
         if entry is not None:
-            batch[feed].remove(pending)
+            batch[feed].popleft()
             del feed.by_id[pending.new.id]
             pending.settle(entry)
         await self._catch_up(feed)
