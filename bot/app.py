@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from bot.doors import health, http
+from bot.doors import commands, health, http, streams
 from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
@@ -41,6 +41,8 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     server.attach(app)
     app.add_routes(http.ROUTES)
     app.add_routes(health.ROUTES)
+    app.add_routes(commands.ROUTES)
+    app.add_routes(streams.ROUTES)
     add_pages(app, chat_frame_ancestors=settings.frame_ancestors)
     return app, server
 
@@ -65,7 +67,7 @@ async def serving(settings: Settings, *, reuse_port: bool = False) -> AsyncItera
         try:
             yield Serving(services, listening.getsockname()[1])
         finally:
-            services.is_stopping = True
+            services.stopping.set()
             await server.drain(DRAIN_S)
             await runner.cleanup()
 

@@ -315,6 +315,22 @@ class TherapistsQuery(Payload):
     duration: Annotated[Duration, BeforeValidator(_minutes_of_text)] | None = None
 
 
+class StreamQuery(Payload):
+    """The query of the streams, whose values come as text; `wait` is in seconds."""
+
+    feed: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    since: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    epoch: Annotated[str, Field(max_length=64)] | None = None
+    wait: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 20.0
+
+
+class WebSocketFrame(Payload):
+    """A command on a plain WebSocket."""
+
+    event: Annotated[str, StringConstraints(strict=True, max_length=64)]
+    data: dict[str, Any]
+
+
 # --- from input to payload --------------------------------------------------------------------------------------------
 
 

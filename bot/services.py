@@ -28,6 +28,7 @@ from bot.store.reservations import Reservations
 from bot.store.rooms import Rooms
 from bot.store.sign_ins import SignIns
 from bot.store.therapists import Therapists
+from bot.store.tickets import Tickets
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
 from bot.words import Words
@@ -58,6 +59,7 @@ class Services:
     therapists: Therapists
     reservations: Reservations
     sign_ins: SignIns
+    tickets: Tickets
     conversations: Records[machine.Conversation]
     searches: Records[search.Search]
     bookings: Records[booking.Booking]
@@ -66,8 +68,13 @@ class Services:
     alarms: Alarms
     sweep: Sweep
     epoch: str
-    is_stopping: bool = False
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process has been told to end: streams say goodbye, and nobody is sent here any more."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.stopping.is_set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside everything else; it is cancelled when the process ends."""
@@ -190,6 +197,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         therapists=therapists,
         reservations=reservations,
         sign_ins=SignIns(database["sign_ins"]),
+        tickets=Tickets(database["tickets"]),
         conversations=conversations,
         searches=searches,
         bookings=bookings,

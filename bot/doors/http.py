@@ -44,16 +44,19 @@ def locale_of(request: web.Request) -> Locale:
 
 
 async def body_of(request: web.Request, model: type[P]) -> P:
-    """The body as a payload; what is not JSON, or is not packed as its headers say, is invalid.
+    """The body as a payload; raises `Refusal` that names what is wrong with it."""
+    return parse(model, await raw_body_of(request), region=request.app[SERVICES].settings.default_region)
+
+
+async def raw_body_of(request: web.Request) -> Any:
+    """The body's JSON; what is not JSON, or is not packed as its headers say, is invalid.
 
     Nothing walks into what a model does not know, so depth needs no limit besides the parser's own.
     """
-    services = request.app[SERVICES]
     try:
-        data = orjson.loads(await request.read())
+        return orjson.loads(await request.read())
     except (orjson.JSONDecodeError, web.RequestPayloadError):
         raise Refusal("invalid", N_("The body is not JSON."), fields={"": N_("is not JSON")}) from None
-    return parse(model, data, region=services.settings.default_region)
 
 
 @web.middleware

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any
-from zoneinfo import available_timezones
 
-from bot.auth import new_id
+from bot.doors.arrivals import admit_guest, admit_therapist
 from bot.doors.guest import Guest, GuestCommands
 from bot.doors.readers import Reader
 from bot.doors.situations import RETRY_AFTER_S, situation_of
-from bot.doors.snapshots import guest_snapshot, therapist_snapshot
 from bot.doors.socketio_packets import encode_event
 from bot.doors.socketio_server import SocketIOServer
 from bot.doors.therapist import Caller, TherapistCommands
-from bot.errors import Refusal
 from bot.feeds import Entry
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
 from bot.perform import conversation_of, therapist_feed
@@ -26,9 +23,7 @@ from bot.store.driver import PyMongoError
 from bot.store.rooms import is_room_of
 from bot.views import error_view
 from bot.words import negotiate
-from conversations import events as on
 from conversations.machine import State
-from conversations.replies import REFUSALS
 from conversations.values import Locale
 
 GUEST = "/guest"
@@ -48,12 +43,6 @@ class _Visitor:
     is_active: bool = False
     rooms: dict[str, str] = field(default_factory=dict)
     """The conversations that a therapist reads here, by booking."""
-
-
-@cache
-def _timezones() -> frozenset[str]:
-    """The names that there are; looking them up reads many files, so it is done once."""
-    return frozenset(available_timezones())
 
 
 class _Doorway:
@@ -113,21 +102,11 @@ class GuestDoor(_Doorway):
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(GuestConnect, auth)
-        timezone = connect.timezone if connect.timezone in _timezones() else None
-        locale = self.locale_of(connect.locale, environ)
-        tokens = self.services.tokens
-        conversation_id, token = tokens.subject("guest", connect.token), connect.token
-        if conversation_id is None or token is None:
-            conversation_id = new_id("c")
-            token = tokens.sign("guest", conversation_id)
-        else:
-            await self._remember_language(conversation_id, locale, timezone)
-        snapshot = await guest_snapshot(
-            self.services, conversation_id, since=connect.since, epoch=connect.epoch, locale=locale, token=token
-        )
+        arrival = await admit_guest(self.services, connect, self.locale_of(connect.locale, environ))
+        snapshot, locale = arrival.snapshot, arrival.locale
         reader = self.reader(sid, "guest", locale)
         is_active = snapshot.session["state"] == State.ACTIVE
-        visitor = self.visitors[sid] = _Visitor(conversation_id, locale, reader, timezone, is_active)
+        visitor = self.visitors[sid] = _Visitor(arrival.subject, locale, reader, arrival.timezone, is_active)
         self.send(sid, encode_event(self.namespace, "session", snapshot.session))
         for feed, cursor in snapshot.cursors.items():
             reader.follow(feed, cursor, on_entry=partial(self._on_entry, visitor))
@@ -136,12 +115,6 @@ class GuestDoor(_Doorway):
     def _on_entry(visitor: _Visitor, entry: Entry) -> None:
         if entry.type == "state":
             visitor.is_active = entry.data["state"] == State.ACTIVE
-
-    async def _remember_language(self, conversation_id: str, locale: Locale, timezone: str | None) -> None:
-        """Messages that are sent to the guest later speak the language that was chosen last."""
-        stored = await self.services.conversations.load(conversation_id)
-        if stored is not None:
-            await self.services.turns.take("conversation", conversation_id, on.LocaleChosen(locale, timezone))
 
 
 class TherapistDoor(_Doorway):
@@ -163,13 +136,8 @@ class TherapistDoor(_Doorway):
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(TherapistConnect, auth)
-        therapist_id = self.services.tokens.subject("therapist", connect.token)
-        if therapist_id is None:
-            raise Refusal("unauthorized", REFUSALS["unauthorized"])
-        locale = self.locale_of(connect.locale, environ)
-        snapshot = await therapist_snapshot(
-            self.services, therapist_id, since=connect.since, epoch=connect.epoch, locale=locale
-        )
+        arrival = await admit_therapist(self.services, connect, self.locale_of(connect.locale, environ))
+        therapist_id, snapshot, locale = arrival.subject, arrival.snapshot, arrival.locale
         reader = self.reader(sid, "therapist", locale)
         visitor = self.visitors[sid] = _Visitor(therapist_id, locale, reader)
         visitor.rooms.update(

@@ -1,0 +1,237 @@
+"""The feeds without Socket.IO: server-sent events, long poll and plain WebSocket, by the same cursor.
+
+A reader takes entries at its own pace: what has not been read stays in the feed, and nothing gathers for a slow one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+from pydantic import ValidationError
+
+from bot.doors.answers import refusal
+from bot.doors.bearers import Stretch, bearer_of, stretch_of
+from bot.doors.commands import execute
+from bot.doors.http import SERVICES, json_response, locale_of
+from bot.doors.situations import is_outage, situation_of
+from bot.doors.snapshots import page_of
+from bot.errors import Refusal
+from bot.feeds import Entry
+from bot.payloads import StreamQuery, WebSocketFrame, parse, refusal_of
+from bot.perform import therapist_feed
+from bot.render import render_entry
+from bot.services import Services
+from bot.store.rooms import is_room_of
+from bot.store.tickets import Bearer
+from bot.views import error_view, moment
+from conversations.values import Locale
+
+log = structlog.get_logger()
+
+PAGE = 100
+HEARTBEAT_S = 15.0
+LONGEST_WAIT_S = 20.0
+LARGEST_FRAME = 32_768
+PING_EVERY_S = 20.0
+RETRY_MS = 2_000
+
+
+class Reading:
+    """One reader of one stretch of a feed, who asks for what comes next."""
+
+    def __init__(self, services: Services, bearer: Bearer, stretch: Stretch, locale: Locale, cursor: int) -> None:
+        self._services = services
+        self.bearer = bearer
+        self._stretch = stretch
+        self._locale = locale
+        self.cursor = cursor
+        self.is_over = stretch.last is not None and cursor >= stretch.last
+        self._news = asyncio.Event()
+        self._following = services.feeds.follow(stretch.feed, cursor, lambda _: self._news.set())
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._following.close()
+
+    async def next(self, wait_s: float) -> list[Entry]:
+        """The entries after the cursor, at once or as soon as there is one; none when the time or the feed is over."""
+        entries = await self._read()
+        if not entries and not self.is_over and wait_s > 0:
+            await self._wait(wait_s)
+            entries = await self._read()
+        return entries
+
+    async def _read(self) -> list[Entry]:
+        self._news.clear()
+        entries: list[Entry] = []
+        for entry in await self._services.feeds.since(self._stretch.feed, self.cursor, PAGE):
+            if self.is_over:
+                break
+            entries.append(entry)
+            self.cursor = entry.seq
+            self.is_over = entry.seq == self._stretch.last or self._closes(entry)
+        return entries
+
+    def _closes(self, entry: Entry) -> bool:
+        """The line that ends the visit is the last that its therapist reads of a conversation."""
+        is_room = self.bearer.audience == "therapist" and entry.feed != therapist_feed(self.bearer.subject)
+        return is_room and entry.type == "state" and not is_room_of(entry.data, self.bearer.subject)
+
+    async def _wait(self, wait_s: float) -> None:
+        """Until there is news, the process stops, or the time is over."""
+        waits = {asyncio.ensure_future(self._news.wait()), asyncio.ensure_future(self._services.stopping.wait())}
+        try:
+            await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    def view(self, entry: Entry) -> dict[str, Any]:
+        return render_entry(self._services.words, entry, self._locale, self.bearer.audience)
+
+    def frame(self, entry: Entry) -> str:
+        """The entry as JSON, kept with the entry for the next reader of the same kind."""
+        key = ("json", self.bearer.audience, self._locale)
+        frame = entry.frames.get(key)
+        if frame is None:
+            frame = entry.frames[key] = orjson.dumps(self.view(entry)).decode()
+        return frame
+
+
+async def _begin(request: web.Request, query: StreamQuery, since: int | None) -> tuple[Reading, bool]:
+    """A reading from the cursor, and whether the cursor made no sense and the reader must begin anew."""
+    services = request.app[SERVICES]
+    bearer = await bearer_of(request)
+    stretch = await stretch_of(services, bearer, query.feed)
+    same_epoch = query.epoch in (None, services.epoch)
+    page = await page_of(services, stretch.feed, since, first=stretch.first, same_epoch=same_epoch)
+    cursor = page.cursor - len(page.entries)
+    return Reading(services, bearer, stretch, locale_of(request), cursor), page.is_resync
+
+
+def _query(request: web.Request) -> StreamQuery:
+    known = {name: value for name, value in request.query.items() if name not in ("locale", "ticket")}
+    try:
+        return StreamQuery.model_validate_strings(known)
+    except ValidationError as error:
+        raise refusal_of(error) from None
+
+
+async def poll(request: web.Request) -> web.Response:
+    """`{entries, last_seq, server_time}` at once when there is something, else when there is, or after `wait`."""
+    services, query = request.app[SERVICES], _query(request)
+    reading, is_resync = await _begin(request, query, query.since)
+    with reading:
+        entries = await reading.next(0.0 if is_resync else query.wait)
+        answer = {
+            "entries": [reading.view(entry) for entry in entries],
+            "last_seq": reading.cursor,
+            "epoch": services.epoch,
+            "resync": is_resync,
+            "server_time": moment(services.clock.now()),
+        }
+    return json_response(answer, headers={"Cache-Control": "no-store"})
+
+
+async def server_sent_events(request: web.Request) -> web.StreamResponse:
+    """One event per entry with its number as the id; `resync` first where the cursor made no sense."""
+    services, query = request.app[SERVICES], _query(request)
+    reading, is_resync = await _begin(request, query, _last_event_id(request, query))
+    headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    stream = web.StreamResponse(headers=headers)
+    with reading, suppress(ConnectionError):
+        await stream.prepare(request)
+        start = orjson.dumps({"epoch": services.epoch, "since": reading.cursor}).decode()
+        name = "resync" if is_resync else "start"
+        await stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode())
+        while not (services.is_stopping or reading.is_over):
+            entries = await reading.next(HEARTBEAT_S)
+            text = "".join(f"id: {entry.seq}\ndata: {reading.frame(entry)}\n\n" for entry in entries)
+            await stream.write((text or ": still here\n\n").encode())
+        await stream.write(b"event: going_away\ndata: {}\n\n" if services.is_stopping else b"event: end\ndata: {}\n\n")
+    return stream
+
+
+def _last_event_id(request: web.Request, query: StreamQuery) -> int | None:
+    """What a browser says when it comes back by itself counts more than the address it first came with."""
+    last = request.headers.get("Last-Event-ID", "")
+    if not last:
+        return query.since
+    if not last.isascii() or not last.isdigit() or len(last) > 15:
+        raise refusal("invalid")
+    return int(last)
+
+
+async def websocket(request: web.Request) -> web.StreamResponse:
+    """Each text frame is one entry; commands come as `{"event", "data"}` and are answered `{"ack", …}`."""
+    services, query = request.app[SERVICES], _query(request)
+    reading, is_resync = await _begin(request, query, query.since)
+    socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, compress=False, max_msg_size=LARGEST_FRAME)
+    with reading:
+        await socket.prepare(request)
+        start = {"start": True, "resync": is_resync, "epoch": services.epoch, "since": reading.cursor}
+        await socket.send_str(orjson.dumps(start).decode())
+        writer = asyncio.create_task(_write_entries(socket, services, reading))
+        try:
+            await _take_commands(socket, services, reading.bearer, locale_of(request))
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+    return socket
+
+
+async def _write_entries(socket: web.WebSocketResponse, services: Services, reading: Reading) -> None:
+    try:
+        while not (services.is_stopping or reading.is_over or socket.closed):
+            for entry in await reading.next(HEARTBEAT_S):
+                await socket.send_str(reading.frame(entry))
+        await socket.close(code=WSCloseCode.GOING_AWAY if services.is_stopping else WSCloseCode.OK)
+    except ConnectionError:
+        pass
+    except Exception as error:
+        if not is_outage(error):
+            log.exception("a stream failed")
+        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+
+
+async def _take_commands(socket: web.WebSocketResponse, services: Services, bearer: Bearer, locale: Locale) -> None:
+    """One after the other, each answered; what is no frame of ours is answered too."""
+    async for message in socket:
+        if message.type is not WSMsgType.TEXT:
+            await socket.close(code=WSCloseCode.UNSUPPORTED_DATA)
+            return
+        ack: Any = None
+        try:
+            frame = parse(WebSocketFrame, _json(message.data))
+            ack = frame.data.get("client_id")
+            answer = await execute(services, bearer, locale, frame.event, frame.data)
+        except Exception as error:
+            if not isinstance(error, Refusal) and not is_outage(error):
+                log.exception("a command failed")
+            answer = {"ok": False, "error": error_view(services.words, situation_of(error), locale)}
+        await socket.send_str(orjson.dumps({"ack": ack, **answer}).decode())
+
+
+def _json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise refusal("invalid") from None
+
+
+ROUTES = [
+    web.get("/api/poll/bookings", poll),
+    web.get("/api/sse/bookings", server_sent_events),
+    web.get("/ws/bookings", websocket),
+    web.get("/api/bookings/realtime", websocket),
+]
