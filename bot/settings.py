@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     """Signs the tokens; `load_settings` never leaves it empty."""
     allowed_origins: Annotated[tuple[str, ...], CommaSeparated] = ()
     """Who may connect from a browser besides ourselves."""
+    trust_proxy: bool = False
+    """Whether a router of ours stands before us: the last address it names is then the client's."""
     frame_ancestors: str = "*"
     """Who may show /chat in a frame, in the words of the Content-Security-Policy."""
 
