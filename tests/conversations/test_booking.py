@@ -1,0 +1,144 @@
+"""The life of a booking in sentences: what was ordered, who comes, how it ended and who earns what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from conversations.booking import (
+    TRANSITIONS,
+    Booking,
+    BookingCancelled,
+    BookingExpired,
+    BookingOpened,
+    GuestMissed,
+    Status,
+    TherapistBooked,
+    TherapistProposed,
+    TherapistReturned,
+    VisitCompleted,
+    VisitProgressed,
+    decide,
+)
+from conversations.money import Money
+from tests.conversations.scenes import AYU, BAGUS, NOW, VISIT, after
+
+OPENED = BookingOpened("c_1", VISIT, commission_basis_points=3000)
+PROPOSED, RETURNED = TherapistProposed(AYU), TherapistReturned()
+BOOKED = TherapistBooked(AYU, "r_1", arrives_by=after(3600))
+CANCELLED = BookingCancelled("guest", "changed my mind")
+EXPIRED, MISSED, COMPLETED, ON_THE_WAY = (
+    BookingExpired(),
+    GuestMissed(),
+    VisitCompleted(),
+    VisitProgressed("on_the_way"),
+)
+EVENTS = (OPENED, PROPOSED, RETURNED, BOOKED, ON_THE_WAY, COMPLETED, MISSED, CANCELLED, EXPIRED)
+
+
+def after_all(*events: Any) -> Booking:
+    """The booking after these events, each of them saved."""
+    booking = Booking("b_1")
+    for event in events:
+        booking = replace(decide(booking, event, NOW).record, version=booking.version + 1)
+    return booking
+
+
+NEW = Booking("b_1")
+SEARCHING = after_all(OPENED)
+PROPOSAL = after_all(OPENED, PROPOSED)
+ACTIVE = after_all(OPENED, PROPOSED, BOOKED)
+ENDED = (
+    after_all(OPENED, PROPOSED, BOOKED, COMPLETED),
+    after_all(OPENED, CANCELLED),
+    after_all(OPENED, EXPIRED),
+    after_all(OPENED, PROPOSED, BOOKED, MISSED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    sentence: str
+    booking: Booking
+    event: Any
+    leads_to: Status
+
+
+ROWS = (
+    Row("a confirmed form opens a booking", NEW, OPENED, Status.SEARCHING),
+    Row("a found therapist is proposed", SEARCHING, PROPOSED, Status.PENDING_ACCEPT),
+    Row("a search can be cancelled", SEARCHING, CANCELLED, Status.CANCELLED),
+    Row("a request without a therapist is closed in the end", SEARCHING, EXPIRED, Status.EXPIRED),
+    Row("a proposed therapist can be given back", PROPOSAL, RETURNED, Status.SEARCHING),
+    Row("an accepted therapist is booked", PROPOSAL, BOOKED, Status.ACTIVE),
+    Row("a choice can be cancelled", PROPOSAL, CANCELLED, Status.CANCELLED),
+    Row("a choice can be closed", PROPOSAL, EXPIRED, Status.EXPIRED),
+    Row("a visit has its news", ACTIVE, ON_THE_WAY, Status.ACTIVE),
+    Row("a visit takes place", ACTIVE, COMPLETED, Status.COMPLETED),
+    Row("a visit is missed", ACTIVE, MISSED, Status.NO_SHOW),
+    Row("a booked therapist can withdraw", ACTIVE, RETURNED, Status.SEARCHING),
+    Row("a visit can be cancelled", ACTIVE, CANCELLED, Status.CANCELLED),
+    Row("a visit can be closed", ACTIVE, EXPIRED, Status.EXPIRED),
+)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.sentence)
+def test_every_row_of_the_table(row: Row) -> None:
+    decision = decide(row.booking, row.event, after(60))
+    assert decision.record.state is row.leads_to
+    assert (decision.effects, decision.refusal) == ((), None)
+    assert (decision.record.ended_at == after(60)) == (TRANSITIONS[row.leads_to] == {})
+    assert decision.record.expires_at is None, "the clocks are the conversation's"
+
+
+def test_no_row_is_without_its_sentence() -> None:
+    told = {(row.booking.state, type(row.event)) for row in ROWS}
+    assert told == {(state, event) for state, rows in TRANSITIONS.items() for event in rows}
+
+
+@pytest.mark.parametrize("booking", [NEW, SEARCHING, PROPOSAL, ACTIVE, *ENDED], ids=lambda each: each.state)
+def test_an_event_without_a_row_changes_nothing(booking: Booking) -> None:
+    for event in EVENTS:
+        if type(event) not in TRANSITIONS[booking.state]:
+            assert decide(booking, event, after(60)).record == booking
+
+
+def test_an_opened_booking_says_what_was_ordered_and_when() -> None:
+    assert (SEARCHING.conversation_id, SEARCHING.visit, SEARCHING.created_at) == ("c_1", VISIT, NOW)
+    assert SEARCHING.therapist is None
+
+
+def test_a_booked_visit_says_who_comes_by_when_and_which_reservation_stands_for_it() -> None:
+    assert (ACTIVE.therapist, ACTIVE.reservation_id, ACTIVE.arrives_by) == (AYU, "r_1", after(3600))
+
+
+def test_the_therapist_who_was_booked_counts_whoever_was_proposed() -> None:
+    assert decide(PROPOSAL, replace(BOOKED, therapist=BAGUS), NOW).record.therapist == BAGUS
+
+
+def test_nothing_of_a_therapist_who_withdrew_is_left() -> None:
+    search = after_all(OPENED, PROPOSED, BOOKED, ON_THE_WAY, RETURNED)
+    assert (search.therapist, search.reservation_id, search.progress, search.arrives_by) == (None, None, None, None)
+    assert (search.visit, search.created_at) == (VISIT, NOW)
+
+
+def test_a_completed_visit_is_shared_out_exactly() -> None:
+    done = ENDED[0]
+    assert (done.commission, done.earnings) == (Money(10_500_000, "IDR"), Money(24_500_000, "IDR"))
+
+
+def test_money_is_shared_out_under_the_terms_of_the_day_of_booking() -> None:
+    booking = after_all(replace(OPENED, commission_basis_points=2500), PROPOSED, BOOKED, COMPLETED)
+    assert booking.commission == Money(8_750_000, "IDR")
+
+
+@pytest.mark.parametrize("booking", [SEARCHING, PROPOSAL, ACTIVE, *ENDED[1:]], ids=lambda each: each.state)
+def test_nobody_earns_anything_without_a_visit(booking: Booking) -> None:
+    assert (booking.commission, booking.earnings) == (None, None)
+
+
+def test_a_cancelled_booking_says_by_whom_and_why() -> None:
+    cancelled = ENDED[1]
+    assert (cancelled.cancelled_by, cancelled.cancel_reason, cancelled.ended_at) == ("guest", "changed my mind", NOW)
