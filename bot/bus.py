@@ -29,6 +29,7 @@ READ_FOR_S = 1.0
 PING_EVERY_S = 5.0
 SILENT_AT_MOST_S = 10.0
 RECONNECT_AFTER_S = 0.3
+CANCEL_AGAIN_AFTER_S = 0.1
 LARGEST_BATCH = 128 * 1024
 MOST_WAITING = 10_000
 
@@ -46,7 +47,7 @@ class Bus:
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._is_waiting = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._can_publish = True
+        self._can_publish = False
         self._is_listening = False
         self.published = 0
         self.dropped = 0
@@ -74,8 +75,12 @@ class Bus:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
+        running = set(self._tasks)
+        while running:
+            for task in running:
+                task.cancel()
+            # Python 3.11's `wait_for`, through which redis-py sends, can swallow this: it is said until it is heard.
+            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_AFTER_S)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep(self, work: Callable[[Redis], Any]) -> None:
@@ -92,18 +97,22 @@ class Bus:
             await asyncio.sleep(RECONNECT_AFTER_S * random.uniform(0.75, 1.5))
 
     async def _publish(self, redis: Redis) -> None:
-        while True:
-            await self._is_waiting.wait()
-            batch, count = self._next_batch()
-            try:
+        count = 0
+        try:
+            async with asyncio.timeout(PUBLISH_WITHIN_S):
+                await redis.ping()  # otherwise a failure would be remembered until there is something to publish
+            while True:
+                self._can_publish = True
+                self.published += count
+                count = 0
+                await self._is_waiting.wait()
+                batch, count = self._next_batch()
                 async with asyncio.timeout(PUBLISH_WITHIN_S):
                     await redis.publish(CHANNEL, batch)
-            except _Failures:
-                self._can_publish = False
-                self.dropped += count
-                raise
-            self._can_publish = True
-            self.published += count
+        except _Failures:
+            self._can_publish = False
+            self.dropped += count
+            raise
 
     def _next_batch(self) -> tuple[bytes, int]:
         batch = bytearray()
@@ -141,11 +150,15 @@ class Bus:
             await _close(pubsub)
 
     def _hear(self, stream: bytes) -> None:
-        for hint in decode_documents(stream):
-            handler = self._handlers.get(hint["kind"])
-            if handler is not None and hint["process"] != self._process:
-                self.received += 1
-                handler(hint["document"])
+        try:
+            for hint in decode_documents(stream):
+                handler = self._handlers.get(hint["kind"])
+                if handler is not None and hint["process"] != self._process:
+                    self.received += 1
+                    handler(hint["document"])
+        except Exception:
+            # Whatever anybody says on this channel, a process that stops listening would not notice it.
+            log.exception("a hint could not be used")
 
 
 async def _close(resource: Any) -> None:

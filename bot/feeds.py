@@ -20,7 +20,7 @@ import structlog
 from bot.bus import Bus
 from bot.clock import Now
 from bot.errors import Outage
-from bot.store.driver import PyMongoError
+from bot.store.driver import PyMongoError, encode_document
 from bot.store.entries import Entries, Entry, entry_of
 
 log = structlog.get_logger()
@@ -98,12 +98,13 @@ class _Feed:
         return not (self.pending or self.is_in_flight or self.followings or self.is_refreshing)
 
     def remembered_since(self, cursor: int) -> list[Entry] | None:
-        """The entries after the cursor if memory reaches back that far."""
+        """The entries after the cursor if memory has all of them."""
         if self.head is None:
             return None
         if cursor >= self.head:
             return []
-        if not self.recent or self.recent[0].seq > cursor + 1:
+        # The head may have been looked up since the last of these was read.
+        if not self.recent or self.recent[0].seq > cursor + 1 or self.recent[-1].seq < self.head:
             return None
         return [entry for entry in self.recent if entry.seq > cursor]
 
@@ -154,6 +155,7 @@ class Feeds:
         self._feeds: dict[str, _Feed] = {}
         self._ready: dict[_Feed, None] = {}
         self._batches = 0
+        self._is_over = False
         self._tasks: set[asyncio.Task[None]] = set()
         bus.on("entry", self._hear)
 
@@ -164,10 +166,14 @@ class Feeds:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_over = True  # a batch that is cancelled must not start the next one
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for feed in self._feeds.values():
+            for pending in feed.by_id.values():
+                pending.fail(Outage("this process stops, and the entry may not have been written"))
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -225,7 +231,7 @@ class Feeds:
         self._fill_lanes()
 
     def _fill_lanes(self) -> None:
-        while self._ready and self._batches < BATCHES_IN_FLIGHT:
+        while self._ready and self._batches < BATCHES_IN_FLIGHT and not self._is_over:
             self._batches += 1
             self._spawn(self._write_batch(self._next_batch()))
 
@@ -258,6 +264,9 @@ class Feeds:
                 feed.head = None if not feed.followings else feed.head
                 self._refresh(feed)
             await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+        except Exception as error:
+            log.exception("entries cannot be written")
+            self._give_up(batch, error)
         finally:
             self._batches -= 1
             for feed, left in batch.items():
@@ -267,6 +276,15 @@ class Feeds:
                 if feed.pending:
                     self._ready[feed] = None
             self._fill_lanes()
+
+    def _give_up(self, batch: _Batch, error: Exception) -> None:
+        """Trying again would fail again: tell those who wait for what no document can hold, or else everybody."""
+        several = [(feed, pending) for feed, left in batch.items() for pending in left]
+        bad = [(feed, pending) for feed, pending in several if not _is_storable(pending.new)]
+        for feed, pending in bad or several:
+            batch[feed].remove(pending)
+            del feed.by_id[pending.new.id]
+            pending.fail(error)
 
     async def _know_heads(self, batch: Iterable[_Feed]) -> None:
         unknown = [feed for feed in batch if feed.head is None]
@@ -281,6 +299,8 @@ class Feeds:
         The batch is ordered and stops at a duplicate: an unordered one would go on behind it and leave a hole.
         """
         order = [(feed, pending) for feed, several in batch.items() for pending in several]
+        if not order:
+            return  # whoever wanted these has given up
         entries = self._numbered(batch)
         written = await self._entries.write(entries)
         done: dict[_Feed, list[Entry]] = {}
@@ -343,22 +363,23 @@ class Feeds:
     async def _bring_up(self, feed: _Feed, following: Following) -> None:
         """Read page by page until the reader is where the feed is; then it is live."""
         while not following.is_closed:
+            was_behind = feed.head is not None and following.cursor < feed.head
             try:
                 page = feed.remembered_since(following.cursor)
                 if page is None:
                     page = await self._entries.since(feed.name, following.cursor, PAGE)
+                if not page:
+                    # The cursor is only the reader's word: the head, from which numbers are given, is looked up.
+                    await self._know_heads([feed])
             except _Failures:
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
                 continue
             following.take(page)
-            if not page:
-                # Nothing beyond: a head that nobody had looked up is known by this.
-                feed.head = following.cursor if feed.head is None else feed.head
-                if following.cursor >= feed.head:
-                    following.is_live = True
-                    return
-                await self._catch_up(feed)
-            await asyncio.sleep(0)
+            if feed.head is not None and following.cursor >= feed.head:
+                following.is_live = True
+                return
+            # Nothing although the feed goes on would be a hole: it is not asked about in a rush.
+            await asyncio.sleep(PAUSE_AFTER_FAILURE_S if was_behind and not page else 0)
 
     def _advance(self, feed: _Feed, entries: Sequence[Entry]) -> None:
         """Entries that are durable: what follows on the head goes to the readers, a gap is read from the database."""
@@ -449,3 +470,11 @@ class Feeds:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_storable(new: NewEntry) -> bool:
+    try:
+        encode_document({"_id": new.id, "type": new.type, "data": new.data, "client_id": new.client_id})
+    except Exception:
+        return False
+    return True

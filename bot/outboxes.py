@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -102,13 +103,21 @@ class Outboxes:
         except (PyMongoError, Outage, OSError) as error:
             self._pause(room, record_id)
             log.warning("effects wait for the sweep", room=room, id=record_id, why=f"{type(error).__name__}: {error}")
+            await self._take_out_done(room, record_id, box)
         except Exception:
             self.failures += 1
             self._pause(room, record_id)
             log.exception("an effect failed", room=room, id=record_id, left=[*box.waiting])
+            await self._take_out_done(room, record_id, box)
         finally:
             box.task = None
             del self._boxes[room, record_id]
+
+    async def _take_out_done(self, room: Room, record_id: str, box: _Box) -> None:
+        """What came before the failure is not performed again with each new try, unless this fails as well."""
+        if box.done:
+            with suppress(PyMongoError, OSError):
+                await self._kinds[room].records.performed(record_id, sorted(box.done))
 
     def _pause(self, room: Room, record_id: str) -> None:
         times, _ = self._failing.get((room, record_id), (0, 0.0))
