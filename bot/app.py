@@ -34,7 +34,9 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app = web.Application(middlewares=[http.errors_as_json], client_max_size=http.LARGEST_BODY)
     app[http.SERVICES] = services
     server = SocketIOServer(
-        limits=Limits(handler_timeout_s=settings.command_timeout_s), origins=settings.allowed_origins, trust_proxy=settings.trust_proxy
+        limits=Limits(handler_timeout_s=settings.command_timeout_s),
+        origins=settings.allowed_origins,
+        trust_proxy=settings.trust_proxy,
     )
     server.register(GUEST, GuestDoor(services, server))
     server.register(THERAPIST, TherapistDoor(services, server))
