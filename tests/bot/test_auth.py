@@ -1,0 +1,142 @@
+"""A token opens what it was signed for, for as long as it was signed for, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from bot.auth import LIVES, Audience, Tokens, digest_of, new_code, new_id
+from tests.clock import FakeClock
+
+SECRET = "a secret for the tests, longer than sixty-four characters, as HS512 wants it"
+START = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
+AUDIENCES: tuple[Audience, ...] = ("guest", "therapist")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(START)
+
+
+@pytest.fixture
+def tokens(clock: FakeClock) -> Tokens:
+    return Tokens(SECRET, clock.now)
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """What we would sign ourselves; a claim that is changed to None is left out."""
+    signed = {"aud": "guest", "sub": "c_1", "iat": START, "exp": START + timedelta(days=1), **changes}
+    return {name: value for name, value in signed.items() if value is not None}
+
+
+def signed(secret: str | None = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
+    return jwt.encode(claims(**changes), secret, algorithm=algorithm)
+
+
+def segment(data: Any) -> str:
+    text = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def with_payload_of(token: str, other: str) -> str:
+    """The header and signature of one token around the claims of another."""
+    header, _, signature = token.split(".")
+    return ".".join((header, other.split(".")[1], signature))
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_token_says_whose_it_is(tokens: Tokens, audience: Audience) -> None:
+    assert tokens.subject(audience, tokens.sign(audience, "x_1")) == "x_1"
+
+
+def test_a_token_of_one_audience_is_nothing_to_the_other(tokens: Tokens) -> None:
+    assert tokens.subject("therapist", tokens.sign("guest", "x_1")) is None
+    assert tokens.subject("guest", tokens.sign("therapist", "x_1")) is None
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_token_ends_at_its_moment_by_the_clock_of_the_database(
+    tokens: Tokens, clock: FakeClock, audience: Audience
+) -> None:
+    token = tokens.sign(audience, "x_1")
+    clock.at = START + LIVES[audience] - timedelta(seconds=1)
+    assert tokens.subject(audience, token) == "x_1"
+    clock.at = START + LIVES[audience]
+    assert tokens.subject(audience, token) is None
+
+
+@pytest.mark.parametrize("year", [1999, 2099])
+def test_a_machine_with_a_wrong_clock_takes_a_token_all_the_same(year: int) -> None:
+    elsewhere = Tokens(SECRET, FakeClock(START.replace(year=year)).now)
+    assert elsewhere.subject("guest", elsewhere.sign("guest", "c_1")) == "c_1"
+
+
+FORGED: dict[str, str] = {
+    "signed with another key": signed(secret=SECRET[::-1]),
+    "not signed at all": signed(secret=None, algorithm="none"),
+    "not signed, and the header shouts": f"{segment({'alg': 'NONE'})}.{signed().split('.')[1]}.",
+    "signed with another algorithm": signed(algorithm="HS512"),
+    "signed with a third algorithm": signed(algorithm="HS384"),
+    "a public key algorithm over our secret": f"{segment({'alg': 'RS256'})}.{'.'.join(signed().split('.')[1:])}",
+    "the signature cut off": signed().rpartition(".")[0] + ".",
+    "the signature of other claims": with_payload_of(signed(), signed(sub="c_2")),
+    "without an end": signed(exp=None),
+    "without an audience": signed(aud=None),
+    "without a subject": signed(sub=None),
+    "the subject is a number": jwt.encode(claims(sub=7), SECRET, algorithm="HS256"),
+    "the end is a word": signed(exp="tomorrow"),
+    "the end is no number": signed(exp=float("nan")),
+    "the end was long ago": signed(exp=START - timedelta(days=1)),
+    "too few parts": "a.b",
+    "too many parts": signed() + ".x",
+    "no token": "null",
+    "dots": "..",
+    "a zero byte": "\x00",
+    "a letter beyond ASCII": "ü" + signed(),
+    "half a character": "\ud800",
+    "a header without end": segment(b"[" * 1500) + ".e30.e30",
+    "a header that is a list": segment([]) + ".e30.e30",
+    "an algorithm that is an object": segment({"alg": {"$ne": None}}) + ".e30.e30",
+}
+
+
+@pytest.mark.parametrize("how", sorted(FORGED))
+def test_a_forged_token_opens_nothing(tokens: Tokens, how: str) -> None:
+    assert tokens.subject("guest", signed()) == "c_1", "an honest token is made the same way"
+    assert tokens.subject("guest", FORGED[how]) is None
+
+
+@pytest.mark.parametrize("missing", [None, ""])
+def test_no_token_is_nobody(tokens: Tokens, missing: str | None) -> None:
+    assert tokens.subject("guest", missing) is None
+
+
+def test_a_code_is_six_digits_and_hard_to_guess() -> None:
+    codes = {new_code() for _ in range(2000)}
+    assert all(len(code) == 6 and code.isascii() and code.isdigit() for code in codes)
+    assert len(codes) > 1900
+    assert any(code.startswith("0") for code in codes)
+
+
+def test_what_is_kept_of_a_code_is_useless_without_the_secret_and_for_another_number(tokens: Tokens) -> None:
+    kept = tokens.code_hash("+6281234567890", "123456")
+    assert kept == tokens.code_hash("+6281234567890", "123456")
+    assert "123456" not in kept
+    others = (
+        tokens.code_hash("+6281234567890", "123457"),
+        tokens.code_hash("+6281234567891", "123456"),
+        Tokens(SECRET[::-1], tokens.now).code_hash("+6281234567890", "123456"),
+    )
+    assert kept not in others
+
+
+def test_ids_are_never_the_same_and_digests_always_are() -> None:
+    assert len({new_id("t") for _ in range(100)}) == 100
+    assert new_id("t").startswith("t_")
+    assert digest_of("book", {"a": 1}) == digest_of("book", {"a": 1})
+    assert digest_of("book", {"a": 1}) != digest_of("book", {"a": "1"})

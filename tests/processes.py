@@ -1,0 +1,189 @@
+"""Janji's processes as an operator has them: started, asked whether they are ready, told to stop, and killed."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot.settings import PLATFORM_VARIABLES, PREFIX, Settings
+from tests.clients import PATIENCE_S
+
+ROOT = Path(__file__).parent.parent
+# Below the ports that systems hand out by themselves, so that no outgoing connection of a test takes ours.
+PORTS = range(20_000, 32_768)
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class Process:
+    """A running `python -m <command>`; what it writes stands in `log`."""
+
+    command: str
+    running: asyncio.subprocess.Process
+    log: Path
+
+    @property
+    def is_running(self) -> bool:
+        return self.running.returncode is None
+
+    async def kill(self) -> None:
+        """As a power cut does it: nothing is finished and nobody is told."""
+        if self.is_running:
+            self.running.kill()
+        await self.running.wait()
+
+    async def stop(self) -> int:
+        """As the platform does it: SIGTERM, and the exit code."""
+        if self.is_running:
+            self.running.terminate()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self.running.wait()
+        except TimeoutError:
+            raise AssertionError(f"{self.command} does not stop; {self.last_words()}") from None
+
+    def last_words(self) -> str:
+        return f"its log ends with:\n{self.log.read_text()[-3000:]}"
+
+
+@dataclass(slots=True)
+class Web(Process):
+    """A web process and where it listens."""
+
+    url: str
+
+    async def until_ready(self, http: aiohttp.ClientSession) -> None:
+        """Until it says so itself; another process has no event that could be awaited instead."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not await self._is_ready(http):
+                    assert self.is_running, f"{self.command} has ended; {self.last_words()}"
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"{self.command} is not ready; {self.last_words()}") from None
+
+    async def _is_ready(self, http: aiohttp.ClientSession) -> bool:
+        try:
+            async with http.get(f"{self.url}/health/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+class Site:
+    """Processes that share servers, a database and settings; whatever still runs at the end is killed."""
+
+    def __init__(self, settings: Settings, logs: Path) -> None:
+        self._settings = settings
+        self._logs = logs
+        self._started: list[Process] = []
+        self._ports = _free_ports()
+
+    async def web(self, port: int | None = None) -> Web:
+        """A web process that serves; the port of a process that was killed can be used again."""
+        port = port or next(self._ports)
+        running, log = await self._start("bot", PORT=str(port))
+        process = Web("bot", running, log, f"http://127.0.0.1:{port}")
+        self._started.append(process)
+        async with aiohttp.ClientSession() as http:
+            await process.until_ready(http)
+        return process
+
+    async def again(self, killed: Web) -> Web:
+        """The same web process, started again where it was."""
+        return await self.web(port=int(killed.url.rpartition(":")[2]))
+
+    async def mortals(self, last_writes: Iterable[int]) -> list[Web]:
+        """Web processes that die in place of a write, see `tests.mortal`; the sweep they leave to others."""
+        lives = [(next(self._ports), last_write) for last_write in last_writes]
+        arguments = [f"{port}:{last_write}" for port, last_write in lives]
+        running, log = await self._start("tests.mortal", *arguments, JANJI_SWEEP_S="60")
+        processes = [Web("tests.mortal", running, log, f"http://127.0.0.1:{port}") for port, _ in lives]
+        self._started += processes
+        async with aiohttp.ClientSession() as http:
+            await asyncio.gather(*(process.until_ready(http) for process in processes))
+        return processes
+
+    async def workers(self, *arguments: str) -> Process:
+        """The workers; they are ready when they do their work."""
+        running, log = await self._start("workers", *arguments)
+        process = Process("workers", running, log)
+        self._started.append(process)
+        return process
+
+    async def close(self) -> None:
+        for process in self._started:
+            await process.kill()
+
+    async def _start(self, *command: str, **more: str) -> tuple[asyncio.subprocess.Process, Path]:
+        log = self._logs / f"{command[0]}-{len(self._started)}.log"
+        with log.open("wb") as output:
+            running = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                *command,
+                env={**environment_of(self._settings), **more},
+                cwd=self._logs,  # where no .env stands
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
+            )
+        return running, log
+
+
+@asynccontextmanager
+async def site(settings: Settings, logs: Path) -> AsyncIterator[Site]:
+    """`async with site(settings, tmp_path) as place: web = await place.web()`."""
+    place = Site(settings, logs)
+    try:
+        yield place
+    finally:
+        await place.close()
+
+
+def environment_of(settings: Settings) -> Mapping[str, str]:
+    """The environment in which a process has exactly these settings, whatever this one was started with."""
+    ours = {variable for variables in PLATFORM_VARIABLES.values() for variable in variables}
+    inherited = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith(PREFIX)}
+    given = {
+        PLATFORM_VARIABLES.get(name, (PREFIX + name.upper(),))[0]: _as_variable(getattr(settings, name))
+        for name in settings.model_fields_set
+    }
+    return {**inherited, "PYTHONPATH": str(ROOT), **given}
+
+
+def _as_variable(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(each) for each in value)
+    return str(value)
+
+
+def _free_ports() -> Iterator[int]:
+    return filter(_is_free, random.sample(PORTS, 200))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def die_with_parent() -> None:
+    """Linux ends the process when the tests are killed outright and can end nothing themselves."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

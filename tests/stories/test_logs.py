@@ -1,0 +1,188 @@
+"""What a person says, where they live and who they are never stands in a log, however much is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp import ClientSession
+
+from bot.auth import Tokens
+from bot.embedded import Servers
+from bot.services import connected
+from bot.store.catalogue import Catalogue
+from bot.store.therapists import TherapistRecord, Therapists
+from tests.clients import JAKARTA, PATIENCE_S, Guest, guest, therapist
+from tests.house import MASSAGE, SECRET, settings_for
+from tests.processes import Web, site
+
+PHONE, THERAPISTS_PHONE = "081377788899", "+6285211122233"
+ADDRESS = "Jalan Teratai Gang Nangka 77"
+# Everything that is told in the story, by what it is.
+TOLD: Mapping[str, str] = {
+    "the guest's name": "Kusumawardhani",
+    "the guest's phone": PHONE[1:],
+    "the therapist's name": "Puspitasari",
+    "the therapist's phone": THERAPISTS_PHONE[3:],
+    "the address": "Gang Nangka",
+    "the latitude": "-6.212345",
+    "the longitude": "106.843219",
+    "the e-mail address": "kusuma77@example.com",
+    "the notes": "anjing galak",
+    "the guest's message": "gerbang hijau",
+    "the therapist's message": "tunggu sebentar ya",
+    "the reason": "jatuh dari motor",
+}
+SARI = TherapistRecord(
+    id="t_sari",
+    name=TOLD["the therapist's name"],
+    phone=THERAPISTS_PHONE,
+    photo="/photos/01.svg",
+    rating=4.8,
+    rating_count=120,
+    gender="female",
+    specialties=("Balinese",),
+    languages=("English",),
+    durations=(60, 90, 120),
+    latitude=JAKARTA[0],
+    longitude=JAKARTA[1],
+    is_available=True,
+    is_simulated=False,
+    locale="en",
+    visits=0,
+)
+
+
+async def test_the_whole_story_leaves_nothing_of_anybody_in_the_log(
+    servers: Servers, database: str, tmp_path: Path
+) -> None:
+    settings = settings_for(servers, database, log_level="debug", log_format="json", command_timeout_s=20.0)
+    async with connected(settings) as stores:
+        await Catalogue(stores["services"]).add_missing([MASSAGE])
+        await Therapists(stores["therapists"]).add(SARI)
+    async with site(settings, tmp_path) as place:
+        web = await place.web()
+        token, code = await sign_in(web)
+        secrets = await tell_the_story(web, token)
+        assert await web.stop() == 0
+        logged = web.log.read_text()
+    assert {"turn", "a therapist signed in", "sign-in code"} <= {event["event"] for event in events_of(logged)}
+    for what, secret in {**TOLD, **secrets}.items():
+        assert secret not in logged, f"{what} is in the log"
+        assert quote(secret) not in logged, f"{what} is in the log"
+    # Six digits may stand in a longer number or an id by chance.
+    assert re.search(rf"(?<![\w.]){code}(?!\w)", logged) is None, "the code is in the log"
+    assert "127.0.0.1" not in logged.replace(web.url, ""), "an address of a client is in the log"
+
+
+def events_of(logged: str) -> list[dict[str, Any]]:
+    """Our own lines; libraries write plain ones."""
+    return [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+
+
+async def tell_the_story(web: Web, token: str) -> dict[str, str]:
+    """A booking to the last word, with some mistakes on the way; gives what else is secret."""
+    async with guest(web.url) as budi, therapist(web.url, token) as console:
+        await budi.book()
+        form = form_of(budi)
+        await budi.refusal("confirm_service", **{**form, "duration": 61})
+        await budi.refusal("confirm_service", **{**form, "revision": 9})
+        await budi.refusal("confirm_service", **form, **{TOLD["the notes"]: TOLD["the address"]})
+        await budi.do("confirm_service", **form)
+        await console.do("accept_offer", offer_id=(await console.until_offer())["offer_id"])
+        await budi.accept()
+        await budi.until_state("active")
+        booking = await console.until_booking("active")
+        await budi.do("message", text=TOLD["the guest's message"])
+        await budi.refusal("message", text=TOLD["the guest's message"] * 400)
+        await console.do("message", booking_id=booking["id"], text=TOLD["the therapist's message"])
+        await console.refusal("message", booking_id="b_unknown", text=TOLD["the therapist's message"])
+        await console.do("cancel_booking", booking_id=booking["id"], reason=TOLD["the reason"])
+        await budi.until_state("no_therapist")
+        await budi.do("cancel", reason=TOLD["the reason"])
+        await budi.until_state("cancelled")
+        await speak_nonsense(web, budi, token)
+        ticket = await read_by_ticket(web, token)
+        return {"a token": budi.token, "the therapist's token": token, "a ticket": ticket, "our own secret": SECRET}
+
+
+def form_of(budi: Guest) -> dict[str, Any]:
+    latitude, longitude = float(TOLD["the latitude"]), float(TOLD["the longitude"])
+    return budi.form(
+        name=TOLD["the guest's name"],
+        phone=PHONE,
+        location={"address": ADDRESS, "latitude": latitude, "longitude": longitude},
+        email=TOLD["the e-mail address"],
+        notes=TOLD["the notes"],
+    )
+
+
+async def sign_in(web: Web) -> tuple[str, str]:
+    """The token, and the code that it was given for."""
+    async with ClientSession(web.url) as http:
+        async with http.post("/api/therapist/sign-in", json={"phone": THERAPISTS_PHONE}) as response:
+            code = (await response.json())["demo_code"]
+        for tried in (code[::-1] if code != code[::-1] else "000000", code):
+            body = {"phone": THERAPISTS_PHONE, "code": tried}
+            async with http.post("/api/therapist/sign-in/confirm", json=body) as response:
+                answer = await response.json()
+    return str(answer["token"]), str(code)
+
+
+async def read_by_ticket(web: Web, token: str) -> str:
+    async with ClientSession(web.url) as http:
+        async with http.post("/api/ticket", headers={"Authorization": f"Bearer {token}"}) as response:
+            ticket = str((await response.json())["ticket"])
+        for status in (200, 401):
+            async with http.get("/api/poll/bookings", params={"ticket": ticket, "wait": "0"}) as response:
+                assert response.status == status
+    return ticket
+
+
+async def speak_nonsense(web: Web, budi: Guest, token: str) -> None:
+    """Requests and frames that are wrong, with what must not be logged in every place where it could stand."""
+    query = {"latitude": TOLD["the latitude"], "longitude": TOLD["the longitude"], "name": TOLD["the guest's name"]}
+    async with ClientSession(web.url, headers={"Authorization": f"Bearer {token}"}) as http:
+        for path in ("/api/therapists", "/api/nothing", f"/{quote(ADDRESS)}.js", f"/{quote(ADDRESS)}%00"):
+            async with http.get(path, params=query) as response:
+                await response.read()
+        for body in (f'{{"phone": "{PHONE}"', json.dumps({"phone": PHONE, "name": TOLD["the guest's name"]})):
+            async with http.post("/api/therapist/sign-in", data=body) as response:
+                await response.read()
+        address = f"/socket.io/?EIO=4&transport=websocket&token={token}"
+        async with http.ws_connect(address) as socket:
+            hello = {"token": budi.token, TOLD["the notes"]: 1}
+            await socket.send_str(f"40/guest,{json.dumps(hello)}")
+            await socket.send_str(f"42/guest,1[{json.dumps(TOLD)}")
+            async with asyncio.timeout(PATIENCE_S):
+                async for _ in socket:
+                    pass
+
+
+@pytest.mark.parametrize("shown", [True, False])
+async def test_a_running_program_tells_a_code_to_its_log_only_where_it_is_asked_to(
+    servers: Servers, database: str, tmp_path: Path, shown: bool
+) -> None:
+    settings = settings_for(
+        servers, database, log_level="info", log_format="json", demo=False, show_sign_in_codes=shown
+    )
+    async with site(settings, tmp_path) as place:
+        web = await place.web()
+        asked = {"phone": THERAPISTS_PHONE}
+        async with ClientSession(web.url) as http, http.post("/api/therapist/sign-in", json=asked) as response:
+            assert (await response.json())["demo_code"] is None
+        await web.stop()
+    async with connected(settings) as stores:
+        kept = await stores["sign_ins"].find_one({"_id": THERAPISTS_PHONE})
+    (line,) = [event for event in events_of(web.log.read_text()) if event["event"] == "sign-in code"]
+    if shown:
+        hashed = Tokens(SECRET, lambda: kept["expires_at"]).code_hash(THERAPISTS_PHONE, line["code"])
+        assert (line["phone"], hashed) == (THERAPISTS_PHONE, kept["code_hash"])
+    else:
+        assert (line["phone"], line.get("code")) == ("+62…33", None)
