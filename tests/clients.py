@@ -34,10 +34,12 @@ class Client:
         self.entries: list[dict[str, Any]] = []
         self.refused: dict[str, Any] | None = None
         self.farewell: dict[str, Any] | None = None
+        self.is_cut_off = False
         self._news = asyncio.Condition()
         self.sio.on("session", self._on_session, namespace=self.namespace)
         self.sio.on("entry", self._on_entry, namespace=self.namespace)
         self.sio.on("going_away", self._on_farewell, namespace=self.namespace)
+        self.sio.on("disconnect", self._on_cut_off, namespace=self.namespace)
         self.sio.on("connect_error", self._on_refused, namespace=self.namespace)
 
     async def _on_session(self, session: dict[str, Any]) -> None:
@@ -54,6 +56,11 @@ class Client:
     async def _on_farewell(self, notice: dict[str, Any]) -> None:
         async with self._news:
             self.farewell = notice
+            self._news.notify_all()
+
+    async def _on_cut_off(self, reason: str) -> None:
+        async with self._news:
+            self.is_cut_off = True
             self._news.notify_all()
 
     async def _on_refused(self, error: dict[str, Any]) -> None:
@@ -87,18 +94,16 @@ class Client:
         assert not ack["ok"], f"{command} was not refused: {ack}"
         return str(ack["error"]["code"])
 
-    async def until(self, condition: Callable[[], bool], what: str) -> None:
+    async def until(self, condition: Callable[[], bool], what: str, *, patience_s: float = PATIENCE_S) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_S), self._news:
+            async with asyncio.timeout(patience_s), self._news:
                 await self._news.wait_for(condition)
         except TimeoutError:
             seen = [(entry["type"], entry["data"].get("key") or entry["data"].get("state")) for entry in self.entries]
             raise AssertionError(f"waited for {what} in vain; seen: {seen}") from None
 
     async def until_cut_off(self) -> None:
-        """Until the connection has ended."""
-        async with asyncio.timeout(PATIENCE_S):
-            await self.sio.wait()
+        await self.until(lambda: self.is_cut_off, "the end of the connection")
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [entry["data"] for entry in self.entries if entry["type"] == kind]

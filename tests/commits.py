@@ -1,0 +1,118 @@
+"""What was committed to the database, in the order in which it was: clocks of processes are never compared."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.services import Services
+
+RECORDED = ("therapists", "searches", "conversations", "reservations")
+
+
+@dataclass(slots=True)
+class Commits:
+    """Each change with the document as it stood right after it; complete when the recording has ended."""
+
+    changes: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def recorded(services: Services) -> AsyncIterator[Commits]:
+    """Everything committed inside is there afterwards."""
+    database = services.database
+    await _keep_images(database, True)
+    try:
+        beginning = (await database.command("ping"))["operationTime"]
+        commits = Commits()
+        yield commits
+        end = await database["marks"].insert_one({})
+        wanted = [{"$match": {"ns.coll": {"$in": [*RECORDED, "marks"]}}}]
+        async with database.watch(wanted, full_document="required", start_at_operation_time=beginning) as stream:
+            async for change in stream:
+                if change["documentKey"]["_id"] == end.inserted_id:
+                    break
+                commits.changes.append((change["ns"]["coll"], change["fullDocument"]))
+    finally:
+        await _keep_images(database, False)
+
+
+async def _keep_images(database: Any, enabled: bool) -> None:
+    for collection in RECORDED:
+        await database.command({"collMod": collection, "changeStreamPreAndPostImages": {"enabled": enabled}})
+
+
+class Replay:
+    """The documents as they stood after each commit, and what must hold of every step from one to the next."""
+
+    def __init__(self) -> None:
+        self._holds: dict[str, Mapping[str, Any]] = {}
+        self._fences: dict[str, int] = defaultdict(int)
+        self._searches: dict[str, Mapping[str, Any]] = {}
+        self._visits: dict[str, str] = {}
+        self._reservations: dict[str, Mapping[str, Any]] = {}
+
+    def follow(self, commits: Commits) -> None:
+        steps = {
+            "therapists": self._therapist,
+            "searches": self._search,
+            "conversations": self._conversation,
+            "reservations": self._reservation,
+        }
+        for collection, document in commits.changes:
+            steps[collection](document)
+        self._assert_fences_are_unique()
+
+    def _therapist(self, row: Mapping[str, Any]) -> None:
+        """A therapist whom a guest is deciding about, or who was just asked, is not held for anybody else."""
+        hold = row["hold"] or {}
+        if hold and hold["fence"] != self._fences[row["_id"]]:
+            assert hold["fence"] == self._fences[row["_id"]] + 1, f"{row['_id']} skipped a fence: {hold}"
+            self._fences[row["_id"]] = hold["fence"]
+            for search in self._searches.values():
+                chosen = _chosen(search)
+                is_kept = search["state"] == "found" and chosen and chosen["therapist_id"] == row["_id"]
+                assert not is_kept, f"{row['_id']} is held for {hold} while {search['_id']} has found them"
+        self._holds[row["_id"]] = hold
+
+    def _search(self, search: Mapping[str, Any]) -> None:
+        """An offer is made, and a therapist found, only by the search that holds the therapist at this commit."""
+        before = self._searches.get(search["_id"], {"offers": (), "state": "new"})
+        offers = list(search["offers"][len(before["offers"]) :])
+        chosen = _chosen(search)
+        if search["state"] == "found" and before["state"] != "found" and chosen:
+            offers.append(chosen)
+        for offer in offers:
+            hold = self._holds[offer["therapist_id"]]
+            assert (hold.get("offer_id"), hold.get("fence")) == (offer["offer_id"], offer["fence"]), (
+                f"{search['_id']} ({search['state']}) counts on {offer} while the hold is {hold}"
+            )
+        self._searches[search["_id"]] = search
+
+    def _conversation(self, conversation: Mapping[str, Any]) -> None:
+        """A therapist visits one guest at a time, and only with the slot that was written before."""
+        if conversation["state"] != "active":
+            self._visits.pop(conversation["_id"], None)
+            return
+        therapist_id = conversation["therapist"]["id"]
+        others = [other for other, visited_by in self._visits.items() if visited_by == therapist_id]
+        assert others in ([], [conversation["_id"]]), f"{therapist_id} visits {conversation['_id']} and {others}"
+        self._visits[conversation["_id"]] = therapist_id
+        reservation = self._reservations[conversation["reservation_id"]]
+        assert reservation["active"], f"{conversation['_id']} is active without its slot"
+        assert reservation["therapist_id"] == therapist_id
+
+    def _reservation(self, row: Mapping[str, Any]) -> None:
+        self._reservations[row["_id"]] = row
+
+    def _assert_fences_are_unique(self) -> None:
+        offers = [offer for search in self._searches.values() for offer in search["offers"]]
+        fences = {(offer["therapist_id"], offer["fence"]) for offer in offers}
+        assert len(fences) == len(offers), "two offers stand on one hold"
+
+
+def _chosen(search: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next((offer for offer in search["offers"] if offer["offer_id"] == search["chosen_offer_id"]), None)
