@@ -83,6 +83,8 @@ class Search:
     chosen_offer_id: str | None = None
     offers: tuple[Offer, ...] = ()
     refused: tuple[str, ...] = ()
+    let_go: tuple[str, ...] = ()
+    """The offer ids of holds that were let go unused: the news of them may come twice, their letting go only once."""
     ended_because: str | None = None
 
     @property
@@ -156,7 +158,7 @@ def _add_offers(search: Search, event: on.CandidatesHeld, now: datetime) -> Deci
     usable = [held for held in fresh if _is_usable(held, search, now)][: max(room, 0)]
     offers = tuple(_offer_of(held, search, now) for held in usable)
     surplus = [held for held in fresh if held not in usable]
-    asked = replace(search, offers=search.offers + offers)
+    asked = replace(_without_holds(search, surplus), offers=search.offers + offers)
     effects = tuple(_send(offer, asked) for offer in offers) + tuple(_release_held(held) for held in surplus)
     if asked.attempt == 0 and not asked.open_offers():
         return _next_attempt(asked, now, effects)
@@ -164,18 +166,31 @@ def _add_offers(search: Search, event: on.CandidatesHeld, now: datetime) -> Deci
 
 
 def _give_back_holds(search: Search, event: on.CandidatesHeld, now: datetime) -> Decision:
-    return Decision(search, tuple(_release_held(held) for held in _unknown_holds(search, event)))
+    surplus = _unknown_holds(search, event)
+    return Decision(_without_holds(search, surplus), tuple(_release_held(held) for held in surplus))
+
+
+def _without_holds(search: Search, surplus: list[on.Held]) -> Search:
+    """Remember which holds are let go: an offer made of one later would lose it."""
+    new = [held.offer_id for held in surplus if held.offer_id not in search.let_go]
+    if not new or not search.is_live:
+        return search
+    return replace(search, let_go=(*search.let_go, *new)[-MOST_OFFERS:])
 
 
 def _unknown_holds(search: Search, event: on.CandidatesHeld) -> list[on.Held]:
     """Holds on which no living offer stands: the same candidates may be found twice, by two processes."""
-    living = {offer.offer_id for offer in search.open_offers()} | {search.chosen_offer_id}
+    living = {offer.offer_id for offer in search.open_offers()}
+    if search.state in (State.KEEPING, State.FOUND):
+        living.add(search.chosen_offer_id or "")
     return [held for held in event.holds if held.offer_id not in living]
 
 
 def _is_usable(held: on.Held, search: Search, now: datetime) -> bool:
     """An offer is made of a hold once, while it lasts, and to nobody who has refused."""
-    return held.until > now and held.therapist_id not in search.refused and search.offer(held.offer_id) is None
+    if held.until <= now or held.therapist_id in search.refused:
+        return False
+    return search.offer(held.offer_id) is None and held.offer_id not in search.let_go
 
 
 def _accept(search: Search, event: on.OfferAccepted, now: datetime) -> Decision:
