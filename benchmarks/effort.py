@@ -1,0 +1,51 @@
+"""How much is measured: the full run for figures that are kept, the quick one for a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Sizes of every section. `…_s` are seconds of one repetition."""
+
+    repetitions: int
+    connections: tuple[int, ...]
+    warm_s: float
+    saturation_s: float
+    pace_s: float
+    messages_per_s: float
+    bookings: int
+    therapists: int
+    searches: int
+    armed: int
+    countdown_s: float
+
+
+FULL = Effort(
+    repetitions=3,
+    connections=(50, 500),
+    warm_s=1.0,
+    saturation_s=3.0,
+    pace_s=6.0,
+    messages_per_s=200.0,
+    bookings=100,
+    therapists=10_000,
+    searches=400,
+    armed=1000,
+    countdown_s=60.0,
+)
+
+QUICK = Effort(
+    repetitions=3,
+    connections=(50,),
+    warm_s=0.3,
+    saturation_s=0.8,
+    pace_s=1.0,
+    messages_per_s=200.0,
+    bookings=15,
+    therapists=10_000,
+    searches=100,
+    armed=80,
+    countdown_s=4.0,
+)

@@ -1,0 +1,158 @@
+"""Where the measuring takes place: our own MongoDB and Valkey, a database per section, servers as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bot import embedded
+from bot.embedded import ServerFailed, Servers
+from bot.launch import environment_of
+from bot.services import connected, migrate
+from bot.settings import Settings, variables_of
+from bot.store.catalogue import Catalogue
+from conversations.money import Money
+from conversations.values import Price, Service
+
+SECRET = "a secret for the benchmarks, longer than thirty-two characters"
+# Below the ports that systems hand out by themselves, so that no outgoing connection of the load takes ours.
+PORTS = range(20_000, 32_768)
+READY_S = 30.0
+STOP_S = 15.0
+
+MASSAGE = Service(
+    "balinese",
+    {"en": "Balinese massage", "id": "Pijat Bali"},
+    {"en": "Calm and slow.", "id": "Tenang dan perlahan."},
+    tuple(Price(minutes, Money(minutes * 400_000, "IDR")) for minutes in (60, 90, 120)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs as a process of its own and accepts connections."""
+
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """How long it has computed so far, in user and system mode; 0 where the system does not tell."""
+        told = Path(f"/proc/{self.pid}/stat")
+        if not told.exists():
+            return 0.0
+        fields = told.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The servers below everything that is measured, and a folder for logs."""
+
+    servers: Servers
+    folder: Path
+
+    async def prepare(self, database: str, **more: Any) -> Settings:
+        """Settings for a database that is new, with its indexes and one service on the menu."""
+        settings = Settings(
+            host="127.0.0.1",
+            port=_free_port(),
+            mongodb_uri=self.servers.mongodb_uri,
+            redis_url=self.servers.redis_url,
+            database=f"benchmarks-{database}",
+            secret=SECRET,
+            log_level="info",
+            log_format="json",
+            web_concurrency=1,
+            **more,
+        )
+        await migrate(settings)
+        async with connected(settings) as prepared:
+            await Catalogue(prepared["services"]).add_missing([MASSAGE])
+        return settings
+
+    @asynccontextmanager
+    async def janji(self, settings: Settings, *, module: str = "bot") -> AsyncIterator[Server]:
+        """The program as everybody starts it, with these settings where they are not the defaults."""
+        names = sorted(settings.model_fields_set)
+        given = {variables_of(name)[0]: _as_variable(getattr(settings, name)) for name in names}
+        async with self._process(module, settings.port, environment_of(settings, **given)) as server:
+            yield server
+
+    @asynccontextmanager
+    async def echo(self) -> AsyncIterator[Server]:
+        """The bare server that chat is measured beside."""
+        port = _free_port()
+        async with self._process("benchmarks.echo", port, {**os.environ, "PORT": str(port)}) as server:
+            yield server
+
+    @asynccontextmanager
+    async def _process(self, module: str, port: int, environment: Mapping[str, str]) -> AsyncIterator[Server]:
+        log = self.folder / f"{module}-{port}.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", module, stdout=output, stderr=output, env=environment
+            )
+        try:
+            await _until_it_listens(process, port, log)
+            yield Server(f"http://127.0.0.1:{port}", process.pid)
+        finally:
+            await _stop(process)
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    with TemporaryDirectory(prefix="janji-benchmarks-") as folder, embedded.running(Path(folder)) as servers:
+        yield Stage(servers, Path(folder))
+
+
+def _as_variable(value: Any) -> str:
+    """A setting as the environment has it."""
+    return ",".join(str(each) for each in value) if isinstance(value, tuple) else str(value)
+
+
+def _free_port() -> int:
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+async def _until_it_listens(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+    try:
+        async with asyncio.timeout(READY_S):
+            while process.returncode is None:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except OSError:
+                    await asyncio.sleep(0.02)
+                else:
+                    writer.close()
+                    return
+    except TimeoutError:
+        pass
+    raise ServerFailed(f"A server to be measured did not start: {_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
