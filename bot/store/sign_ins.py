@@ -56,7 +56,8 @@ class SignIns:
             return "spent"
         if document["code_hash"] != code_hash:
             return "wrong"
+        # The code itself goes: who came at the same moment may have an earlier `now`, to which it would still be alive.
         used = await self._collection.update_one(
-            {"_id": phone, "code_hash": code_hash, "expires_at": {"$gt": now}}, {"$set": {"expires_at": now}}
+            {"_id": phone, "code_hash": code_hash}, {"$set": {"code_hash": None, "expires_at": now}}
         )
         return "right" if used.modified_count else "spent"

@@ -513,6 +513,17 @@ async def test_of_many_who_bring_the_right_code_at_once_one_comes_in(sign_ins: S
     assert sorted(verdicts) == ["right"] + ["spent"] * (AT_ONCE - 1)
 
 
+async def test_a_code_that_was_used_is_gone_for_a_process_whose_clock_is_behind(sign_ins: SignIns) -> None:
+    await sign_ins.issue(PHONE, "hash", NOW)
+    assert await sign_ins.check(PHONE, "hash", NOW + SECOND) == "right"
+    assert await sign_ins.check(PHONE, "hash", NOW) != "right"
+    of_different_moments = (
+        sign_ins.check("+6281111111111", "hash", NOW + each * SECOND) for each in range(AT_ONCE, 0, -1)
+    )
+    await sign_ins.issue("+6281111111111", "hash", NOW)
+    assert (await asyncio.gather(*of_different_moments)).count("right") == 1
+
+
 async def test_guesses_at_once_are_counted_like_guesses_in_a_row(sign_ins: SignIns) -> None:
     await sign_ins.issue(PHONE, "hash", NOW)
     verdicts = await asyncio.gather(*(sign_ins.check(PHONE, f"wrong {number}", NOW) for number in range(AT_ONCE)))

@@ -217,6 +217,7 @@ def said_by_guest(key: str, content: str) -> Command:
 async def test_a_repeated_command_gets_its_first_answer_and_does_nothing(process: Process, other: Process) -> None:
     command = said_by_guest("c1", "one")
     first = await process.turns.take("conversation", DIARY, Write(("one",)), command)
+    await process.settled()
     await process.write("two")
     again = [await each.turns.take("conversation", DIARY, Write(("one",)), command) for each in (process, other)]
     assert first.repeated is None
