@@ -349,6 +349,10 @@ class Feeds:
             return remembered[:limit]
         return await self._entries.since(feed, cursor, limit)
 
+    async def known(self, feed: str, entry_id: str) -> Entry | None:
+        """The entry that stands under this id already."""
+        return await self._entries.known(entry_id, feed, None)
+
     def follow(self, feed: str, cursor: int, deliver: Deliver) -> Following:
         """Deliver everything after the cursor, from now until the following is closed."""
         known = self._feed(feed)

@@ -411,7 +411,7 @@ def _close_visit(conversation: Conversation, event: on.DeadlinePassed, now: date
 def _lose_booked_therapist(conversation: Conversation, event: on.TherapistWithdrew, now: datetime) -> Decision:
     if not _is_theirs(conversation, event.booking_id, event.therapist_id):
         return Decision(conversation, refusal="not_found")
-    line = do.Say("therapist_withdrew", {"therapist": _therapist_name(conversation)})
+    line = do.Say("therapist_withdrew", {"therapist": _therapist_name(conversation), "reason": event.reason})
     nobody = _without_therapist(conversation, now, line, *_release_slot(conversation))
     return Decision(nobody.record, (*nobody.effects, *_show_therapist_booking(conversation)))
 

@@ -41,7 +41,7 @@ LINES: Mapping[str, str] = {
     "completed": N_("Your visit is completed. Thank you for booking with us!"),
     "no_show": N_("{therapist} could not meet you, so the visit was closed."),
     "visit_closed": N_("This visit was never started, so it was closed."),
-    "therapist_withdrew": N_("{therapist} can't come after all. We're sorry – you can search again."),
+    "therapist_withdrew": N_("{therapist} can't come after all: {reason}. We're sorry – you can search again."),
     "cancelled_by_guest": N_("Your booking is cancelled."),
     "cancelled_by_therapist": N_("Your booking was cancelled by the therapist."),
     "cancelled_by_operator": N_("Your booking was cancelled by our team."),

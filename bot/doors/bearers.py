@@ -28,11 +28,11 @@ class Stretch:
     last: int | None = None
 
 
-async def bearer_of(request: web.Request, audience: Audience | None = None) -> Bearer:
-    """Raises `unauthorized` where there is no token or ticket, or not one of this audience."""
+async def bearer_of(request: web.Request, audience: Audience | None = None, *, with_ticket: bool = False) -> Bearer:
+    """Raises `unauthorized` where there is no token, or not one of this audience; tickets open streams only."""
     services = request.app[SERVICES]
     ticket = request.query.get("ticket")
-    if ticket:
+    if ticket and with_ticket:
         bearer = await services.tickets.use(_hash(ticket), services.clock.now())
     else:
         bearer = _bearer_of_header(services, request.headers.get("Authorization", ""))

@@ -19,6 +19,7 @@ from bot.payloads import (
     ConfirmService,
     FindAnother,
     Message,
+    RoomMessage,
     SearchAgain,
     parse,
 )
@@ -108,7 +109,12 @@ class GuestCommands:
             gender_preference=payload.gender_preference,
             notes=payload.notes,
         )
-        return await self._take(guest.conversation_id, "confirm_service", event, payload)
+        try:
+            return await self._take(guest.conversation_id, "confirm_service", event, payload)
+        except Refusal as refused:
+            if refused.code == "invalid" and not refused.fields:
+                refused.fields["duration"] = N_("is not one of the choices")
+            raise
 
     async def _accept_therapist(self, guest: Guest, payload: AcceptTherapist) -> Answer:
         event = on.TherapistAccepted(payload.revision, payload.offer_id)
@@ -139,7 +145,7 @@ class GuestCommands:
         if not guest.is_active:
             stored = await self._services.conversations.load(guest.conversation_id)
             if stored is None or stored.record.state is not State.ACTIVE:
-                raise refusal("not_now")
+                return await said_before(self._services, guest.conversation_id, GUEST, "guest", payload)
         return await say(self._services, guest.conversation_id, GUEST, "guest", payload)
 
     async def _take(self, conversation_id: str, name: str, event: on.Event, payload: CommandPayload) -> Answer:
@@ -169,13 +175,33 @@ class GuestCommands:
         await self._services.feeds.append(conversation_feed(conversation_id), entry_id, kind, data)
 
 
-async def say(services: Services, conversation_id: str, sender: str, party: str, payload: Message | Any) -> Answer:
+def _message_id(conversation_id: str, sender: str, payload: Message | RoomMessage) -> str:
+    return derived_id("e", conversation_id, sender, payload.client_id)
+
+
+async def said_before(
+    services: Services, conversation_id: str, sender: str, party: str, payload: Message | RoomMessage
+) -> Answer:
+    """The first answer of a message that came before the visit ended; `not_now` for one that did not."""
+    entry = await services.feeds.known(
+        conversation_feed(conversation_id), _message_id(conversation_id, sender, payload)
+    )
+    if entry is None:
+        raise refusal("not_now")
+    if entry.digest != digest_of(party, payload.text):
+        raise Refusal("invalid", REUSED, fields={"client_id": N_("was used for something else")})
+    return {"ok": True, "seq": entry.seq, "id": entry.id}
+
+
+async def say(
+    services: Services, conversation_id: str, sender: str, party: str, payload: Message | RoomMessage
+) -> Answer:
     """Put a message on the conversation's feed: durable before it is acked, and once however often it is sent."""
     data = {"from": party, "text": payload.text, "client_id": payload.client_id}
     try:
         entry = await services.feeds.append(
             conversation_feed(conversation_id),
-            derived_id("e", conversation_id, sender, payload.client_id),
+            _message_id(conversation_id, sender, payload),
             "message",
             data,
             client_id=f"{sender}:{payload.client_id}",

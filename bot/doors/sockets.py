@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bot.doors.arrivals import admit_guest, admit_therapist
+from bot.doors.arrivals import Arrival, admit_guest, admit_therapist
 from bot.doors.guest import Guest, GuestCommands
 from bot.doors.readers import Reader
 from bot.doors.situations import RETRY_AFTER_S, situation_of
@@ -54,6 +54,7 @@ class _Doorway:
         self.services = services
         self.server = server
         self.visitors: dict[str, _Visitor] = {}
+        self.arriving: dict[str, Locale] = {}
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
         visitor = self.visitors.pop(sid, None)
@@ -62,11 +63,24 @@ class _Doorway:
 
     def on_error(self, sid: str, error: Exception) -> dict[str, Any]:
         visitor = self.visitors.get(sid)
-        locale = visitor.locale if visitor else self.services.settings.default_locale
+        # Who is refused at the door is told so in the language they asked for.
+        arriving = self.arriving.pop(sid, self.services.settings.default_locale)
+        locale = visitor.locale if visitor else arriving
         return error_view(self.services.words, situation_of(error), locale)
 
     def locale_of(self, wanted: str | None, environ: Mapping[str, Any]) -> Locale:
         return negotiate(wanted, environ.get("HTTP_ACCEPT_LANGUAGE"), self.services.settings.default_locale)
+
+    async def admitted(self, sid: str, locale: Locale, admission: Awaitable[Arrival]) -> Arrival:
+        """The arrival; meanwhile a refusal finds the language that it is to be told in."""
+        self.arriving[sid] = locale
+        try:
+            arrival = await admission
+        except asyncio.CancelledError:
+            self.arriving.pop(sid, None)
+            raise
+        del self.arriving[sid]
+        return arrival
 
     def send(self, sid: str, frame: str) -> None:
         self.server.emit_encoded((sid,), frame)
@@ -102,8 +116,9 @@ class GuestDoor(_Doorway):
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(GuestConnect, auth)
-        arrival = await admit_guest(self.services, connect, self.locale_of(connect.locale, environ))
-        snapshot, locale = arrival.snapshot, arrival.locale
+        locale = self.locale_of(connect.locale, environ)
+        arrival = await self.admitted(sid, locale, admit_guest(self.services, connect, locale))
+        snapshot = arrival.snapshot
         reader = self.reader(sid, "guest", locale)
         is_active = snapshot.session["state"] == State.ACTIVE
         visitor = self.visitors[sid] = _Visitor(arrival.subject, locale, reader, arrival.timezone, is_active)
@@ -136,8 +151,9 @@ class TherapistDoor(_Doorway):
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(TherapistConnect, auth)
-        arrival = await admit_therapist(self.services, connect, self.locale_of(connect.locale, environ))
-        therapist_id, snapshot, locale = arrival.subject, arrival.snapshot, arrival.locale
+        locale = self.locale_of(connect.locale, environ)
+        arrival = await self.admitted(sid, locale, admit_therapist(self.services, connect, locale))
+        therapist_id, snapshot = arrival.subject, arrival.snapshot
         reader = self.reader(sid, "therapist", locale)
         visitor = self.visitors[sid] = _Visitor(therapist_id, locale, reader)
         visitor.rooms.update(

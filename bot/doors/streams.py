@@ -111,7 +111,7 @@ class Reading:
 async def _begin(request: web.Request, query: StreamQuery, since: int | None) -> tuple[Reading, bool]:
     """A reading from the cursor, and whether the cursor made no sense and the reader must begin anew."""
     services = request.app[SERVICES]
-    bearer = await bearer_of(request)
+    bearer = await bearer_of(request, with_ticket=True)
     stretch = await stretch_of(services, bearer, query.feed)
     same_epoch = query.epoch in (None, services.epoch)
     page = await page_of(services, stretch.feed, since, first=stretch.first, same_epoch=same_epoch)
@@ -213,13 +213,18 @@ async def _take_commands(socket: web.WebSocketResponse, services: Services, bear
         ack: Any = None
         try:
             frame = parse(WebSocketFrame, _json(message.data))
-            ack = frame.data.get("client_id")
+            ack = _echo(frame.data.get("client_id"))
             answer = await execute(services, bearer, locale, frame.event, frame.data)
         except Exception as error:
             if not isinstance(error, Refusal) and not is_outage(error):
                 log.exception("a command failed")
             answer = {"ok": False, "error": error_view(services.words, situation_of(error), locale)}
         await socket.send_str(orjson.dumps({"ack": ack, **answer}).decode())
+
+
+def _echo(client_id: Any) -> str | None:
+    """What an answer names as the command it belongs to: an id that could be one, and nothing else of theirs."""
+    return client_id if isinstance(client_id, str) and len(client_id) <= 64 else None
 
 
 def _json(text: str) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.auth import digest_of
+from bot.auth import new_id
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
-from bot.doors.guest import say
+from bot.doors.guest import REUSED, said_before, say
 from bot.errors import Refusal
 from bot.payloads import (
     THERAPIST_COMMANDS,
@@ -71,6 +71,12 @@ class TherapistCommands:
     async def _availability(self, caller: Caller, payload: Availability) -> Answer:
         """Who goes offline is not asked any more, and takes back the offers that are open."""
         therapist_id = caller.therapist_id
+        feed = therapist_feed(therapist_id)
+        entry_id = derived_id("e", therapist_id, payload.client_id or new_id("a"))
+        if payload.client_id and (entry := await self._services.feeds.known(feed, entry_id)):
+            if entry.data["available"] != payload.available:
+                raise Refusal("invalid", REUSED, fields={"client_id": N_("was used for something else")})
+            return {"ok": True, "available": payload.available}
         position = None
         if payload.latitude is not None and payload.longitude is not None:
             position = (payload.latitude, payload.longitude)
@@ -80,10 +86,7 @@ class TherapistCommands:
                 offer = next(each for each in search.open_offers() if each.therapist_id == therapist_id)
                 event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
                 await self._services.turns.take("search", search.id, event)
-        now = self._services.clock.now()
-        entry_id = derived_id("e", therapist_id, payload.client_id or digest_of(now))
-        data = {"available": payload.available}
-        await self._services.feeds.append(therapist_feed(therapist_id), entry_id, "state", data)
+        await self._services.feeds.append(feed, entry_id, "state", {"available": payload.available})
         return {"ok": True, "available": payload.available}
 
     async def _accept_offer(self, caller: Caller, payload: AcceptOffer) -> Answer:
@@ -117,17 +120,13 @@ class TherapistCommands:
     async def _message(self, caller: Caller, payload: RoomMessage) -> Answer:
         conversation_id = caller.open_rooms.get(payload.booking_id)
         if conversation_id is None:
-            conversation_id = await self._open_room(caller.therapist_id, payload.booking_id)
+            stored = await self._services.bookings.load(payload.booking_id)
+            if stored is None or not _is_theirs(stored.record, caller.therapist_id):
+                raise refusal("not_found")
+            conversation_id = stored.record.conversation_id
+            if stored.record.state is not Status.ACTIVE:
+                return await said_before(self._services, conversation_id, caller.therapist_id, "therapist", payload)
         return await say(self._services, conversation_id, caller.therapist_id, "therapist", payload)
-
-    async def _open_room(self, therapist_id: str, booking_id: str) -> str:
-        """The conversation of a visit that is under way and theirs."""
-        stored = await self._services.bookings.load(booking_id)
-        if stored is None or not _is_theirs(stored.record, therapist_id):
-            raise refusal("not_found")
-        if stored.record.state is not Status.ACTIVE:
-            raise refusal("not_now")
-        return stored.record.conversation_id
 
     async def _take(
         self, therapist_id: str, name: str, event: on_conversation.Event, payload: CommandPayload, booking_id: str

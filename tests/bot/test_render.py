@@ -147,7 +147,8 @@ def test_what_has_no_line_for_the_therapist_is_said_as_to_the_guest(words: Words
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_every_line_card_state_and_notification_has_its_words(words: Words, locale: Locale, audience: Audience) -> None:
-    every = {"therapist": "Ayu", "attempt": 1, "max_attempts": 5, "minutes": 10, "guest": "Budi", "address": "Kemang"}
+    people = {"therapist": "Ayu", "guest": "Budi", "address": "Kemang", "reason": "sick"}
+    every = {**people, "attempt": 1, "max_attempts": 5, "minutes": 10}
     texts = [data_of(words, system(key, **every), locale, audience)["text"] for key in LINES[audience]]
     for key in replies.CARDS:
         buttons = [{"command": "x", "label": label, "style": "quiet"} for label in replies.LABELS]

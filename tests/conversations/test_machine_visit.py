@@ -157,7 +157,7 @@ def test_a_therapist_who_withdraws_frees_the_time_and_lets_the_guest_search_agai
     decision = decide(active(), withdrew(active()), after(60))
     nobody = decision.record
     assert (nobody.state, nobody.therapist, nobody.search_id) == (State.NO_THERAPIST, None, None)
-    assert wanted(decision, do.Say) == [do.Say("therapist_withdrew", {"therapist": "Ayu"})]
+    assert wanted(decision, do.Say) == [do.Say("therapist_withdrew", {"therapist": "Ayu", "reason": "ill"})]
     assert wanted(decision, do.ReleaseSlot) == [do.ReleaseSlot("r_o_ayu")]
     assert told_booking(decision) == [booking.TherapistReturned]
     [card] = wanted(decision, do.ShowCard)

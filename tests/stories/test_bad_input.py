@@ -779,3 +779,32 @@ async def test_a_connect_with_a_wrong_field_is_refused_by_name_and_changes_nothi
                 code = "too_large" if isinstance(value, str) and len(value) > 9 else "invalid"
                 reader.check(error, code, field, value)
     await next_good_command_works(house)
+
+
+async def test_a_message_repeated_after_the_visit_gets_its_first_answer_and_a_new_one_is_not_now(house: House) -> None:
+    sari = await house.add_therapist()
+    async with therapist(house.url, house.token_of(sari)) as console, guest(house.url) as budi:
+        await budi.search()
+        await console.do("accept_offer", offer_id=(await console.until_offer())["offer_id"])
+        await budi.accept()
+        booking = await console.until_booking("active")
+        first = await budi.do("message", client_id="one", text="Terima kasih!")
+        theirs = await console.do("message", client_id="two", booking_id=booking["id"], text="Sama-sama.")
+        await console.do("progress", booking_id=booking["id"], step="completed")
+        await budi.until_state("completed")
+        assert await budi.do("message", client_id="one", text="Terima kasih!") == first
+        assert await console.do("message", client_id="two", booking_id=booking["id"], text="Sama-sama.") == theirs
+        assert await budi.refusal("message", client_id="one", text="Something else") == "invalid"
+        assert await budi.refusal("message", text="Are you there?") == "not_now"
+
+
+async def test_availability_repeated_under_one_id_is_done_once_and_never_means_its_opposite(house: House) -> None:
+    sari = await house.add_therapist(is_available=False)
+    async with therapist(house.url, house.token_of(sari)) as console:
+        await console.do("availability", client_id="on", available=True)
+        await console.do("availability", available=False)
+        assert (await console.do("availability", client_id="on", available=True))["available"] is True
+        assert await console.refusal("availability", client_id="on", available=False) == "invalid"
+        known = await house.services.therapists.get(sari.id)
+        assert known is not None
+        assert known.is_available is False
