@@ -67,6 +67,12 @@ def test_no_more_are_asked_at_a_time_than_a_wave_and_the_rest_are_let_go() -> No
     assert released(decision) == [("dewi", 3)]
 
 
+def test_a_wave_that_is_full_already_asks_nobody_more() -> None:
+    decision = decide(asking("ayu", "bagus", "citra"), on.CandidatesHeld(1, (held("dewi"),)), after(1))
+    assert wanted(decision, do.SendOffer) == []
+    assert released(decision) == [("dewi", 1)]
+
+
 def test_a_hold_that_has_lapsed_on_its_way_makes_no_offer() -> None:
     decision = decide(started(), on.CandidatesHeld(1, (held("ayu", until=after(5)),)), after(5))
     assert decision.record.offers == ()

@@ -181,8 +181,10 @@ def test_a_yes_that_comes_to_nothing_leaves_the_others_asked_and_asks_one_more(e
 
 
 def test_a_yes_that_comes_to_nothing_after_the_countdown_goes_wider_with_the_next_ring() -> None:
-    search = played(asking("ayu"), accepted("ayu"), at=DEADLINE - MILLISECOND)
-    search = played(search, RING, at=after(POLICY.answer_s + KEEPING_S))
+    kept = played(asking("ayu"), accepted("ayu"), at=DEADLINE - MILLISECOND)
+    decision = decide(kept, RING, after(POLICY.answer_s + KEEPING_S))
+    assert wanted(decision, do.FindCandidates) == [], "in a countdown that is over"
+    search = decision.record
     assert search.expires_at == DEADLINE
     assert played(search, RING, at=after(POLICY.answer_s + KEEPING_S)).attempt == 2
 

@@ -56,6 +56,7 @@ async def test_a_countdown_goes_on_after_its_process_was_killed(
         budi = await stack.enter_async_context(guest(web.url))
         await budi.search()
         await budi.until(lambda: bool(countdowns(budi)), "the countdown")
+        await until_agreed(services)  # so that nothing but the countdown is left to be done
         await web.kill()
         await budi.until_cut_off()
 

@@ -56,18 +56,19 @@ async def test_a_crowd_on_two_processes_never_shares_a_therapist(
 
 
 async def answer_and_visit(console: Therapist, mood: Random) -> None:
-    """A therapist's evening: every entry of the feed is read once, in order."""
-    for read in itertools.count():
-        await console.until(lambda: len(console.entries) > read, "work", patience_s=EVENING_S)  # noqa: B023 - awaited
-        entry = console.entries[read]
-        if entry["type"] == "offer":
-            await answer(console, entry["data"]["offer_id"], mood)
-        elif entry["type"] == "booking" and entry["data"]["booking"]["status"] == "active":
-            await visit(console, entry["data"]["booking"]["id"], mood)
+    """A therapist's evening: every entry is read once, in order, and who asks is answered even during a visit."""
+    async with asyncio.TaskGroup() as visits:
+        for read in itertools.count():
+            await console.until(lambda: len(console.entries) > read, "work", patience_s=EVENING_S)  # noqa: B023 - awaited
+            entry = console.entries[read]
+            if entry["type"] == "offer":
+                await answer(console, entry["data"]["offer_id"], mood)
+            elif entry["type"] == "booking" and entry["data"]["booking"]["status"] == "active":
+                visits.create_task(visit(console, entry["data"]["booking"]["id"], mood))
 
 
 async def answer(console: Therapist, offer_id: str, mood: Random) -> None:
-    await asyncio.sleep(mood.random() * 0.2)  # people think
+    await asyncio.sleep(mood.random() * 0.1)  # people think
     does = mood.random()
     if does < 0.65:
         await console.send("accept_offer", offer_id=offer_id)
@@ -80,7 +81,7 @@ async def visit(console: Therapist, booking_id: str, mood: Random) -> None:
         await console.send("cancel_booking", booking_id=booking_id, reason="Something came up")
         return
     for step in ("on_the_way", "arrived", "completed"):
-        await asyncio.sleep(mood.random() * 0.05)
+        await asyncio.sleep(mood.random() * 0.2)
         await console.send("progress", booking_id=booking_id, step=step)
 
 

@@ -154,7 +154,7 @@ async def test_find_another_frees_the_therapist_at_once_and_leaves_them_out(serv
         await budi.find_another()
         await first.until_closed_as(given_back["offer_id"], "cancelled")
         await until_free(house.services, sari.id)
-        assert budi.lines()[-1] == "another_wanted"
+        await budi.until_line("another_wanted")
         await second.decline()
         declined = await search_of(house, budi)
         assert set(declined.refused) == {sari.id, dewi.id}
@@ -176,7 +176,7 @@ async def test_a_picked_therapist_is_asked_alone_and_the_others_after_a_no(house
         assert card["therapist"]["name"] == picked.name
         await budi.confirm()
         offer = await first.until_offer()
-        assert budi.standing["countdown"]["attempt"] == 0
+        assert (await budi.until_state("searching"))["countdown"]["attempt"] == 0
         assert "search_started_direct" in budi.lines()
         assert asked(await search_of(house, budi)) == [picked.id]
         await first.do("decline_offer", offer_id=offer["offer_id"], reason="Too far")
