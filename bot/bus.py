@@ -38,10 +38,15 @@ _Failures = (RedisError, OSError, TimeoutError)
 
 
 class Bus:
-    """`publish(kind, document)` reaches the `on(kind, …)` handlers of all other processes, most of the time."""
+    """`publish(kind, document)` reaches the `on(kind, …)` handlers of all other processes, most of the time.
 
-    def __init__(self, redis_url: str) -> None:
+    Only processes of one namespace hear each other. Redis does not keep pub/sub apart by database number, and an entry
+    of another database would be read here, and counted, as one of ours.
+    """
+
+    def __init__(self, redis_url: str, *, namespace: str = "") -> None:
         self._url = redis_url
+        self._channel = f"{CHANNEL}:{namespace}" if namespace else CHANNEL
         self._process = secrets.token_hex(8)
         self._handlers: dict[str, Handler] = {}
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
@@ -108,7 +113,7 @@ class Bus:
                 await self._is_waiting.wait()
                 batch, count = self._next_batch()
                 async with asyncio.timeout(PUBLISH_WITHIN_S):
-                    await redis.publish(CHANNEL, batch)
+                    await redis.publish(self._channel, batch)
         except _Failures:
             self._can_publish = False
             self.dropped += count
@@ -128,7 +133,7 @@ class Bus:
         pubsub = redis.pubsub()
         try:
             async with asyncio.timeout(PUBLISH_WITHIN_S * 2):
-                await pubsub.subscribe(CHANNEL)
+                await pubsub.subscribe(self._channel)
             heard_at = pinged_at = time.monotonic()
             while True:
                 async with asyncio.timeout(READ_FOR_S * 2):

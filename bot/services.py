@@ -155,7 +155,8 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     clock = Clock(database)
     await clock.measure()
     entries = Entries(database["entries"])
-    bus = Bus(settings.redis_url)
+    epoch = await _epoch(database)
+    bus = Bus(settings.redis_url, namespace=epoch)
     feeds = Feeds(entries, bus, clock.now)
     jobs = Jobs(settings.redis_url)
     therapists = Therapists(database["therapists"])
@@ -205,7 +206,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         outboxes=outboxes,
         alarms=alarms,
         sweep=Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s),
-        epoch=await _epoch(database),
+        epoch=epoch,
     )
     return services
 

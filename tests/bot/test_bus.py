@@ -113,6 +113,25 @@ async def test_hints_reach_the_other_processes_in_order_and_not_oneself(redis_ur
         assert (two.bus.received, three.bus.received) == (MANY, MANY + 1)
 
 
+async def test_a_process_on_another_database_is_not_heard(redis_url: str) -> None:
+    """One Redis for two databases: what was said in the one was read in the other, whose feed got a hole by it."""
+    heard: list[Mapping[str, Any]] = []
+    async with (
+        Bus(redis_url, namespace="one") as one,
+        Bus(redis_url, namespace="other") as other,
+        Bus(redis_url) as old,
+    ):
+        one.on("word", heard.append)
+        await until(lambda: one.healthy and other.healthy and old.healthy)
+        for stranger in (other, old):
+            stranger.publish("word", {"by": "a stranger"})
+        await until(lambda: other.published == old.published == 1)
+        async with Bus(redis_url, namespace="one") as friend:
+            friend.publish("word", {"by": "a friend"})
+            await until(lambda: bool(heard))
+    assert heard == [{"by": "a friend"}]
+
+
 async def test_a_kind_that_a_process_does_not_know_is_nothing_to_it(redis_url: str) -> None:
     async with process(redis_url) as one, process(redis_url) as two:
         one.bus.publish("something newer", {"n": 1})
