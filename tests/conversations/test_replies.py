@@ -97,6 +97,7 @@ def test_the_service_card_shows_the_prices_of_the_moment_and_whom_the_guest_pick
     assert card.data["therapist"]["id"] == "ayu"
     assert card.data["defaults"] == {"name": "Made"}
     assert card.data["expires_at"] == after(60)
+    assert [button.command for button in card.buttons] == ["confirm_service", "cancel"]
     assert replies.service_card(Draft(SERVICE, "menu"), 3, {}, after(60)).data["therapist"] is None
 
 
@@ -113,6 +114,7 @@ def test_the_therapist_card_says_who_comes_from_how_far() -> None:
         "languages": ["en", "id"],
     }
     assert (card.data["distance_km"], card.data["arrival"]) == (2.3, "within_20_minutes")
+    assert [button.command for button in card.buttons] == ["accept_therapist", "find_another", "cancel"]
     assert card.buttons[0].payload == card.buttons[1].payload == {"revision": 7, "offer_id": "o_1"}
 
 
