@@ -15,6 +15,8 @@ from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty
 from engineio.packet import MESSAGE, Packet
 
+from bot.doors.direct_frames import FITS, DirectWebSocket, text_frame
+
 if TYPE_CHECKING:
     from bot.doors.engine import Engine
 
@@ -29,6 +31,8 @@ PROTOCOL_ERROR = "protocol error"
 
 MAX_FRAMES_IN_A_POST = 128
 CLOSE_FRAME, PING_FRAME, NOOP_FRAME = b"1", b"2", b"6"
+# What the transport may hold before frames wait in our own queue: the mark at which it asks its writers to pause.
+WRITTEN_AHEAD_BYTES = 65_536
 
 logger = logging.getLogger(__name__)
 
@@ -84,16 +88,22 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self._awaits_pong = False
         self._heartbeat: asyncio.TimerHandle | None = None
         self._farewell: asyncio.Task[None] | None = None
+        self._websocket: web.WebSocketResponse | None = None
+        self._writes_directly = False
+        self._writer: asyncio.Task[None] | None = None
         self.listener = engine.listen(self)
 
     # What goes out
 
     def offer(self, frame: bytes) -> None:
-        """Queues one frame; a reader for whom too much waits already is aborted and comes back with its cursor.
+        """Writes one frame, or queues it behind those that wait for their reader.
 
-        Everything that is sent passes here, so this is the place to write to the transport without the queue.
+        A reader for whom too much waits already is aborted and comes back with its cursor.
         """
         if self.closing:
+            return
+        if self._may_write():
+            self.transport.write(text_frame(frame))  # type: ignore[union-attr]  # which is what was asked
             return
         if (
             self.queue.qsize() >= self._limits.max_queued_frames
@@ -101,7 +111,21 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         ):
             self.abort_slow_reader()
             return
+        self._put(frame)
+
+    def _may_write(self) -> bool:
+        """Whether nothing waits before the next frame, and the transport has room for it."""
+        return (
+            self._writes_directly
+            and self.queue.empty()
+            and self.transport is not None
+            and self.transport.get_write_buffer_size() < WRITTEN_AHEAD_BYTES
+        )
+
+    def _put(self, frame: bytes | None) -> None:
         self.queue.put_nowait(frame)
+        if self._websocket is not None and (self._writer is None or self._writer.done()):
+            self._writer = asyncio.create_task(self._write(self._websocket))
 
     def abort_slow_reader(self) -> None:
         self.engine.counters.slow_readers_aborted += 1
@@ -126,8 +150,8 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self.reason = reason
         self._close_code = code
         if self.transport is None:
-            self.queue.put_nowait(CLOSE_FRAME)
-        self.queue.put_nowait(None)
+            self._put(CLOSE_FRAME)
+        self._put(None)
         self._abort_after_the_grace()
 
     def abort(self, reason: str) -> None:
@@ -136,7 +160,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             self.closing = True
             self.reason = reason
         self.queue.clear()
-        self.queue.put_nowait(None)
+        self._put(None)
         self._cut()
 
     def _abort_after_the_grace(self) -> None:
@@ -225,11 +249,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         request: web.Request = environ["aiohttp.request"]
         if self.upgraded or self.upgrading:
             return self.engine._bad_request()
-        ws = web.WebSocketResponse(
-            max_msg_size=self._limits.max_frame_bytes + 1,  # aiohttp refuses what reaches it
-            compress=self.engine.compression,
-            timeout=self._limits.close_grace_s,
-        )
+        ws = self._new_websocket()
         self.upgrading = True
         try:
             await ws.prepare(request)
@@ -241,6 +261,17 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         else:
             await ws.close()
         return ws
+
+    def _new_websocket(self) -> web.WebSocketResponse:
+        how: dict[str, Any] = {
+            "max_msg_size": self._limits.max_frame_bytes + 1,  # aiohttp refuses what reaches it
+            "compress": self.engine.compression,
+            "timeout": self._limits.close_grace_s,
+        }
+        # An upgrade from polling begins with a probe, whose two frames are read one by one.
+        if FITS and not self.connected:
+            return DirectWebSocket(self._hear, **how)
+        return web.WebSocketResponse(**how)
 
     async def _probe(self, ws: web.WebSocketResponse) -> bool:
         """An upgrade from polling: the client proves that the WebSocket works before anything moves over."""
@@ -255,7 +286,9 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
     async def _serve(self, ws: web.WebSocketResponse, request: web.Request) -> None:
         self.connected = True
         self.transport = request.transport
-        writer = asyncio.create_task(self._write(ws))
+        self._websocket = ws
+        self._writes_directly = FITS and not ws.compress
+        self._send_what_waits()
         try:
             if self.transport is not None:
                 await self._read(ws)
@@ -263,7 +296,14 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             self.finish(TRANSPORT_CLOSE)
             self._abort_after_the_grace()
             await self.vanish()
-            await writer
+            if self._writer is not None:
+                await self._writer
+
+    def _send_what_waits(self) -> None:
+        """What was said before there was a transport to write to."""
+        waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        for frame in waiting:
+            self._put(None) if frame is None else self.offer(frame)
 
     async def _read(self, ws: web.WebSocketResponse) -> None:
         """Waits for nothing but frames: a listener that took its time here would delay pongs and the end itself."""
@@ -276,11 +316,20 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             else:
                 return
 
+    def _hear(self, frame: str) -> None:
+        """A text frame that did not pass through `_read`."""
+        if not self.closing:
+            self.receive_frame(frame)
+
     async def _write(self, ws: web.WebSocketResponse) -> None:
+        """Sends what waits, at the pace of its reader; it runs only while something waits."""
         with contextlib.suppress(ConnectionError):  # the reader meets the same end and tells of it
-            while (frame := await self.queue.get()) is not None:
+            while not self.queue.empty():
+                frame = self.queue.get_nowait()
+                if frame is None:
+                    await ws.close(code=self._close_code)
+                    return
                 await ws.send_frame(frame, WSMsgType.TEXT)
-            await ws.close(code=self._close_code)
 
     # Polling, where it is allowed
 

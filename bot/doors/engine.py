@@ -11,7 +11,8 @@ moves. On the side of the single connection:
 - A frame that is no packet raises out of the loop: a traceback for each, and nobody told that the socket ended. Here it
   is a strike.
 - Two tasks for each incoming frame, a sleeping task for each ping, one task that walks over all sockets: here one
-  reader, one writer and one timer for each connection.
+  task and one timer for each connection, frames pass without either (`direct_frames.py`), and a writer runs only while
+  something waits for its reader.
 - A poll's body is read only as far as it has arrived, and more than 16 packets in it are dropped with 200 OK.
 - permessage-deflate is always offered: 130 KiB for each idle client.
 

@@ -123,8 +123,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
     def emit_encoded(self, sids: Iterable[str], frame: str) -> None:
         """Sends one encoded event (see `encode_event`) to each sid that is still here, encoded once and with no task.
 
-        Sids are of the namespace that stands in the frame. A reader who is too far behind is disconnected, and so is
-        one who is given more than `max_queued_frames` before the loop has had a turn: many entries go in one frame.
+        Sids are of the namespace that stands in the frame. A reader who is too far behind is disconnected.
         """
         encoded = frame.encode()
         for sid in sids:

@@ -17,9 +17,9 @@ import pytest
 import socketio
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
 
-from bot.doors import engine, socketio_server
+from bot.doors import connection, direct_frames, engine, socketio_server
 from bot.doors.client_address import client_address
-from bot.doors.connection import Connection
+from bot.doors.connection import WRITTEN_AHEAD_BYTES, Connection
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_packets import decode_packet, encode_event
 from bot.doors.socketio_server import SocketIOServer
@@ -249,9 +249,23 @@ def test_the_servers_we_override_are_the_ones_we_read() -> None:
     )
 
 
+def test_the_short_way_of_frames_fits_the_aiohttp_we_read() -> None:
+    assert direct_frames.FITS, (
+        "bot/doors/direct_frames.py stands between aiohttp's parser and its queue: read aiohttp/web_ws.py again "
+        f"(how a response starts) and move PINNED from {direct_frames.PINNED} to {version('aiohttp')}"
+    )
+
+
+@pytest.fixture(params=["the short way", "aiohttp's own way"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that are heard and written directly, and as they are where another aiohttp is installed."""
+    monkeypatch.setattr(connection, "FITS", request.param == "the short way")
+
+
 # Honest clients
 
 
+@pytest.mark.usefixtures("either_way")
 async def test_an_official_client_is_let_in_hears_and_is_answered() -> None:
     async with house() as h:
         heard: asyncio.Queue[Any] = asyncio.Queue()
@@ -706,10 +720,14 @@ async def test_a_client_that_answers_pings_and_reads_nothing_is_aborted_at_the_b
         assert h.counters.ping_timeouts == 0
 
 
-async def test_many_small_frames_are_bounded_by_their_number() -> None:
+@pytest.mark.usefixtures("either_way")
+async def test_many_small_frames_that_wait_are_bounded_by_their_number() -> None:
     async with house() as h:
         await h.stalled_guest()
         connections = h.connections()
+        for _ in range(3 * WRITTEN_AHEAD_BYTES // len(BIG_FRAME)):
+            h.server.emit_encoded(h.door.sids, BIG_FRAME)
+        assert h.counters.slow_readers_aborted == 0
         small = encode_event("/guest", "entry", {})
         for _ in range(257):
             h.server.emit_encoded(h.door.sids, small)
@@ -751,6 +769,7 @@ async def test_a_client_that_answers_pings_stays() -> None:
         assert await ask(ws, "echo", {}) == {"ok": True}
 
 
+@pytest.mark.usefixtures("either_way")
 async def test_a_thousand_entries_of_one_burst_reach_a_reader_when_the_loop_may_breathe() -> None:
     async with house() as h:
         ws = await h.guest()
@@ -764,6 +783,7 @@ async def test_a_thousand_entries_of_one_burst_reach_a_reader_when_the_loop_may_
 # The end of a process
 
 
+@pytest.mark.usefixtures("either_way")
 async def test_a_whole_app_with_stalled_clients_drains_and_exits() -> None:
     limits = Limits(close_grace_s=0.5)
     async with house(limits=limits) as h:
