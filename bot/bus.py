@@ -24,6 +24,7 @@ from bot.store.driver import decode_documents, encode_document
 log = structlog.get_logger()
 
 CHANNEL = "janji:bus"
+SENDER_BYTES = 16
 PUBLISH_WITHIN_S = 1.0
 READ_FOR_S = 1.0
 PING_EVERY_S = 5.0
@@ -47,7 +48,7 @@ class Bus:
     def __init__(self, redis_url: str, *, namespace: str = "") -> None:
         self._url = redis_url
         self._channel = f"{CHANNEL}:{namespace}" if namespace else CHANNEL
-        self._process = secrets.token_hex(8)
+        self._process = secrets.token_bytes(SENDER_BYTES)
         self._handlers: dict[str, Handler] = {}
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._is_waiting = asyncio.Event()
@@ -70,7 +71,7 @@ class Bus:
         """Take the hint along with the next batch; the oldest ones go when too many wait."""
         if len(self._waiting) == MOST_WAITING:
             self.dropped += 1
-        self._waiting.append(encode_document({"process": self._process, "kind": kind, "document": document}))
+        self._waiting.append(encode_document({"kind": kind, "document": document}))
         self._is_waiting.set()
 
     async def __aenter__(self) -> Bus:
@@ -120,9 +121,9 @@ class Bus:
             raise
 
     def _next_batch(self) -> tuple[bytes, int]:
-        batch = bytearray()
+        batch = bytearray(self._process)
         count = 0
-        while self._waiting and (not batch or len(batch) + len(self._waiting[0]) <= LARGEST_BATCH):
+        while self._waiting and (count == 0 or len(batch) + len(self._waiting[0]) <= LARGEST_BATCH):
             batch += self._waiting.popleft()
             count += 1
         if not self._waiting:
@@ -154,11 +155,14 @@ class Bus:
             self._is_listening = False
             await _close(pubsub)
 
-    def _hear(self, stream: bytes) -> None:
+    def _hear(self, batch: bytes) -> None:
+        """A batch begins with who sent it; what we said ourselves is not even decoded."""
+        if batch.startswith(self._process):
+            return
         try:
-            for hint in decode_documents(stream):
+            for hint in decode_documents(batch[SENDER_BYTES:]):
                 handler = self._handlers.get(hint["kind"])
-                if handler is not None and hint["process"] != self._process:
+                if handler is not None:
                     self.received += 1
                     handler(hint["document"])
         except Exception:

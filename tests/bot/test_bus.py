@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 import bot.bus
-from bot.bus import CHANNEL, LARGEST_BATCH, MOST_WAITING, Bus
+from bot.bus import CHANNEL, LARGEST_BATCH, MOST_WAITING, SENDER_BYTES, Bus
 from bot.embedded import Servers
 from bot.store.driver import decode_documents, encode_document
 from tests.clients import PATIENCE_S
@@ -146,7 +146,7 @@ async def batches_until(channel: Any, n: int) -> list[list[Mapping[str, Any]]]:
     async with asyncio.timeout(PATIENCE_S):
         async for message in channel.listen():
             if message["type"] == "message":
-                batches.append(list(decode_documents(message["data"])))
+                batches.append(list(decode_documents(message["data"][SENDER_BYTES:])))
                 if batches[-1][-1]["document"] == {"n": n}:
                     break
     return batches
