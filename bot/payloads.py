@@ -39,6 +39,8 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 def _clean(text: str) -> str:
     """The text as it is kept: NFC, without control characters."""
+    if text.isprintable() and unicodedata.is_normalized("NFC", text):
+        return text.strip()  # as nearly every text is; the rest looks at each character
     visible = (char for char in text if char in _LINE_BREAKS or unicodedata.category(char) != "Cc")
     return unicodedata.normalize("NFC", "".join(visible)).strip()
 
