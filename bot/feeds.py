@@ -13,15 +13,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from bot.bus import Bus
 from bot.clock import Now
-from bot.errors import Outage
+from bot.errors import Outage, Refusal
 from bot.store.driver import PyMongoError, encode_document
 from bot.store.entries import Entries, Entry, entry_of
+from conversations.replies import N_
 
 log = structlog.get_logger()
 
@@ -36,14 +37,20 @@ LOOK_EVERY_S = (1.0, 1.3)
 FORGET_IDLE_AFTER_S = 60.0
 PAUSE_AFTER_FAILURE_S = 0.25
 WRITE_WITHIN_S = 8.0
+# What may wait for an absent database, in all feeds together: seconds of the busiest chat, and some tens of megabytes.
+MOST_WAITING = 20_000
 MOST_FEEDS_PER_LOOK = 1000
 
 Deliver = Callable[[Sequence[Entry]], None]
 _Failures = (PyMongoError, OSError)
 
 
-class ContentDiffers(Exception):
+class ContentDiffers(Refusal):
     """The client_id was used before, for something else."""
+
+    def __init__(self) -> None:
+        reused = {"client_id": N_("was used for something else")}
+        super().__init__("invalid", N_("Please check what you entered."), fields=reused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +64,37 @@ class NewEntry:
     digest: str | None = None
 
 
+class _Waiter(NamedTuple):
+    """Somebody who waits for an entry, and the digest of what they said."""
+
+    future: asyncio.Future[Entry]
+    digest: str | None
+
+
 @dataclass(slots=True, eq=False)
 class _Pending:
     """An entry on its way, and everybody who waits for it."""
 
     new: NewEntry
-    waiters: list[asyncio.Future[Entry]] = field(default_factory=list)
+    waiters: list[_Waiter] = field(default_factory=list)
 
     @property
     def is_wanted(self) -> bool:
-        return any(not waiter.done() for waiter in self.waiters)
+        return any(not waiter.future.done() for waiter in self.waiters)
 
     def settle(self, entry: Entry) -> None:
         for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(entry)
+            if waiter.future.done():
+                continue
+            if waiter.digest is not None and entry.digest != waiter.digest:
+                waiter.future.set_exception(ContentDiffers())
+            else:
+                waiter.future.set_result(entry)
 
     def fail(self, error: Exception) -> None:
         for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_exception(error)
+            if not waiter.future.done():
+                waiter.future.set_exception(error)
 
 
 @dataclass(slots=True, eq=False)
@@ -155,11 +173,17 @@ class Feeds:
         self._feeds: dict[str, _Feed] = {}
         self._ready: dict[_Feed, None] = {}
         self._batches = 0
+        self._is_gathering = False
+        self._waiting = 0
         self._is_over = False
         self._tasks: set[asyncio.Task[None]] = set()
+        # Those who post wait equally long, so the first one is always the next to lose patience.
+        self._patience: deque[tuple[float, asyncio.Future[Entry], str]] = deque()
+        self._impatience: asyncio.TimerHandle | None = None
         bus.on("entry", self._hear)
 
     async def __aenter__(self) -> Feeds:
+        self._loop = asyncio.get_running_loop()
         self._spawn(self._look_for_ever())
         return self
 
@@ -168,6 +192,8 @@ class Feeds:
     ) -> None:
         self._is_over = True  # a batch that is cancelled must not start the next one
         tasks = list(self._tasks)
+        if self._impatience is not None:
+            self._impatience.cancel()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -208,22 +234,53 @@ class Feeds:
         self._start_writing(known)
         try:
             async with asyncio.timeout(within_s):
-                entries = await asyncio.gather(*waiters)
+                return await asyncio.gather(*waiters)
         except TimeoutError:
-            raise Outage(f"the feed {feed} could not be written within {within_s} s") from None
-        for new, entry in zip(news, entries, strict=True):
-            if new.digest is not None and entry.digest != new.digest:
-                raise ContentDiffers(new.client_id)
-        return entries
+            raise _too_late(feed) from None
+
+    def post(self, feed: str, new: NewEntry) -> asyncio.Future[Entry]:
+        """`append` for who has no task to wait in: the future brings the entry, or fails as `append` raises."""
+        known = self._feed(feed)
+        waiter = self._put(known, new)
+        self._start_writing(known)
+        self._patience.append((self._loop.time() + WRITE_WITHIN_S, waiter, feed))
+        if self._impatience is None:
+            self._impatience = self._loop.call_later(WRITE_WITHIN_S, self._lose_patience)
+        return waiter
+
+    def _lose_patience(self) -> None:
+        """Tell those who have waited long enough; an entry that nobody waits for any more is not written."""
+        now = self._loop.time()
+        self._forget_answered()
+        while self._patience and self._patience[0][0] <= now:
+            _, waiter, feed = self._patience.popleft()
+            if not waiter.done():
+                waiter.set_exception(_too_late(feed))
+        self._impatience = None
+        if self._patience:
+            self._impatience = self._loop.call_at(self._patience[0][0], self._lose_patience)
+
+    def _forget_answered(self) -> None:
+        while self._patience and self._patience[0][1].done():
+            self._patience.popleft()
 
     def _put(self, feed: _Feed, new: NewEntry) -> asyncio.Future[Entry]:
-        waiter: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        """Raises `Outage` where so much waits already that this would not be written in time."""
         pending = feed.by_id.get(new.id)
         if pending is None:
+            if self._waiting >= MOST_WAITING:
+                raise Outage(f"{MOST_WAITING} entries wait to be written")
+            self._waiting += 1
             pending = feed.by_id[new.id] = _Pending(new)
             feed.pending.append(pending)
-        pending.waiters.append(waiter)
+        waiter: asyncio.Future[Entry] = self._loop.create_future()
+        pending.waiters.append(_Waiter(waiter, new.digest))
         return waiter
+
+    def _take_off(self, feed: _Feed, pending: _Pending) -> None:
+        """It waits no more, whatever became of it."""
+        del feed.by_id[pending.new.id]
+        self._waiting -= 1
 
     def _start_writing(self, feed: _Feed) -> None:
         if feed.pending and not feed.is_in_flight:
@@ -231,9 +288,11 @@ class Feeds:
         self._fill_lanes()
 
     def _fill_lanes(self) -> None:
-        while self._ready and self._batches < BATCHES_IN_FLIGHT and not self._is_over:
+        is_free = self._batches < BATCHES_IN_FLIGHT and not self._is_gathering
+        if self._ready and is_free and not self._is_over:
             self._batches += 1
-            self._spawn(self._write_batch(self._next_batch()))
+            self._is_gathering = True
+            self._spawn(self._write_batch())
 
     def _next_batch(self) -> _Batch:
         """What has gathered, feed by feed; these feeds have no other batch until this one has come back."""
@@ -250,10 +309,14 @@ class Feeds:
                     taken.append(pending)
                     room -= 1
                 else:
-                    del feed.by_id[pending.new.id]
+                    self._take_off(feed, pending)
         return batch
 
-    async def _write_batch(self, batch: _Batch) -> None:
+    async def _write_batch(self) -> None:
+        # Only now: all that came in the same turn of the loop has gathered.
+        self._is_gathering = False
+        batch = self._next_batch()
+        self._fill_lanes()
         try:
             await self._know_heads(batch)
             await self._write(batch)
@@ -283,7 +346,7 @@ class Feeds:
         bad = [(feed, pending) for feed, pending in several if not _is_storable(pending.new)]
         for feed, pending in bad or several:
             batch[feed].remove(pending)
-            del feed.by_id[pending.new.id]
+            self._take_off(feed, pending)
             pending.fail(error)
 
     async def _know_heads(self, batch: Iterable[_Feed]) -> None:
@@ -306,9 +369,10 @@ class Feeds:
         done: dict[_Feed, list[Entry]] = {}
         for (feed, pending), entry in zip(order[: written.count], entries, strict=False):
             batch[feed].popleft()
-            del feed.by_id[pending.new.id]
+            self._take_off(feed, pending)
             done.setdefault(feed, []).append(entry)
             pending.settle(entry)
+        self._forget_answered()
         for feed, several in done.items():
             self._advance(feed, several)
             for entry in several:
@@ -331,7 +395,7 @@ class Feeds:
         entry = await self._entries.known(pending.new.id, feed.name, pending.new.client_id)
         if entry is not None:
             batch[feed].popleft()
-            del feed.by_id[pending.new.id]
+            self._take_off(feed, pending)
             pending.settle(entry)
         await self._catch_up(feed)
 
@@ -474,6 +538,10 @@ class Feeds:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _too_late(feed: str) -> Outage:
+    return Outage(f"the feed {feed} could not be written in its time")
 
 
 def _is_storable(new: NewEntry) -> bool:

@@ -13,10 +13,10 @@ from aiohttp import WSCloseCode
 from socketio.packet import CONNECT, DISCONNECT
 
 from bot.doors.connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
-from bot.doors.door import Command, Door
+from bot.doors.door import Command, Door, Post
 from bot.doors.lane import Lane, is_being_cancelled
 from bot.doors.socketio_packets import (
-    TextPacket,
+    Received,
     decode_packet,
     encode_ack,
     encode_connect,
@@ -45,6 +45,7 @@ class Session:
     namespace: str
     door: Door
     commands: Mapping[str, Command]
+    posts: Mapping[str, Post]
     connection: Connection
     is_admitted: bool = False
     held: list[bytes] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Session:
 
     def admit(self) -> None:
         self.is_admitted = True
-        self.connection.offer(encode_connect(self.namespace, self.sid).encode())
+        self.connection.offer(encode_connect(self.namespace, self.sid))
         for frame in self.held:
             self.connection.offer(frame)
         self.held.clear()
@@ -93,24 +94,24 @@ class Client:
         except ValueError:
             self._connection.strike("a malformed Socket.IO packet")
             return
-        if packet.packet_type == CONNECT:
+        if packet.kind == CONNECT:
             self._knock(packet.namespace, packet.data)
-        elif packet.packet_type == DISCONNECT:
+        elif packet.kind == DISCONNECT:
             self._leave(packet.namespace)
         else:
             self._event(packet)
 
-    def _event(self, packet: TextPacket) -> None:
+    def _event(self, packet: Received) -> None:
         session = self._sessions.get(packet.namespace)
         if session is None or not session.is_admitted:
             self._connection.strike("an event from outside")
             return
         name, *arguments = packet.data
         refusal = self._objection(session, name, arguments)
-        if refusal is None:
-            self.lane.add(partial(self._execute, session, name, arguments[0], packet.id))
-        else:
+        if refusal is not None:
             self._refuse(session, name, packet.id, refusal)
+        elif not self._is_posted(session, name, arguments[0], packet.id):
+            self.lane.add(partial(self._execute, session, name, arguments[0], packet.id))
 
     def _objection(self, session: Session, name: str, arguments: list[Any]) -> Refusal | None:
         if name not in session.commands:
@@ -135,6 +136,33 @@ class Client:
 
     # Commands
 
+    def _is_posted(self, session: Session, name: str, payload: dict[str, Any], ack_id: int | None) -> bool:
+        """Whether the command has taken its shorter way; whatever waits in the lane goes first."""
+        post = session.posts.get(name)
+        if post is None or self.lane.has_jobs:
+            return False
+        try:
+            future = post.begin(session.sid, payload)
+        except Exception as error:
+            self._counters.commands += 1
+            self._fail(session, name, ack_id, error)
+            return True
+        if future is None:
+            return False
+        self._counters.commands += 1
+        self.lane.note(future)
+        future.add_done_callback(partial(self._posted, session, name, post, ack_id))
+        return True
+
+    def _posted(self, session: Session, name: str, post: Post, ack_id: int | None, future: asyncio.Future[Any]) -> None:
+        self.lane.strike_off(future)
+        if future.cancelled():
+            self._fail(session, name, ack_id, Outage("what it waited for was cancelled"))
+        elif error := future.exception():
+            self._fail(session, name, ack_id, error if isinstance(error, Exception) else Outage(repr(error)))
+        elif ack_id is not None:
+            self._answer(session, ack_id, post.answer(future.result()))
+
     async def _execute(self, session: Session, name: str, payload: dict[str, Any], ack_id: int | None) -> None:
         self._counters.commands += 1
         try:
@@ -142,10 +170,13 @@ class Client:
             if ack_id is not None:
                 self._answer(session, ack_id, answer)
         except Exception as error:
-            self._count(error)
-            answer = {"ok": False, "error": self._explain(session, _situation(error, name))}
-            if ack_id is not None:
-                self._answer(session, ack_id, answer)
+            self._fail(session, name, ack_id, error)
+
+    def _fail(self, session: Session, name: str, ack_id: int | None, error: Exception) -> None:
+        self._count(error)
+        answer = {"ok": False, "error": self._explain(session, _situation(error, name))}
+        if ack_id is not None:
+            self._answer(session, ack_id, answer)
 
     async def _in_time(self, call: Awaitable[T]) -> T:
         try:
@@ -157,7 +188,7 @@ class Client:
             raise Outage("what it waited for was cancelled") from None
 
     def _answer(self, session: Session, ack_id: int, answer: Mapping[str, Any]) -> None:
-        self._connection.offer(encode_ack(session.namespace, ack_id, answer).encode())
+        self._connection.offer(encode_ack(session.namespace, ack_id, answer))
 
     def _count(self, error: Exception) -> None:
         if isinstance(error, Refusal):
@@ -206,7 +237,7 @@ class Client:
     def _turn_away(self, namespace: str, error: Mapping[str, Any]) -> None:
         """One refused connect ends the connection: a guess costs a handshake."""
         self._counters.connects_refused += 1
-        self._connection.offer(encode_connect_error(namespace, error).encode())
+        self._connection.offer(encode_connect_error(namespace, error))
         self._connection.finish(SERVER_DISCONNECT, WSCloseCode.POLICY_VIOLATION)
 
     def _did_not_knock(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from bot.auth import digest_of
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.errors import Refusal
-from bot.feeds import ContentDiffers
+from bot.feeds import ContentDiffers, Entry, NewEntry
 from bot.payloads import (
     GUEST_COMMANDS,
     AcceptTherapist,
@@ -141,6 +142,10 @@ class GuestCommands:
     async def _cancel(self, guest: Guest, payload: Cancel) -> Answer:
         return await self._take(guest.conversation_id, "cancel", on.Cancelled("guest", payload.reason), payload)
 
+    def post(self, guest: Guest, payload: Any) -> asyncio.Future[Entry]:
+        """A message of a guest whose visit is on."""
+        return post_message(self._services, guest.conversation_id, GUEST, "guest", parse(Message, payload))
+
     async def _message(self, guest: Guest, payload: Message) -> Answer:
         if not guest.is_active:
             stored = await self._services.conversations.load(guest.conversation_id)
@@ -189,27 +194,32 @@ async def said_before(
     if entry is None:
         raise refusal("not_now")
     if entry.digest != digest_of(party, payload.text):
-        raise Refusal("invalid", REUSED, fields={"client_id": N_("was used for something else")})
-    return {"ok": True, "seq": entry.seq, "id": entry.id}
+        raise ContentDiffers()
+    return said(entry)
 
 
 async def say(
     services: Services, conversation_id: str, sender: str, party: str, payload: Message | RoomMessage
 ) -> Answer:
     """Put a message on the conversation's feed: durable before it is acked, and once however often it is sent."""
-    data = {"from": party, "text": payload.text, "client_id": payload.client_id}
-    try:
-        entry = await services.feeds.append(
-            conversation_feed(conversation_id),
+    return said(await post_message(services, conversation_id, sender, party, payload))
+
+
+def post_message(
+    services: Services, conversation_id: str, sender: str, party: str, payload: Message | RoomMessage
+) -> asyncio.Future[Entry]:
+    """`say` for who has no task to wait in; `said` makes the ack of what it brings."""
+    return services.feeds.post(
+        conversation_feed(conversation_id),
+        NewEntry(
             _message_id(conversation_id, sender, payload),
             "message",
-            data,
-            client_id=f"{sender}:{payload.client_id}",
-            digest=digest_of(party, payload.text),
-        )
-    except ContentDiffers:
-        raise Refusal("invalid", REUSED, fields={"client_id": N_("was used for something else")}) from None
+            {"from": party, "text": payload.text, "client_id": payload.client_id},
+            f"{sender}:{payload.client_id}",
+            digest_of(party, payload.text),
+        ),
+    )
+
+
+def said(entry: Entry) -> Answer:
     return {"ok": True, "seq": entry.seq, "id": entry.id}
-
-
-REUSED = N_("Please check what you entered.")

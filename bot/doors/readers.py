@@ -12,7 +12,7 @@ from bot.views import Audience
 from bot.words import Words
 from conversations.values import Locale
 
-Send = Callable[[str], None]
+Send = Callable[[bytes], None]
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Reader:
         for feed in list(self.followings):
             self.leave(feed)
 
-    def _frame(self, entry: Entry) -> str:
+    def _frame(self, entry: Entry) -> bytes:
         """The entry as a Socket.IO frame, kept with the entry for the next reader of the same kind."""
         key = (self.namespace, self.locale)
         frame = entry.frames.get(key)

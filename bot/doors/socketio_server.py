@@ -30,11 +30,11 @@ import socketio
 from aiohttp import WSCloseCode
 
 from bot.doors.connection import SERVER_DISCONNECT, Connection
-from bot.doors.door import Command, Door
+from bot.doors.door import Command, Door, Post
 from bot.doors.engine import Engine
 from bot.doors.gate import RESERVED_NAMES, Client, Session
 from bot.doors.socketio_limits import Counters, Limits
-from bot.doors.socketio_packets import TextPacket, encode_disconnect, encode_event
+from bot.doors.socketio_packets import encode_disconnect, encode_event
 
 PINNED = "5.18.1"
 
@@ -42,6 +42,8 @@ SPREAD_OF_RETURNS_MS = 4000
 # When drained: for the commands in flight, and for the hooks of those who had to be aborted.
 COMMANDS_FINISH_S = 2.0
 LAST_HOOKS_S = 1.0
+
+Entrance = tuple[Door, Mapping[str, Command], Mapping[str, Post]]
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +64,12 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         self.limits = limits or Limits()
         self.counters = Counters()
         self._drained_at: float | None = None
-        self._entrances: dict[str, tuple[Door, Mapping[str, Command]]] = {}
+        self._entrances: dict[str, Entrance] = {}
         self._sessions: dict[str, Session] = {}
         # Upstream writes what people said into its log at INFO, and gives a logger of its own a handler.
         quiet = logger.getChild("upstream")
         quiet.setLevel(logging.WARNING)
         super().__init__(
-            serializer=TextPacket,
             logger=quiet,
             engineio_logger=quiet,
             transports=list(transports),
@@ -102,13 +103,13 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
     # Doors
 
     def register(self, namespace: str, door: Door) -> None:
-        """The door's commands are read here, once."""
+        """The door's commands and posts are read here, once."""
         commands = dict(door.commands)
         if forged := RESERVED_NAMES & commands.keys():
             raise ValueError(f"not a name for a command: {', '.join(sorted(forged))}")
-        self._entrances[namespace] = (door, commands)
+        self._entrances[namespace] = (door, commands, dict(door.posts))
 
-    def entrance(self, namespace: str) -> tuple[Door, Mapping[str, Command]] | None:
+    def entrance(self, namespace: str) -> Entrance | None:
         return self._entrances.get(namespace)
 
     def on(self, event: str, handler: object = None, namespace: str | None = None) -> Any:
@@ -120,16 +121,15 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
 
     # Sending
 
-    def emit_encoded(self, sids: Iterable[str], frame: str) -> None:
+    def emit_encoded(self, sids: Iterable[str], frame: bytes) -> None:
         """Sends one encoded event (see `encode_event`) to each sid that is still here, encoded once and with no task.
 
         Sids are of the namespace that stands in the frame. A reader who is too far behind is disconnected.
         """
-        encoded = frame.encode()
         for sid in sids:
             session = self._sessions.get(sid)
             if session is not None:
-                session.send(encoded)
+                session.send(frame)
 
     async def emit(self, event: str, data: Mapping[str, Any], to: str) -> None:
         """Upstream's emit, to one sid and nobody else."""
@@ -141,7 +141,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         """Tells the client that it is out, so that official ones do not come back by themselves, and closes."""
         session = self._sessions.get(sid)
         if session is not None:
-            session.send(encode_disconnect(session.namespace).encode())
+            session.send(encode_disconnect(session.namespace))
             session.connection.finish(SERVER_DISCONNECT)
 
     # The register, kept by the clients
@@ -160,7 +160,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         self.engine.closing = True
         for session in list(self._sessions.values()):
             notice = {"retry_in_ms": random.randint(0, SPREAD_OF_RETURNS_MS)}
-            session.send(encode_event(session.namespace, "going_away", notice).encode())
+            session.send(encode_event(session.namespace, "going_away", notice))
         connections = list(self.engine.sockets.values())
         await _finish_commands(connections, min(COMMANDS_FINISH_S, grace_s))
         for connection in connections:
@@ -174,9 +174,9 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
 
 async def _finish_commands(connections: Iterable[Connection], timeout_s: float) -> None:
     listeners = [connection.listener for connection in connections]
-    tasks = {one.lane.task for one in listeners if isinstance(one, Client) and one.lane.task is not None}
-    if tasks:
-        await asyncio.wait(tasks, timeout=timeout_s)
+    lanes = [one.lane.unfinished for one in listeners if isinstance(one, Client)]
+    if unfinished := set[asyncio.Future[Any]]().union(*lanes):
+        await asyncio.wait(unfinished, timeout=timeout_s)
 
 
 async def _wait(futures: set[asyncio.Future[None]], until: float) -> None:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from bot.doors.arrivals import Arrival, admit_guest, admit_therapist
-from bot.doors.guest import Guest, GuestCommands
+from bot.doors.door import Post
+from bot.doors.guest import Guest, GuestCommands, said
 from bot.doors.readers import Reader
 from bot.doors.situations import RETRY_AFTER_S, situation_of
 from bot.doors.socketio_packets import encode_event
@@ -82,7 +83,7 @@ class _Doorway:
         del self.arriving[sid]
         return arrival
 
-    def send(self, sid: str, frame: str) -> None:
+    def send(self, sid: str, frame: bytes) -> None:
         self.server.emit_encoded((sid,), frame)
 
     def reader(self, sid: str, audience: Any, locale: Locale) -> Reader:
@@ -109,10 +110,20 @@ class GuestDoor(_Doorway):
     def commands(self) -> Mapping[str, Command]:
         return {name: partial(self._execute, name) for name in GUEST_COMMANDS}
 
+    @property
+    def posts(self) -> Mapping[str, Post]:
+        return {"message": Post(self._post, said)}
+
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
+        return await self._commands.execute(self._guest(sid), name, payload)
+
+    def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
+        guest = self._guest(sid)
+        return self._commands.post(guest, payload) if guest.is_active else None
+
+    def _guest(self, sid: str) -> Guest:
         visitor = self.visitors[sid]
-        guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active)
-        return await self._commands.execute(guest, name, payload)
+        return Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active)
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(GuestConnect, auth)
@@ -145,9 +156,19 @@ class TherapistDoor(_Doorway):
     def commands(self) -> Mapping[str, Command]:
         return {name: partial(self._execute, name) for name in THERAPIST_COMMANDS}
 
+    @property
+    def posts(self) -> Mapping[str, Post]:
+        return {"message": Post(self._post, said)}
+
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
+        return await self._commands.execute(self._caller(sid), name, payload)
+
+    def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
+        return self._commands.post(self._caller(sid), payload)
+
+    def _caller(self, sid: str) -> Caller:
         visitor = self.visitors[sid]
-        return await self._commands.execute(Caller(visitor.subject, visitor.rooms), name, payload)
+        return Caller(visitor.subject, visitor.rooms)
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(TherapistConnect, auth)

@@ -99,12 +99,12 @@ class Reading:
     def view(self, entry: Entry) -> dict[str, Any]:
         return render_entry(self._services.words, entry, self._locale, self.bearer.audience)
 
-    def frame(self, entry: Entry) -> str:
+    def frame(self, entry: Entry) -> bytes:
         """The entry as JSON, kept with the entry for the next reader of the same kind."""
         key = ("json", self.bearer.audience, self._locale)
         frame = entry.frames.get(key)
         if frame is None:
-            frame = entry.frames[key] = orjson.dumps(self.view(entry)).decode()
+            frame = entry.frames[key] = orjson.dumps(self.view(entry))
         return frame
 
 
@@ -156,8 +156,8 @@ async def server_sent_events(request: web.Request) -> web.StreamResponse:
         await stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode())
         while not (services.is_stopping or reading.is_over):
             entries = await reading.next(HEARTBEAT_S)
-            text = "".join(f"id: {entry.seq}\ndata: {reading.frame(entry)}\n\n" for entry in entries)
-            await stream.write((text or ": still here\n\n").encode())
+            events = b"".join(b"id: %d\ndata: %b\n\n" % (entry.seq, reading.frame(entry)) for entry in entries)
+            await stream.write(events or b": still here\n\n")
         await stream.write(b"event: going_away\ndata: {}\n\n" if services.is_stopping else b"event: end\ndata: {}\n\n")
     return stream
 
@@ -194,7 +194,7 @@ async def _write_entries(socket: web.WebSocketResponse, services: Services, read
     try:
         while not (services.is_stopping or reading.is_over or socket.closed):
             for entry in await reading.next(HEARTBEAT_S):
-                await socket.send_str(reading.frame(entry))
+                await socket.send_frame(reading.frame(entry), WSMsgType.TEXT)
         await socket.close(code=WSCloseCode.GOING_AWAY if services.is_stopping else WSCloseCode.OK)
     except ConnectionError:
         pass

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.auth import new_id
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
-from bot.doors.guest import REUSED, said_before, say
+from bot.doors.guest import post_message, said_before, say
 from bot.errors import Refusal
+from bot.feeds import ContentDiffers, Entry
 from bot.payloads import (
     THERAPIST_COMMANDS,
     AcceptOffer,
@@ -75,7 +77,7 @@ class TherapistCommands:
         entry_id = derived_id("e", therapist_id, payload.client_id or new_id("a"))
         if payload.client_id and (entry := await self._services.feeds.known(feed, entry_id)):
             if entry.data["available"] != payload.available:
-                raise Refusal("invalid", REUSED, fields={"client_id": N_("was used for something else")})
+                raise ContentDiffers()
             return {"ok": True, "available": payload.available}
         position = None
         if payload.latitude is not None and payload.longitude is not None:
@@ -116,6 +118,14 @@ class TherapistCommands:
     async def _cancel_booking(self, caller: Caller, payload: CancelBooking) -> Answer:
         event = on_conversation.TherapistWithdrew(payload.booking_id, caller.therapist_id, payload.reason)
         return await self._take(caller.therapist_id, "cancel_booking", event, payload, payload.booking_id)
+
+    def post(self, caller: Caller, payload: Any) -> asyncio.Future[Entry] | None:
+        """A message of a therapist into a room that is open; None where it has to be looked up."""
+        message = parse(RoomMessage, payload)
+        conversation_id = caller.open_rooms.get(message.booking_id)
+        if conversation_id is None:
+            return None
+        return post_message(self._services, conversation_id, caller.therapist_id, "therapist", message)
 
     async def _message(self, caller: Caller, payload: RoomMessage) -> Answer:
         conversation_id = caller.open_rooms.get(payload.booking_id)

@@ -24,7 +24,7 @@ class Entry:
     data: Mapping[str, Any]
     client_id: str | None = None
     digest: str | None = None
-    frames: dict[Any, str] = field(default_factory=dict, repr=False)
+    frames: dict[Any, bytes] = field(default_factory=dict, repr=False)
 
     def as_document(self) -> Document:
         document: Document = {

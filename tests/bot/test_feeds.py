@@ -184,6 +184,50 @@ async def test_two_contents_at_once_under_one_client_id_have_one_winner(store: D
         assert sum(isinstance(outcome, ContentDiffers) for outcome in outcomes) == AT_ONCE - 1
 
 
+async def test_what_is_posted_at_once_is_written_in_order_and_answered_by_its_futures(store: Database) -> None:
+    async with process(store) as feeds:
+        posts = [feeds.post(FEED, NewEntry(f"e_{n}", "message", {"n": n})) for n in range(AT_ONCE)]
+        assert [(await post).seq for post in posts] == list(range(1, AT_ONCE + 1))
+
+
+async def test_a_post_under_a_client_id_that_said_something_else_fails(store: Database) -> None:
+    async with process(store) as feeds:
+        first = feeds.post(FEED, NewEntry("e_1", "message", {"text": "yes"}, "guest:1", "yes"))
+        other = feeds.post(FEED, NewEntry("e_1", "message", {"text": "no"}, "guest:1", "no"))
+        assert (await first).data == {"text": "yes"}
+        with pytest.raises(ContentDiffers):
+            await other
+
+
+async def test_a_post_that_cannot_be_written_fails_in_time_and_is_not_written_later(
+    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.feeds, "WRITE_WITHIN_S", 0.2)
+    async with process(shaky.store) as feeds:
+        await feeds.append(FEED, "e_1", "message", {})
+        shaky.proxy.freeze()
+        under_way, behind = (feeds.post(FEED, NewEntry(f"e_{n}", "message", {})) for n in (2, 3))
+        for post in (under_way, behind):
+            with pytest.raises(Outage):
+                await post
+        shaky.proxy.pass_on()
+        await feeds.append(FEED, "e_4", "message", {})
+        assert "e_3" not in [entry_id for _, entry_id in await standing(shaky.store)]
+
+
+async def test_when_too_much_waits_more_is_refused_at_once_and_taken_again_afterwards(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.feeds, "MOST_WAITING", 3)
+    async with process(store) as feeds:
+        posts = [feeds.post(FEED, NewEntry(f"e_{n}", "message", {})) for n in range(3)]
+        with pytest.raises(Outage):
+            feeds.post(FEED, NewEntry("e_3", "message", {}))
+        feeds.post(FEED, NewEntry("e_2", "message", {}))  # the same once more is nothing more
+        await asyncio.gather(*posts)
+        assert (await feeds.append(FEED, "e_3", "message", {})).seq == 4
+
+
 async def test_the_same_client_id_in_another_feed_is_another_entry(store: Database) -> None:
     async with process(store) as feeds:
         await say(feeds, "e_1", client_id="k_1", digest="a")

@@ -20,6 +20,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerH
 from bot.doors import connection, direct_frames, engine, socketio_server
 from bot.doors.client_address import client_address
 from bot.doors.connection import WRITTEN_AHEAD_BYTES, Connection
+from bot.doors.door import Post
+from bot.doors.gate import Client
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_packets import decode_packet, encode_event
 from bot.doors.socketio_server import SocketIOServer
@@ -59,7 +61,21 @@ class RecordingDoor:
             "wait": self.wait,
             "fail": self.fail,
             "refuse": self.refuse,
+            "post": self.echo,
         }
+        self.posts = {"post": Post(self.post, lambda payload: {"ok": True, **payload})}
+        self.posted: list[asyncio.Future[dict[str, Any]]] = []
+
+    def post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[dict[str, Any]] | None:
+        if payload.get("how") == "refused":
+            raise Refusal("offer_taken", "Another therapist has accepted this booking.")
+        if payload.get("how") == "as ever":
+            return None
+        future = asyncio.get_running_loop().create_future()
+        self.posted.append(future)
+        self.calls.append(payload)
+        self.began.set()
+        return future
 
     async def on_connect(self, sid: str, environ: dict[str, Any], auth: dict[str, Any]) -> None:
         self.knocks.append(auth)
@@ -318,7 +334,7 @@ async def test_one_encoded_frame_reaches_all_who_are_still_here() -> None:
         frame = encode_event("/guest", "entry", {"text": "sudah tiba — 到了"})
         h.server.emit_encoded(h.door.sids, frame)
         for ws in guests[1:]:
-            assert await ws.receive_str() == frame
+            assert await ws.receive_str() == frame.decode()
 
 
 async def test_the_commands_of_one_client_run_in_order_and_those_of_another_do_not_wait() -> None:
@@ -651,6 +667,57 @@ async def test_who_goes_on_far_beyond_the_rate_is_closed() -> None:
         assert h.counters.strike_outs == 1
 
 
+async def test_posts_are_under_way_side_by_side_and_a_command_waits_for_those_before_it() -> None:
+    async with house() as h:
+        ws = await h.guest()
+        for n in (1, 2):
+            await ws.send_str(f'42/guest,{n}["post",{{"n":{n}}}]')
+        await ws.send_str('42/guest,3["echo",{"n":3}]')
+        await until(lambda: len(h.door.posted) == 2)
+        for n in (2, 1):
+            h.door.posted[n - 1].set_result({"n": n})
+        assert [(await answer(ws, n))["n"] for n in (2, 1, 3)] == [2, 1, 3]
+        assert [call["n"] for call in h.door.calls] == [1, 2, 3]
+
+
+async def test_a_post_behind_a_command_waits_its_turn() -> None:
+    async with house(limits=Limits(max_waiting_commands=1)) as h:
+        ws = await h.guest()
+        [client] = [each.listener for each in h.connections()]
+        assert isinstance(client, Client)
+        await ws.send_str('42/guest,1["wait",{"n":1}]')
+        await h.door.began.wait()
+        await ws.send_str('42/guest,2["post",{"n":2}]')
+        await until(lambda: client.lane.is_full)
+        h.door.release.set()
+        assert [(await answer(ws, n))["n"] for n in (1, 2)] == [1, 2]
+        assert h.door.posted == []
+
+
+async def test_a_post_is_refused_fails_and_goes_the_ordinary_way_like_a_command() -> None:
+    async with house() as h:
+        ws = await h.guest()
+        assert (await ask(ws, "post", {"how": "refused"}))["error"]["code"] == "offer_taken"
+        assert (await ask(ws, "post", {"how": "as ever"}, ack_id=2))["ok"] is True
+        await ws.send_str('42/guest,3["post",{"n":3}]')
+        await h.door.began.wait()
+        h.door.posted[0].set_exception(KeyError("a bug of ours"))
+        assert (await answer(ws, 3))["error"]["code"] == "unavailable"
+        assert (h.counters.commands, h.counters.commands_refused, h.counters.commands_failed) == (3, 1, 1)
+
+
+async def test_a_drain_waits_for_the_posts_that_are_under_way() -> None:
+    async with house() as h:
+        ws = await h.guest()
+        await ws.send_str('42/guest,1["post",{}]')
+        await h.door.began.wait()
+        draining = asyncio.create_task(h.server.drain(3))
+        await until(lambda: h.server.is_draining)
+        h.door.posted[0].set_result({})
+        assert '43/guest,1[{"ok":true}]' in await read_to_the_end(ws)
+        await draining
+
+
 async def test_no_more_commands_wait_than_the_lane_holds() -> None:
     async with house(limits=Limits(max_waiting_commands=2)) as h:
         ws = await h.guest()
@@ -777,7 +844,7 @@ async def test_a_thousand_entries_of_one_burst_reach_a_reader_when_the_loop_may_
             h.server.emit_encoded(h.door.sids, encode_event("/guest", "entry", {"seq": n}))
             if n % 200 == 199:
                 await asyncio.sleep(0)
-        await receive(ws, encode_event("/guest", "entry", {"seq": 999}))
+        await receive(ws, encode_event("/guest", "entry", {"seq": 999}).decode())
 
 
 # The end of a process
@@ -980,4 +1047,4 @@ async def test_a_poll_may_carry_a_hundred_packets_and_not_a_thousand() -> None:
 )
 def test_packets_of_official_clients_are_understood(text: str, expected: tuple[Any, ...]) -> None:
     packet = decode_packet(text)
-    assert (packet.packet_type, packet.namespace, packet.id, packet.data) == expected
+    assert (packet.kind, packet.namespace, packet.id, packet.data) == expected
