@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+import orjson
+
 from bot.views import (
     Audience,
     Raw,
@@ -43,6 +45,9 @@ SUBTITLES: Mapping[Audience, Mapping[str, str]] = {
     },
 }
 
+# What people have said is neither translated nor hidden from the other side.
+SAME_FOR_ALL = frozenset({"message"})
+
 
 class Entry(Protocol):
     """What a feed keeps; `at` is aware and `data` is raw: keys, values and datetimes."""
@@ -61,6 +66,13 @@ class Entry(Protocol):
     def data(self) -> Raw: ...
 
 
+class Encoded(Entry, Protocol):
+    """An entry that keeps what it was encoded to, by who gets it so."""
+
+    @property
+    def frames(self) -> dict[Any, bytes]: ...
+
+
 def render_entry(words: Words, entry: Entry, locale: Locale, audience: Audience) -> dict[str, Any]:
     """The entry of the contract."""
     render = _VIEWS.get(entry.type)
@@ -74,6 +86,15 @@ def render_entry(words: Words, entry: Entry, locale: Locale, audience: Audience)
         "type": entry.type,
         "data": render(words, entry.data, locale, audience) if render else _as_json(entry.data),
     }
+
+
+def encode_entry(words: Words, entry: Encoded, locale: Locale, audience: Audience) -> bytes:
+    """The entry of the contract as JSON, kept with the entry for the next reader who gets the same."""
+    key = None if entry.type in SAME_FOR_ALL else (audience, locale)
+    encoded = entry.frames.get(key)
+    if encoded is None:
+        encoded = entry.frames[key] = orjson.dumps(render_entry(words, entry, locale, audience))
+    return encoded
 
 
 def system_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from bot.errors import Refusal
@@ -184,6 +185,7 @@ def problem_text(words: Words, locale: Locale, code: str, message: str) -> str:
     return words.say(locale, REFUSALS[code]) if code in REFUSALS else message or code
 
 
+@lru_cache(maxsize=512)  # all entries of a batch, and all readers of an entry, share a moment
 def moment(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, which is what the database keeps: `2026-12-01T03:00:00.000Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

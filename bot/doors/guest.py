@@ -142,9 +142,9 @@ class GuestCommands:
     async def _cancel(self, guest: Guest, payload: Cancel) -> Answer:
         return await self._take(guest.conversation_id, "cancel", on.Cancelled("guest", payload.reason), payload)
 
-    def post(self, guest: Guest, payload: Any) -> asyncio.Future[Entry]:
+    def post(self, conversation_id: str, payload: Any) -> asyncio.Future[Entry]:
         """A message of a guest whose visit is on."""
-        return post_message(self._services, guest.conversation_id, GUEST, "guest", parse(Message, payload))
+        return post_message(self._services, conversation_id, GUEST, "guest", parse(Message, payload))
 
     async def _message(self, guest: Guest, payload: Message) -> Answer:
         if not guest.is_active:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bot.doors.socketio_packets import encode_event
 from bot.feeds import Entry, Feeds, Following
-from bot.render import render_entry
+from bot.render import encode_entry
 from bot.views import Audience
 from bot.words import Words
 from conversations.values import Locale
@@ -56,10 +56,4 @@ class Reader:
             self.leave(feed)
 
     def _frame(self, entry: Entry) -> bytes:
-        """The entry as a Socket.IO frame, kept with the entry for the next reader of the same kind."""
-        key = (self.namespace, self.locale)
-        frame = entry.frames.get(key)
-        if frame is None:
-            view = render_entry(self.words, entry, self.locale, self.audience)
-            frame = entry.frames[key] = encode_event(self.namespace, "entry", view)
-        return frame
+        return encode_event(self.namespace, "entry", encode_entry(self.words, entry, self.locale, self.audience))

@@ -52,9 +52,10 @@ def _is_event(data: Any) -> bool:
     return isinstance(data, list) and len(data) > 0 and isinstance(data[0], str)
 
 
-def encode_event(namespace: str, event: str, data: Mapping[str, Any]) -> bytes:
-    """The frame of one event, for example `42/guest,["entry",{"seq":1}]`."""
-    return b'42%b,["%b",%b]' % (namespace.encode(), event.encode(), orjson.dumps(data))
+def encode_event(namespace: str, event: str, data: Mapping[str, Any] | bytes) -> bytes:
+    """The frame of one event, for example `42/guest,["entry",{"seq":1}]`; bytes are JSON already."""
+    encoded = data if isinstance(data, bytes) else orjson.dumps(data)
+    return b'42%b,["%b",%b]' % (namespace.encode(), event.encode(), encoded)
 
 
 def encode_ack(namespace: str, ack_id: int, answer: Mapping[str, Any]) -> bytes:

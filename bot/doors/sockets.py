@@ -115,15 +115,13 @@ class GuestDoor(_Doorway):
         return {"message": Post(self._post, said)}
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
-        return await self._commands.execute(self._guest(sid), name, payload)
+        visitor = self.visitors[sid]
+        guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active)
+        return await self._commands.execute(guest, name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
-        guest = self._guest(sid)
-        return self._commands.post(guest, payload) if guest.is_active else None
-
-    def _guest(self, sid: str) -> Guest:
         visitor = self.visitors[sid]
-        return Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active)
+        return self._commands.post(visitor.subject, payload) if visitor.is_active else None
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(GuestConnect, auth)
@@ -161,14 +159,12 @@ class TherapistDoor(_Doorway):
         return {"message": Post(self._post, said)}
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
-        return await self._commands.execute(self._caller(sid), name, payload)
+        visitor = self.visitors[sid]
+        return await self._commands.execute(Caller(visitor.subject, visitor.rooms), name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
-        return self._commands.post(self._caller(sid), payload)
-
-    def _caller(self, sid: str) -> Caller:
         visitor = self.visitors[sid]
-        return Caller(visitor.subject, visitor.rooms)
+        return self._commands.post(visitor.subject, visitor.rooms, payload)
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(TherapistConnect, auth)

@@ -25,7 +25,7 @@ from bot.errors import Refusal
 from bot.feeds import Entry
 from bot.payloads import StreamQuery, WebSocketFrame, parse, refusal_of
 from bot.perform import therapist_feed
-from bot.render import render_entry
+from bot.render import encode_entry, render_entry
 from bot.services import Services
 from bot.store.rooms import is_room_of
 from bot.store.tickets import Bearer
@@ -100,12 +100,7 @@ class Reading:
         return render_entry(self._services.words, entry, self._locale, self.bearer.audience)
 
     def frame(self, entry: Entry) -> bytes:
-        """The entry as JSON, kept with the entry for the next reader of the same kind."""
-        key = ("json", self.bearer.audience, self._locale)
-        frame = entry.frames.get(key)
-        if frame is None:
-            frame = entry.frames[key] = orjson.dumps(self.view(entry))
-        return frame
+        return encode_entry(self._services.words, entry, self._locale, self.bearer.audience)
 
 
 async def _begin(request: web.Request, query: StreamQuery, since: int | None) -> tuple[Reading, bool]:

@@ -119,13 +119,13 @@ class TherapistCommands:
         event = on_conversation.TherapistWithdrew(payload.booking_id, caller.therapist_id, payload.reason)
         return await self._take(caller.therapist_id, "cancel_booking", event, payload, payload.booking_id)
 
-    def post(self, caller: Caller, payload: Any) -> asyncio.Future[Entry] | None:
+    def post(self, therapist_id: str, open_rooms: Mapping[str, str], payload: Any) -> asyncio.Future[Entry] | None:
         """A message of a therapist into a room that is open; None where it has to be looked up."""
         message = parse(RoomMessage, payload)
-        conversation_id = caller.open_rooms.get(message.booking_id)
+        conversation_id = open_rooms.get(message.booking_id)
         if conversation_id is None:
             return None
-        return post_message(self._services, conversation_id, caller.therapist_id, "therapist", message)
+        return post_message(self._services, conversation_id, therapist_id, "therapist", message)
 
     async def _message(self, caller: Caller, payload: RoomMessage) -> Answer:
         conversation_id = caller.open_rooms.get(payload.booking_id)
