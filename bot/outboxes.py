@@ -6,13 +6,13 @@ An effect leaves the outbox when it has been performed. What fails stays there, 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
+from bot.backoff import LONGEST_PAUSE_S, Backoff
 from bot.errors import Outage
 from bot.store.driver import PyMongoError
 from bot.store.records import OutboxItem
@@ -31,8 +31,10 @@ class Performed:
 
 Perform = Callable[[Room, str, Sequence[OutboxItem]], Awaitable[Performed]]
 
-# A record whose effects keep failing is tried again after 1, 2, 4 … seconds, at most a minute.
-LONGEST_PAUSE_S = 60.0
+# How long a record may at most be left alone before its effects are tried again. Of an outage of the database the sweep
+# learns first, so what it brings back can be done again.
+AFTER_OUTAGE_S = 2.0
+AFTER_POSTPONED_S = 15.0
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ class Outboxes:
         self._kinds = kinds
         self._perform = perform
         self._boxes: dict[tuple[Room, str], _Box] = {}
-        self._failing: dict[tuple[Room, str], tuple[int, float]] = {}
+        self._backoff: Backoff[tuple[Room, str]] = Backoff()
         self.failures = 0
 
     def put(self, room: Room, record_id: str, items: Sequence[OutboxItem]) -> None:
@@ -69,9 +71,17 @@ class Outboxes:
 
     def put_again(self, room: Room, record_id: str, items: Sequence[OutboxItem]) -> None:
         """What the sweep found unperformed; a record that keeps failing is left alone for a growing while."""
-        _, not_before = self._failing.get((room, record_id), (0, 0.0))
-        if time.monotonic() >= not_before:
+        if not self._backoff.is_resting((room, record_id)):
             self.put(room, record_id, items)
+
+    def resting(self, room: Room) -> list[str]:
+        """The records of a room that `put_again` would leave alone now."""
+        return [record_id for each, record_id in self._backoff.resting() if each == room]
+
+    def fail(self, room: Room, record_id: str) -> None:
+        """Count a failure that is a fault of ours: trying again at once would fail again."""
+        self.failures += 1
+        self._backoff.failed((room, record_id), LONGEST_PAUSE_S)
 
     async def settled(self, room: Room, record_id: str, timeout_s: float) -> None:
         """Until what waits for this record now has been performed or has failed, or the time is over."""
@@ -89,24 +99,25 @@ class Outboxes:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _drain(self, room: Room, record_id: str, box: _Box) -> None:
+        is_postponed = False
         try:
             while box.waiting:
                 items = list(box.waiting.values())
                 performed = await self._perform(room, record_id, items)
                 for effect_id in (*performed.done, *performed.postponed):
                     del box.waiting[effect_id]
+                is_postponed = is_postponed or bool(performed.postponed)
                 box.done.update(performed.done)
                 if not box.waiting and box.done:
                     # Effects that turn up while these are being taken out go round once more.
                     await self._kinds[room].records.performed(record_id, sorted(box.done))
-            self._failing.pop((room, record_id), None)
+            self._settle((room, record_id), is_postponed)
         except (PyMongoError, Outage, OSError) as error:
-            self._pause(room, record_id)
+            self._backoff.failed((room, record_id), AFTER_OUTAGE_S)
             log.warning("effects wait for the sweep", room=room, id=record_id, why=f"{type(error).__name__}: {error}")
             await self._take_out_done(room, record_id, box)
         except Exception:
-            self.failures += 1
-            self._pause(room, record_id)
+            self.fail(room, record_id)
             log.exception("an effect failed", room=room, id=record_id, left=[*box.waiting])
             await self._take_out_done(room, record_id, box)
         finally:
@@ -119,10 +130,11 @@ class Outboxes:
             with suppress(PyMongoError, OSError):
                 await self._kinds[room].records.performed(record_id, sorted(box.done))
 
-    def _pause(self, room: Room, record_id: str) -> None:
-        times, _ = self._failing.get((room, record_id), (0, 0.0))
-        pause_s = min(2.0**times, LONGEST_PAUSE_S)
-        self._failing[room, record_id] = (times + 1, time.monotonic() + pause_s)
+    def _settle(self, key: tuple[Room, str], is_postponed: bool) -> None:
+        if is_postponed:
+            self._backoff.failed(key, AFTER_POSTPONED_S)
+        else:
+            self._backoff.succeeded(key)
 
 
 def place_of(effect_id: str) -> tuple[int, int]:

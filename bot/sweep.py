@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from bot.backoff import Backoff
 from bot.clock import Now
 from bot.errors import Outage
 from bot.outboxes import Outboxes
@@ -42,7 +43,9 @@ class Sweep:
         self._outboxes = outboxes
         self._now = now
         self._every_s = every_s
+        self._backoff: Backoff[tuple[Room, str]] = Backoff()
         self.laps = 0
+        self.failures = 0
 
     async def run(self) -> None:
         """For ever; an outage ends a round and never the sweep."""
@@ -60,16 +63,34 @@ class Sweep:
     async def once(self) -> None:
         for room, kind in self._kinds.items():
             if room in RINGS:
-                for record_id in await kind.records.overdue(self._now()):
+                resting = [record_id for each, record_id in self._backoff.resting() if each == room]
+                for record_id in await kind.records.overdue(self._now(), but=resting):
                     await self.ring(room, record_id)
-            for stored in await kind.records.unperformed(self._now() - LEFT_BEHIND):
-                self._outboxes.put_again(room, stored.record.id, stored.outbox)
+            left_behind = self._now() - LEFT_BEHIND
+            for record_id in await kind.records.unperformed(left_behind, but=self._outboxes.resting(room)):
+                await self._hand_out(room, record_id)
 
     async def ring(self, room: Room, record_id: str) -> None:
         """One ring; what goes wrong with one record does not keep the others from being rung."""
         try:
             await self._turns.take(room, record_id, RINGS[room])
+            self._backoff.succeeded((room, record_id))
         except (PyMongoError, Outage, OSError) as error:
             log.warning("a ring waits for the sweep", room=room, id=record_id, why=type(error).__name__)
         except Exception:
+            self.failures += 1
+            self._backoff.failed((room, record_id))
             log.exception("a ring failed", room=room, id=record_id)
+
+    async def _hand_out(self, room: Room, record_id: str) -> None:
+        try:
+            stored = await self._kinds[room].records.load(record_id)
+        except (PyMongoError, OSError):
+            raise
+        except Exception:
+            # Its document makes no sense to this version of the program; the others wait for nothing.
+            self._outboxes.fail(room, record_id)
+            log.exception("a record cannot be read", room=room, id=record_id)
+            return
+        if stored is not None:
+            self._outboxes.put_again(room, record_id, stored.outbox)

@@ -124,15 +124,21 @@ class Records(Generic[R]):
         """These effects have been done: they leave the outbox."""
         await self._collection.update_one({"_id": record_id}, {"$pull": {"outbox": {"id": {"$in": list(effect_ids)}}}})
 
-    async def overdue(self, now: datetime, limit: int = 200) -> list[str]:
-        """The ids of records whose moment has passed, the longest overdue first."""
-        cursor = self._collection.find({"expires_at": {"$lte": now}}, {"_id": 1}).sort("expires_at", 1).limit(limit)
-        return [document["_id"] async for document in cursor]
+    async def overdue(self, now: datetime, limit: int = 200, *, but: Sequence[str] = ()) -> list[str]:
+        """The ids of records whose moment has passed, the longest overdue first, `but` these."""
+        return await self._oldest("expires_at", now, limit, but)
 
-    async def unperformed(self, saved_before: datetime, limit: int = 100) -> list[Stored[R]]:
-        """Records with effects that somebody saved and, for whatever reason, did not perform."""
-        cursor = self._collection.find({"outbox.at": {"$lte": saved_before}}).limit(limit)
-        return [self._read(document) async for document in cursor]
+    async def unperformed(self, saved_before: datetime, limit: int = 100, *, but: Sequence[str] = ()) -> list[str]:
+        """The ids of records with effects that somebody saved and, for whatever reason, did not perform."""
+        return await self._oldest("outbox.at", saved_before, limit, but)
+
+    async def _oldest(self, field: str, until: datetime, limit: int, but: Sequence[str]) -> list[str]:
+        """Those to leave out are left out of the question: enough of them would fill the answer and hide all others."""
+        query: Document = {field: {"$lte": until}}
+        if but:
+            query["_id"] = {"$nin": list(but)}
+        cursor = self._collection.find(query, {"_id": 1}).sort(field, 1).limit(limit)
+        return [document["_id"] async for document in cursor]
 
     def _read(self, document: Document) -> Stored[R]:
         fields = dict(document)

@@ -183,13 +183,31 @@ async def test_effects_leave_the_outbox_when_they_are_performed_and_the_rest_is_
     assert first is not None
     assert await conversations.save(first.record, first.record, EFFECTS[:1], NOW + MINUTE)
     assert await conversations.unperformed(NOW - SECOND) == []
-    (left,) = await conversations.unperformed(NOW)
-    assert [item.id for item in left.outbox] == ["c_1:1:0", "c_1:1:1", "c_1:2:0"]
+    assert await conversations.unperformed(NOW) == ["c_1"]
+    assert await left_in("c_1", conversations) == ["c_1:1:0", "c_1:1:1", "c_1:2:0"]
     await conversations.performed("c_1", ["c_1:1:0", "c_1:2:0", "unknown"])
-    (left,) = await conversations.unperformed(NOW + MINUTE)
-    assert [item.id for item in left.outbox] == ["c_1:1:1"]
+    assert await conversations.unperformed(NOW + MINUTE) == ["c_1"]
+    assert await left_in("c_1", conversations) == ["c_1:1:1"]
     await conversations.performed("c_1", ["c_1:1:1"])
     assert await conversations.unperformed(NOW + MINUTE) == []
+
+
+async def left_in(record_id: str, records: Records[machine.Conversation]) -> list[str]:
+    stored = await records.load(record_id)
+    assert stored is not None
+    return [item.id for item in stored.outbox]
+
+
+async def test_those_who_rest_leave_room_for_those_who_come_after_them(
+    conversations: Records[machine.Conversation],
+) -> None:
+    for number in range(3):
+        fresh = conversations.fresh(f"c_{number}").record
+        at = NOW + number * SECOND
+        assert await conversations.save(fresh, conversation(f"c_{number}", expires_at=at), EFFECTS[:1], at)
+    assert await conversations.unperformed(NOW + MINUTE, limit=2) == ["c_0", "c_1"]
+    assert await conversations.unperformed(NOW + MINUTE, limit=2, but=["c_0"]) == ["c_1", "c_2"]
+    assert await conversations.overdue(NOW + MINUTE, limit=1, but=["c_0", "c_1"]) == ["c_2"]
 
 
 async def test_what_is_overdue_is_told_longest_first(conversations: Records[machine.Conversation]) -> None:

@@ -26,6 +26,8 @@ from conversations import events as on
 from tests.agreement import eventually
 from tests.house import settings_for
 
+# A sweep takes so many records of a kind at once.
+MORE_THAN_A_SWEEP_TAKES = 101
 NOON = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
 DIARY = "d1"
 
@@ -78,8 +80,10 @@ class Speaker:
     fails: dict[str, Exception] = field(default_factory=dict)
     waits: dict[str, asyncio.Event] = field(default_factory=dict)
     later: set[str] = field(default_factory=set)
+    asked: int = 0
 
     async def __call__(self, room: Room, record_id: str, items: Sequence[OutboxItem]) -> Performed:
+        self.asked += 1
         item = items[0]
         word = item.effect.key
         if word in self.waits:
@@ -313,8 +317,55 @@ async def test_an_effect_that_is_put_off_blocks_no_other_and_is_performed_later(
     assert await process.settled() == ["two", "three"]
     process.speaker.later.clear()
     process.now += LEFT_BEHIND
-    assert await process.sweeps() == ["two", "three", "one"]
+
+    async def is_said() -> None:
+        assert await process.sweeps() == ["two", "three", "one"]
+
+    await eventually(is_said)
     assert await process.outbox() == []
+
+
+async def test_what_is_put_off_again_and_again_is_asked_for_less_and_less(process: Process) -> None:
+    process.speaker.later.add("one")
+    await process.write("one")
+    await process.settled()
+    process.now += LEFT_BEHIND
+    asked = process.speaker.asked
+    for _ in range(20):
+        await process.sweeps()
+    assert process.speaker.asked == asked, "it rests at first"
+    process.speaker.later.clear()
+
+    async def is_said() -> None:
+        assert await process.sweeps() == ["one"]
+
+    await eventually(is_said)
+    assert await process.outbox() == []
+
+
+async def test_effects_that_can_never_be_performed_hold_up_no_other_record(process: Process, other: Process) -> None:
+    process.speaker.waits["impossible"] = process.speaker.waits["fine"] = asyncio.Event()  # which never comes
+    for number in range(MORE_THAN_A_SWEEP_TAKES):
+        await process.write("impossible", diary=f"a{number}")
+    await process.write("fine", diary="b")
+    other.speaker.fails["impossible"] = RuntimeError("a mistake of ours")
+    other.now += LEFT_BEHIND
+    await other.sweeps("b")
+    assert await other.sweeps("b") == ["fine"]
+    assert other.outboxes.failures >= 100
+
+
+async def test_a_record_that_cannot_be_read_holds_up_no_other(
+    process: Process, other: Process, diaries: Database
+) -> None:
+    process.speaker.waits["one"] = asyncio.Event()  # which never comes
+    await process.write("one", diary="a")
+    await process.write("one", diary="b", rings_at=NOON)
+    of_another_version = {"$set": {"outbox.0.effect": {"kind": "Whistle"}, "expires_at": NOON}}
+    await diaries["diaries"].update_one({"_id": "a"}, of_another_version)
+    other.now += LEFT_BEHIND
+    assert await other.sweeps("b") == ["one", "closed"]
+    assert (other.outboxes.failures, other.sweep.failures) == (1, 1)
 
 
 async def test_closing_lets_what_is_under_way_finish_and_leaves_the_rest_to_others(
