@@ -15,6 +15,7 @@ from socketio.packet import CONNECT, DISCONNECT
 from bot.doors.connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
 from bot.doors.door import Command, Door, Post
 from bot.doors.lane import Lane, is_being_cancelled
+from bot.doors.situations import is_outage
 from bot.doors.socketio_packets import (
     Received,
     decode_packet,
@@ -282,5 +283,8 @@ def _situation(error: Exception, name: str) -> Exception:
     if isinstance(error, TimeoutError):
         logger.warning("%s was not finished in its time", name)
         return Outage(f"{name} was not finished in its time")
+    if is_outage(error):
+        logger.warning("%s met an outage: %s", name, type(error).__name__)
+        return Outage(f"{name} met an outage")
     logger.error("%s failed", name, exc_info=error)
     return error

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Any, Literal
 
@@ -26,6 +28,29 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 DUPLICATE_KEY = 11000
+# What a server says that is not up to it just now: it stops, is no primary, or did not come to an end in its time.
+AWAY_CODES = frozenset(
+    {
+        6,
+        7,
+        50,
+        64,
+        89,
+        91,
+        100,
+        134,
+        189,
+        262,
+        9001,
+        10107,
+        11600,
+        11601,
+        11602,
+        13435,
+        13436,
+    }  # named in its error_codes.yml
+)
+CLOSE_WITHIN_S = 0.5
 
 type_codec: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
@@ -52,6 +77,7 @@ __all__ = [
     "decode_documents",
     "encode_document",
     "insert_in_order",
+    "is_away",
     "read_database",
 ]
 
@@ -129,9 +155,30 @@ def decode_documents(stream: bytes) -> Iterator[Document]:
     return decode_iter(stream, type_codec)
 
 
+def is_away(error: PyMongoError) -> bool:
+    """Whether the server is to blame: not reached, without a primary, or too slow; else the question was wrong."""
+    is_its_word = isinstance(error, OperationFailure) and error.code in AWAY_CODES
+    return isinstance(error, ConnectionFailure) or error.timeout or is_its_word
+
+
 async def close(client: Any) -> None:
-    """Close the client, on either driver; Motor's way waits for the server, and everything else with it."""
-    if inspect.iscoroutinefunction(client.close):
-        await client.close()
-    else:
-        await asyncio.to_thread(client.close)
+    """Close the client, on either driver, and wait only a moment for a server that does not answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            if inspect.iscoroutinefunction(client.close):
+                await client.close()
+            else:
+                await _close_beside(client)
+
+
+async def _close_beside(client: Any) -> None:
+    """Motor's way waits for the server and holds up the loop: a thread does it that the process need not wait for."""
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+    def close_and_tell() -> None:
+        client.close()
+        with suppress(RuntimeError):  # the loop did not wait so long
+            loop.call_soon_threadsafe(closed.set)
+
+    threading.Thread(target=close_and_tell, daemon=True).start()
+    await closed.wait()
