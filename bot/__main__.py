@@ -15,12 +15,14 @@ from bot.auth import Tokens, new_id
 from bot.clock import Clock
 from bot.demo import seed, seed_catalogue
 from bot.embedded import ServerFailed
+from bot.ending import leave
 from bot.errors import Refusal
 from bot.launch import environment_of, with_servers
 from bot.logs import configure
 from bot.payloads import parse_phone
 from bot.services import connected, migrate
 from bot.settings import Settings, SettingsError, load_settings
+from bot.store.driver import PyMongoError
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
 from bot.supervisor import run_together
 
@@ -181,7 +183,10 @@ def main(arguments: list[str]) -> int:
     except (SettingsError, ServerFailed, Refusal) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except PyMongoError as error:
+        sys.stderr.write(f"MongoDB cannot be used: {error}\n")
+        return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

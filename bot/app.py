@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,13 +17,15 @@ from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
 from bot.doors.sockets import GUEST, THERAPIST, GuestDoor, TherapistDoor
+from bot.ending import until_told_to_stop
 from bot.services import Services, running
 from bot.settings import Settings
 
 log = structlog.get_logger()
 
-# The platform kills 30 s after it has asked us to stop; we are gone long before.
-DRAIN_S = 3.0
+# Five seconds are the most that an end may take: clients and their commands get half of it.
+DRAIN_S = 2.5
+REQUESTS_FINISH_S = 0.5
 
 
 def build(services: Services) -> tuple[web.Application, SocketIOServer]:
@@ -62,14 +62,16 @@ async def serving(settings: Settings, *, reuse_port: bool = False) -> AsyncItera
     """Listen and serve; leaving drains: clients are told to move, commands in flight are finished and answered."""
     async with running(settings) as services:
         app, server = build(services)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=REQUESTS_FINISH_S)
         await runner.setup()
         listening = _listen(settings.host, settings.port, reuse_port)
-        await web.SockSite(runner, listening).start()
+        site = web.SockSite(runner, listening)
+        await site.start()
         try:
             yield Serving(services, listening.getsockname()[1])
         finally:
             services.stopping.set()
+            await site.stop()  # whoever comes now finds another process, or nobody, at once
             await server.drain(DRAIN_S)
             await runner.cleanup()
 
@@ -85,9 +87,7 @@ def _listen(host: str, port: int, reuse_port: bool) -> socket.socket:
 
 
 async def _serve_until_told(settings: Settings, reuse_port: bool) -> None:
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    stop = until_told_to_stop()
     async with serving(settings, reuse_port=reuse_port) as web_process:
         # What start-up built stays for good: the collector need not look through it again and again.
         gc.collect()

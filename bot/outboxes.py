@@ -89,7 +89,7 @@ class Outboxes:
         if box is not None and box.task is not None:
             await asyncio.wait((box.task,), timeout=timeout_s)
 
-    async def close(self, timeout_s: float = 2.0) -> None:
+    async def close(self, timeout_s: float) -> None:
         """Let what is under way finish; what is left stands in the documents."""
         tasks = [box.task for box in self._boxes.values() if box.task]
         if tasks:

@@ -41,6 +41,9 @@ from matching.policy import Policy
 
 log = structlog.get_logger()
 
+# When the process ends: for the effects that are being performed. The sweeps of others perform what is left.
+EFFECTS_FINISH_S = 0.5
+
 
 @dataclass(slots=True)
 class Services:
@@ -146,7 +149,7 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
             finally:
                 services.alarms.stop()
                 await services._stop()
-                await services.outboxes.close()
+                await services.outboxes.close(EFFECTS_FINISH_S)
                 services.jobs.close()
 
 

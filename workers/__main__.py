@@ -6,51 +6,28 @@ The two are processes of their own: `python -m workers rq` and `python -m worker
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 
-import redis
 import structlog
-from rq.worker import HerokuWorker
 
 from bot.embedded import ServerFailed
+from bot.ending import leave, until_told_to_stop
 from bot.launch import environment_of, with_servers
 from bot.logs import configure
 from bot.services import running
 from bot.settings import Settings, SettingsError, load_settings
+from bot.store.driver import PyMongoError
 from bot.supervisor import run_together
-from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds
-
-QUEUES = ("critical", "notify", "default")
-# A worker that died is noticed, and its job taken up again, within this time (RQ's own default is seven minutes).
-WORKER_TTL_S = 30
-MAINTENANCE_INTERVAL_S = 10
+from workers.rq_worker import run_rq
 
 log = structlog.get_logger()
-
-
-def run_rq(settings: Settings) -> int:
-    """Work through the queues until told to stop; HerokuWorker lets a running job finish when all are signalled."""
-    assert settings.redis_url is not None, "the caller has found Redis"
-    os.environ.update(environment_of(settings))
-    worker = HerokuWorker(
-        QUEUES,
-        connection=redis.Redis.from_url(settings.redis_url),
-        worker_ttl=WORKER_TTL_S,
-        maintenance_interval=MAINTENANCE_INTERVAL_S,
-    )
-    worker.work(with_scheduler=True, logging_level="WARNING")
-    return 0
 
 
 def run_sweep(settings: Settings) -> int:
     """Ring and perform, for records whose web process has died or is busy elsewhere."""
 
     async def sweep() -> None:
-        stop = asyncio.Event()
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+        stop = until_told_to_stop()
         async with running(settings):
             log.info("the sweep runs")
             await stop.wait()
@@ -80,7 +57,10 @@ def main(arguments: list[str]) -> int:
     except (SettingsError, ServerFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except PyMongoError as error:
+        sys.stderr.write(f"MongoDB cannot be used: {error}\n")
+        return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""The RQ worker: it outlives every outage of Redis, and ends in order however often it is told to."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import FrameType
+
+import redis
+import structlog
+from rq.exceptions import StopRequested
+from rq.worker import HerokuWorker
+
+from bot.ending import end_for_certain, on_signal
+from bot.launch import environment_of
+from bot.settings import Settings
+from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds
+
+QUEUES = ("critical", "notify", "default")
+# A worker that died is noticed, and its job taken up again, within this time (RQ's own default is seven minutes).
+WORKER_TTL_S = 30
+MAINTENANCE_INTERVAL_S = 10
+COME_BACK_AFTER_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Worker(HerokuWorker):
+    """HerokuWorker lets a running job finish when all processes are signalled at once."""
+
+    told: threading.Event
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.told.set()
+        end_for_certain()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # upstream has no types
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Upstream kills the job at a second signal; platforms send several."""
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        self._stop_requested = self.told.is_set()  # while it was still registering itself
+
+
+def run_rq(settings: Settings) -> int:
+    """Work through the queues until told to stop; upstream's worker quits when Redis does, and another one begins."""
+    assert settings.redis_url is not None, "the caller has found Redis"
+    os.environ.update(environment_of(settings))
+    told = threading.Event()
+    while not told.is_set():
+        on_signal(told.set)
+        try:
+            _work(settings.redis_url, told)
+        except StopRequested:
+            break
+        except redis.RedisError as error:
+            log.warning("the worker waits for redis", why=type(error).__name__)
+        told.wait(COME_BACK_AFTER_S)
+    return 0
+
+
+def _work(redis_url: str, told: threading.Event) -> None:
+    worker = Worker(
+        QUEUES,
+        connection=redis.Redis.from_url(redis_url),
+        worker_ttl=WORKER_TTL_S,
+        maintenance_interval=MAINTENANCE_INTERVAL_S,
+    )
+    worker.told = told
+    worker.work(with_scheduler=True, logging_level="WARNING")
