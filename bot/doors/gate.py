@@ -25,6 +25,7 @@ from bot.doors.socketio_packets import (
 )
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Outage, Refusal
+from conversations.replies import N_
 
 if TYPE_CHECKING:
     from bot.doors.socketio_server import SocketIOServer
@@ -116,9 +117,9 @@ class Client:
 
     def _objection(self, session: Session, name: str, arguments: list[Any]) -> Refusal | None:
         if name not in session.commands:
-            return Refusal("invalid", "This command is not known.", fields={"command": "unknown"})
+            return Refusal("invalid", "This command is not known.", fields={"command": N_("is not known")})
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
-            return Refusal("invalid", "A command takes one object.", fields={"payload": "must be one object"})
+            return Refusal("invalid", "A command takes one object.", fields={"payload": N_("must be an object")})
         wait_s = 1.0 if self.lane.is_full else self._commands.take(self._loop.time())
         if wait_s > 0:
             return Refusal("too_many_requests", "That was too fast.", retry_after_s=round(wait_s + 0.05, 1))
