@@ -16,11 +16,12 @@ from bot.doors.situations import is_outage, situation_of
 from bot.errors import Refusal
 from bot.payloads import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
 from bot.services import Services
+from bot.store.therapists import TherapistRecord
 from bot.views import distance_view, error_view, moment, service_view, therapist_view
 from bot.words import LOCALES, negotiate
 from conversations.replies import N_
 from conversations.values import Locale
-from matching.geography import distance_km
+from matching.geography import distance_km, on_grid
 
 log = structlog.get_logger()
 
@@ -96,24 +97,37 @@ async def list_services(request: web.Request) -> web.Response:
 
 
 async def list_therapists(request: web.Request) -> web.Response:
-    """The nearest therapists, available ones first; without a position those around the map's default."""
+    """The nearest therapists, available ones first; without a position those around the map's default.
+
+    Where they are is rounded to a grid before it is measured: nobody finds a therapist by asking from three corners.
+    """
     services, locale = request.app[SERVICES], locale_of(request)
     query = _therapists_query(request)
     latitude = MAP_DEFAULT["latitude"] if query.latitude is None else query.latitude
     longitude = MAP_DEFAULT["longitude"] if query.longitude is None else query.longitude
     nearest = await services.therapists.nearest(latitude, longitude, limit=SHOWN_THERAPISTS, duration=query.duration)
-    shown = []
-    for therapist in nearest:
-        away_km = distance_km(latitude, longitude, therapist.latitude, therapist.longitude)
-        shown.append(
-            {
-                **therapist_view(services.words, therapist, locale),
-                "available": therapist.is_available,
-                **distance_view(services.words, away_km, locale),
-                "durations": list(therapist.durations),
-            }
-        )
+    away_km = {each.id: _coarse_distance_km(latitude, longitude, each) for each in nearest}
+    # The exact order would tell more than the distances that are shown.
+    nearest.sort(key=lambda each: (not each.is_available, away_km[each.id], each.id))
+    shown = [
+        {
+            **therapist_view(services.words, therapist, locale),
+            "available": therapist.is_available,
+            **distance_view(services.words, away_km[therapist.id], locale),
+            "durations": list(therapist.durations),
+        }
+        for therapist in nearest
+    ]
     return json_response({"therapists": shown, "server_time": moment(services.clock.now())})
+
+
+def _coarse_distance_km(latitude: float, longitude: float, therapist: TherapistRecord) -> float:
+    """Whole kilometres, at least one, to the therapist's place on a grid of about a kilometre.
+
+    Anybody may ask, for any position: with exact distances from three of them they would stand at the door.
+    """
+    away_km = distance_km(latitude, longitude, *on_grid(therapist.latitude, therapist.longitude))
+    return max(1.0, float(round(away_km)))
 
 
 def _therapists_query(request: web.Request) -> TherapistsQuery:

@@ -92,7 +92,7 @@ async def test_therapists_are_shown_by_distance_and_nothing_is_told_that_is_thei
     shown = answer["therapists"]
     assert [each["id"] for each in shown] == [near.id, far.id, away.id]
     assert [each["available"] for each in shown] == [True, True, False]
-    assert [each["distance_text"] for each in shown] == ["500 m", "12 km", "100 m"]
+    assert [each["distance_text"] for each in shown] == ["1 km", "12 km", "1 km"]
     assert shown[0] == {
         "id": near.id,
         "name": "Near",
@@ -103,8 +103,8 @@ async def test_therapists_are_shown_by_distance_and_nothing_is_told_that_is_thei
         "languages": ["English"],
         "gender": "female",
         "available": True,
-        "distance_km": 0.5,
-        "distance_text": "500 m",
+        "distance_km": 1.0,
+        "distance_text": "1 km",
         "durations": [60],
     }
 
@@ -121,6 +121,24 @@ async def test_therapists_are_found_around_a_position_and_for_a_duration(house: 
     assert await ids(duration="60") == [short.id, long.id]
     from_the_north = {"latitude": str(JAKARTA[0] + 9 * KILOMETRE_IN_DEGREES), "longitude": str(JAKARTA[1])}
     assert await ids(**from_the_north) == [long.id, short.id]
+
+
+async def test_distances_asked_for_from_everywhere_lead_to_no_therapists_door(
+    house: House, http: ClientSession
+) -> None:
+    here = await house.add_therapist(km=0)
+    a_street_further = await house.add_therapist(km=0.2)
+
+    async def distances(north_km: float, east_km: float) -> dict[str, float]:
+        place = (JAKARTA[0] + north_km * KILOMETRE_IN_DEGREES, JAKARTA[1] + east_km * KILOMETRE_IN_DEGREES)
+        query = {"latitude": str(place[0]), "longitude": str(place[1])}
+        shown = (await get(http, "/api/therapists", params=query))["therapists"]
+        return {each["id"]: each["distance_km"] for each in shown}
+
+    for corner in ((3.3, 0.0), (-2.4, 1.7), (0.1, -4.9), (0.05, 0.0)):
+        told = await distances(*corner)
+        assert told[here.id] == told[a_street_further.id], "two doors of one cell look the same"
+        assert list(told) == sorted(told), "and their order says nothing"
 
 
 WRONG_QUERIES: dict[str, dict[str, str]] = {

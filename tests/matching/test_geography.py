@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.geography import EARTH_RADIUS_KM, distance_km
+from matching.geography import EARTH_RADIUS_KM, GRID_KM, distance_km, on_grid
 
 latitudes, longitudes = st.floats(-90, 90), st.floats(-180, 180)
 
@@ -28,3 +28,16 @@ def test_it_is_as_far_there_as_back_and_never_further_than_round(a: float, b: fl
     there, back = distance_km(a, b, c, d), distance_km(c, d, a, b)
     assert there == pytest.approx(back, abs=1e-3)
     assert 0.0 <= there <= 3.1415927 * EARTH_RADIUS_KM
+
+
+@given(latitudes, longitudes)
+def test_the_grid_keeps_everybody_within_a_kilometre_of_where_they_are_and_stays_put(a: float, b: float) -> None:
+    point = on_grid(a, b)
+    assert distance_km(a, b, *point) < GRID_KM
+    assert on_grid(*point) == pytest.approx(point)
+
+
+def test_whoever_stands_in_the_same_cell_stands_at_the_same_point() -> None:
+    corner = on_grid(-6.2088, 106.8456)
+    around = {on_grid(corner[0] + north, corner[1] + east) for north in (-0.004, 0, 0.004) for east in (-0.004, 0.004)}
+    assert around == {corner}
