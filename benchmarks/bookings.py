@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from aiohttp import ClientSession
-
-from benchmarks.client import http_session
 from benchmarks.effort import Effort
 from benchmarks.people import Person, Post, confirm, guest_at, is_booking, is_card, is_entry, is_state, open_form, soon
 from benchmarks.report import Figure, Row, Section, figure, percentile
@@ -40,14 +37,13 @@ async def measure(stage: Stage, effort: Effort) -> list[Section]:
     async with (
         running(settings, with_sweep=False) as services,
         stage.janji(settings) as janji,
-        http_session() as http,
     ):
-        consoles = [await _console(http, janji, token) for token in tokens]
-        await _book_often(http, janji, consoles, WARM_UP)
+        consoles = [await _console(janji, token) for token in tokens]
+        await _book_often(janji, consoles, WARM_UP)
         journeys: list[list[Journey]] = []
         writes: list[list[float]] = []
         for _ in range(effort.repetitions):
-            journeys.append(await _book_often(http, janji, consoles, effort.bookings))
+            journeys.append(await _book_often(janji, consoles, effort.bookings))
             writes.append(await _write_often(services.database["benchmark"], effort.bookings))
     return [_section(journeys, writes)]
 
@@ -64,20 +60,20 @@ async def _settle(settings: Settings) -> list[str]:
         return [services.tokens.sign("therapist", therapist.id) for therapist in therapists]
 
 
-async def _console(http: ClientSession, janji: Server, token: str) -> Person:
+async def _console(janji: Server, token: str) -> Person:
     console = Person(Post())
-    await console.come_in(http, janji.url, "/therapist", {"token": token})
+    await console.come_in(janji.url, "/therapist", {"token": token})
     return console
 
 
-async def _book_often(http: ClientSession, janji: Server, consoles: Sequence[Person], count: int) -> list[Journey]:
+async def _book_often(janji: Server, consoles: Sequence[Person], count: int) -> list[Journey]:
     """All consoles share one post: whoever is asked first says yes."""
     post = Post()
     for console in consoles:
         console.post = post
     journeys = []
     for _ in range(count):
-        guest = await guest_at(http, janji.url)
+        guest = await guest_at(janji.url)
         journeys.append(await _book(guest, post))
         await guest.leave()
     return journeys

@@ -15,10 +15,7 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
-from aiohttp import ClientSession
-
 from benchmarks import town
-from benchmarks.client import http_session
 from benchmarks.effort import Effort
 from benchmarks.people import Arrival, Matches, Person, confirm, guest_at, open_form
 from benchmarks.report import Row, Section, figure, percentile
@@ -45,17 +42,17 @@ async def measure(stage: Stage, effort: Effort) -> list[Section]:
     settings = await stage.prepare("countdowns", answer_s=effort.countdown_s)
     async with running(settings, with_sweep=False) as services:
         await town.settle(services, effort.therapists)
-    async with stage.janji(settings) as janji, http_session() as http:
-        guests = await _guests(http, janji, effort.armed)
+    async with stage.janji(settings) as janji:
+        guests = await _guests(janji, effort.armed)
         endings = await asyncio.gather(*await _start_evenly(guests, effort))
     return [_section(effort, _parts(endings, effort.repetitions))]
 
 
-async def _guests(http: ClientSession, janji: Server, count: int) -> list[tuple[Person, int]]:
+async def _guests(janji: Server, count: int) -> list[tuple[Person, int]]:
     """Guests with the service card before them, and its revision."""
 
     async def come() -> tuple[Person, int]:
-        guest = await guest_at(http, janji.url)
+        guest = await guest_at(janji.url)
         return guest, await open_form(guest)
 
     guests: list[tuple[Person, int]] = []

@@ -24,11 +24,11 @@ class Effort:
 
 FULL = Effort(
     repetitions=3,
-    connections=(50, 500),
+    connections=(50, 500, 2000),
     warm_s=1.0,
     saturation_s=3.0,
-    pace_s=6.0,
-    messages_per_s=200.0,
+    pace_s=4.0,
+    messages_per_s=1000.0,
     bookings=100,
     therapists=10_000,
     searches=400,
@@ -38,11 +38,11 @@ FULL = Effort(
 
 QUICK = Effort(
     repetitions=3,
-    connections=(50,),
+    connections=(500,),
     warm_s=0.3,
     saturation_s=0.8,
     pace_s=1.0,
-    messages_per_s=200.0,
+    messages_per_s=1000.0,
     bookings=15,
     therapists=10_000,
     searches=100,

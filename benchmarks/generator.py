@@ -18,7 +18,9 @@ class LoadFailed(Exception):
 
 
 class Generator:
-    """A crowd that is connected to one server."""
+    """A crowd that is connected; `came_in_s` is how long that took."""
+
+    came_in_s = 0.0
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -45,10 +47,21 @@ class Generator:
         measured: dict[str, float] = orjson.loads(answer)
         return measured
 
+    async def vanish(self) -> None:
+        """All at once and without a goodbye, as when a cell of the network fails."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+
+def person_at(url: str, namespace: str, auth: Mapping[str, Any], party: str = "", **also: str) -> dict[str, Any]:
+    """One of a plan (see `load`)."""
+    return {"url": url, "namespace": namespace, "auth": auth, "party": party, "also": also}
+
 
 @asynccontextmanager
-async def crowd_at(url: str, rooms: Sequence[Sequence[Mapping[str, Any]]]) -> AsyncIterator[Generator]:
-    """Everybody of the plan (see `load`), connected."""
+async def crowd_of(people: Sequence[Mapping[str, Any]], *, at_once: int = 25) -> AsyncIterator[Generator]:
+    """Everybody of the plan, connected."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "benchmarks.load"),
@@ -56,11 +69,10 @@ async def crowd_at(url: str, rooms: Sequence[Sequence[Mapping[str, Any]]]) -> As
         stdout=asyncio.subprocess.PIPE,
         limit=LARGEST_LINE,
     )
+    generator = Generator(process)
     try:
-        generator = Generator(process)
-        await generator.ask({"url": url, "rooms": rooms})
+        came_in = await generator.ask({"people": people, "at_once": at_once})
+        generator.came_in_s = came_in["took_s"]
         yield generator
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await generator.vanish()

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from time import perf_counter, time
 from typing import Any
 
-from aiohttp import ClientSession
-
 from benchmarks.client import Connection
 from benchmarks.town import CENTRE
 
@@ -60,8 +58,8 @@ class Person:
         self._connection: Connection | None = None
         self._sent = 0
 
-    async def come_in(self, http: ClientSession, url: str, namespace: str, auth: Mapping[str, Any]) -> None:
-        self._connection = await Connection.open(http, url, namespace, {"locale": "en", **auth}, self._hear)
+    async def come_in(self, url: str, namespace: str, auth: Mapping[str, Any]) -> None:
+        self._connection = await Connection.open(url, namespace, {"locale": "en", **auth}, self._hear)
 
     async def leave(self) -> None:
         assert self._connection is not None, "who leaves has come in"
@@ -83,9 +81,9 @@ class Person:
             self.post.deliver(Arrival(data, self, perf_counter(), time()))
 
 
-async def guest_at(http: ClientSession, url: str) -> Person:
+async def guest_at(url: str) -> Person:
     guest = Person(Post())
-    await guest.come_in(http, url, "/guest", {})
+    await guest.come_in(url, "/guest", {})
     return guest
 
 

@@ -7,12 +7,14 @@ import os
 import random
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
+
+from pymongo import MongoClient
 
 from bot import embedded
 from bot.embedded import ServerFailed, Servers
@@ -37,6 +39,12 @@ MASSAGE = Service(
 )
 
 
+PEERS = Path(__file__).parent / "peers"
+
+# How the peer stores messages: one write for each, or one for all that gathered.
+Store = Literal["one", "group"]
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server that runs as a process of its own and accepts connections."""
@@ -52,6 +60,11 @@ class Server:
         fields = told.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def memory_kb(self) -> float:
+        """What it holds in memory that is its own."""
+        told = Path(f"/proc/{self.pid}/statm").read_text().split()
+        return (int(told[1]) - int(told[2])) * os.sysconf("SC_PAGE_SIZE") / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -64,7 +77,7 @@ class Stage:
         """Settings for a database that is new, with its indexes and one service on the menu."""
         settings = Settings(
             host="127.0.0.1",
-            port=_free_port(),
+            port=free_port(),
             mongodb_uri=self.servers.mongodb_uri,
             redis_url=self.servers.redis_url,
             database=f"benchmarks-{database}",
@@ -84,23 +97,41 @@ class Stage:
         """The program as everybody starts it, with these settings where they are not the defaults."""
         names = sorted(settings.model_fields_set)
         given = {variables_of(name)[0]: _as_variable(getattr(settings, name)) for name in names}
-        async with self._process(module, settings.port, environment_of(settings, **given)) as server:
+        command = (sys.executable, "-m", module)
+        async with self._process(command, settings.port, environment_of(settings, **given)) as server:
             yield server
 
     @asynccontextmanager
-    async def echo(self) -> AsyncIterator[Server]:
-        """The bare server that chat is measured beside."""
-        port = _free_port()
-        async with self._process("benchmarks.echo", port, {**os.environ, "PORT": str(port)}) as server:
+    async def node(self, store: Store, *, database: str, with_redis: bool = False) -> AsyncIterator[Server]:
+        """The peer on Node.js; with Redis it shares its rooms with the others that are started so."""
+        assert self.servers.mongodb_uri is not None, "both servers are ours"
+        port = free_port()
+        environment = {
+            **os.environ,
+            "NODE_ENV": "production",
+            "PORT": str(port),
+            "MONGODB_URI": self.servers.mongodb_uri,
+            "DATABASE": f"benchmarks-{database}-{store}",
+            "STORE": store,
+            "REDIS_URL": self.servers.redis_url or "" if with_redis else "",
+        }
+        async with self._process(("node", str(PEERS / "server.js")), port, environment) as server:
             yield server
 
+    @property
+    def mongod(self) -> Server:
+        """The database, for what it costs."""
+        assert self.servers.mongodb_uri is not None, "both servers are ours"
+        with MongoClient[dict[str, Any]](self.servers.mongodb_uri) as client:
+            return Server(self.servers.mongodb_uri, int(client.admin.command("serverStatus")["pid"]))
+
     @asynccontextmanager
-    async def _process(self, module: str, port: int, environment: Mapping[str, str]) -> AsyncIterator[Server]:
-        log = self.folder / f"{module}-{port}.log"
+    async def _process(
+        self, command: Sequence[str], port: int, environment: Mapping[str, str]
+    ) -> AsyncIterator[Server]:
+        log = self.folder / f"{port}.log"
         with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, stdout=output, stderr=output, env=environment
-            )
+            process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output, env=environment)
         try:
             await _until_it_listens(process, port, log)
             yield Server(f"http://127.0.0.1:{port}", process.pid)
@@ -119,7 +150,7 @@ def _as_variable(value: Any) -> str:
     return ",".join(str(each) for each in value) if isinstance(value, tuple) else str(value)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     while True:
         port = random.choice(PORTS)
         with socket.socket() as probe:
