@@ -10,7 +10,7 @@ from time import perf_counter
 
 import uvloop
 
-from benchmarks import bookings, chat, countdowns, searches
+from benchmarks import bookings, chat, countdowns, idle, lost, processes, searches
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.generator import LoadFailed
 from benchmarks.machine import describe
@@ -23,6 +23,9 @@ from bot.settings import Settings
 
 SECTIONS: Mapping[str, Callable[[Stage, Effort], Awaitable[list[Section]]]] = {
     "chat": chat.measure,
+    "processes": processes.measure,
+    "idle": idle.measure,
+    "lost": lost.measure,
     "bookings": bookings.measure,
     "searches": searches.measure,
     "countdowns": countdowns.measure,

@@ -68,7 +68,7 @@ async def _at(stage: Stage, effort: Effort, connections: int) -> list[Section]:
         for _ in range(effort.repetitions):
             # One after the other and in turns: whatever else the machine does meets all of them.
             for name, server in servers.items():
-                measured[name].append(await _measure([server], stage.mongod, crowds[name], effort))
+                measured[name].append(await measure_on([server], stage.mongod, crowds[name], effort))
                 await asyncio.sleep(REST_S)
     return [_section(connections, effort, peer, measured) for peer in PEERS]
 
@@ -95,7 +95,7 @@ def node_pair(room: Room, *servers: Server) -> list[dict[str, Any]]:
     ]
 
 
-async def _measure(servers: Sequence[Server], mongod: Server, crowd: Generator, effort: Effort) -> Measured:
+async def measure_on(servers: Sequence[Server], mongod: Server, crowd: Generator, effort: Effort) -> Measured:
     paced = await crowd.pace(per_s=effort.messages_per_s, for_s=effort.pace_s)
     said, cpu_s, database_s = paced["said"], _cpu_s(servers), mongod.cpu_s()
     flood = await crowd.saturate(warm_s=effort.warm_s, for_s=effort.saturation_s, each=UNDER_WAY)
@@ -115,21 +115,25 @@ def _cpu_s(servers: Sequence[Server]) -> float:
 
 
 def _section(connections: int, effort: Effort, peer: str, measured: Mapping[str, Sequence[Measured]]) -> Section:
-    def of(name: str, what: str) -> Figure:
-        return figure(getattr(each, what) for each in measured[name])
+    goals = {what: goal for (count, what, name), goal in GOALS.items() if (count, name) == (connections, peer)}
+    title = f"Chat, {connections:,} connections in rooms of two; beside it {PEERS[peer]}"
+    return Section(title, rows_of(effort, measured["janji"], measured[peer], goals))
 
-    def row(title: str, what: str) -> Row:
-        return Row(title, of("janji", what), of(peer, what), GOALS.get((connections, what, peer)))
 
+def rows_of(
+    effort: Effort, ours: Sequence[Measured], theirs: Sequence[Measured], goals: Mapping[str, Goal]
+) -> tuple[Row, ...]:
     pace = f"sender to receiver at {effort.messages_per_s:,.0f} messages/s"
-    return Section(
-        f"Chat, {connections:,} connections in rooms of two; beside it {PEERS[peer]}",
-        (
-            row("messages/s at saturation", "per_s"),
-            row("server CPU per message at saturation, µs", "cpu_us"),
-            row("database CPU per message at saturation, µs", "database_us"),
-            row("the generator's own load at saturation, cores", "own_cpu"),
-            row(f"{pace}, p50 ms", "p50_ms"),
-            row(f"{pace}, p99 ms", "p99_ms"),
-        ),
-    )
+    names = {
+        "per_s": "messages/s at saturation",
+        "cpu_us": "server CPU per message at saturation, µs",
+        "database_us": "database CPU per message at saturation, µs",
+        "own_cpu": "the generator's own load at saturation, cores",
+        "p50_ms": f"{pace}, p50 ms",
+        "p99_ms": f"{pace}, p99 ms",
+    }
+
+    def of(measured: Sequence[Measured], name: str) -> Figure:
+        return figure(getattr(each, name) for each in measured)
+
+    return tuple(Row(title, of(ours, name), of(theirs, name), goals.get(name)) for name, title in names.items())

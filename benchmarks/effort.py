@@ -18,6 +18,8 @@ class Effort:
     bookings: int
     therapists: int
     searches: int
+    idle: int
+    lost: int
     armed: int
     countdown_s: float
 
@@ -30,9 +32,11 @@ FULL = Effort(
     pace_s=4.0,
     messages_per_s=1000.0,
     bookings=100,
-    therapists=10_000,
-    searches=400,
-    armed=1000,
+    therapists=100_000,
+    searches=200,
+    idle=10_000,
+    lost=5_000,
+    armed=10_000,
     countdown_s=60.0,
 )
 
@@ -44,8 +48,10 @@ QUICK = Effort(
     pace_s=1.0,
     messages_per_s=1000.0,
     bookings=15,
-    therapists=10_000,
+    therapists=20_000,
     searches=100,
-    armed=80,
+    idle=500,
+    lost=500,
+    armed=1_000,
     countdown_s=4.0,
 )

@@ -1,11 +1,15 @@
-"""Finding and holding therapists in a full town: the program's own effect, performed outside of a booking."""
+"""Finding and holding therapists in a full town: the program's own effect, performed outside of a booking.
+
+Beside it stands what people write: a `$geoNear` pipeline with the same conditions, on the index that its manual shows
+or on ours, and the same conditional update for each of the first who are still free.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
@@ -13,19 +17,25 @@ from typing import Any, cast
 
 from benchmarks import town
 from benchmarks.effort import Effort
-from benchmarks.report import Row, Section, figure, percentile
+from benchmarks.report import Figure, Row, Section, at_least, figure, percentile
 from benchmarks.stage import Stage
 from bot.perform import Perform
 from bot.services import Services, policy_of, running
+from bot.settings import Settings
+from bot.store.driver import Collection, aggregate
 from bot.store.records import OutboxItem
-from bot.store.therapists import NEAREST_RANKED
 from bot.turns import Outcome, Turns
 from matching.effects import FindCandidates
 from matching.events import CandidatesHeld
 from matching.policy import Needs
 
-AT_ONCE = (1, 16)
+AT_ONCE = (1, 32)
+# What an aggregation brings, for the few of them who are then held.
+CANDIDATES = 10
 HOLD = timedelta(seconds=60)
+GOAL = at_least(2.8)
+PLAIN = "`$geoNear` on a 2dsphere index of the location"
+COMPOUND = "`$geoNear` on the index that ours uses"
 
 Once = Callable[[tuple[float, float]], Awaitable[None]]
 
@@ -43,18 +53,22 @@ async def measure(stage: Stage, effort: Effort) -> list[Section]:
     settings = await stage.prepare("searches")
     async with running(settings, with_sweep=False) as services:
         await town.settle(services, effort.therapists)
-        searching, asking = _searching(services), _asking(services)
-        rows: list[Row] = []
-        for at_once in AT_ONCE:
-            ours, theirs = [], []
-            for repetition in range(effort.repetitions):
-                places = _places(effort.searches, repetition)
-                await services.database["therapists"].update_many({}, {"$set": {"hold": None}})
-                ours.append(await _measure(searching, places, at_once))
-                theirs.append(await _measure(asking, places, at_once))
-            rows += _rows(at_once, ours, theirs)
-    title = f"Searches among {effort.therapists:,} therapists, {policy_of(settings).wave_size} held by each"
-    return [Section(f"{title}; beside them the bare $nearSphere query", tuple(rows))]
+        ours, plain = services.database["therapists"], services.database["therapists_plain"]
+        await aggregate(ours, [{"$out": plain.name}])
+        await plain.create_index([("location", "2dsphere")])
+        ways = {
+            "janji": (ours, _searching(services)),
+            PLAIN: (plain, _pipeline(services, plain)),
+            COMPOUND: (ours, _pipeline(services, ours)),
+        }
+        measured: dict[tuple[str, int], list[Measured]] = {(way, count): [] for way in ways for count in AT_ONCE}
+        for repetition in range(effort.repetitions):
+            for count in AT_ONCE:
+                places = _places(effort.searches if count > 1 else effort.searches // 4, repetition)
+                for way, (collection, once) in ways.items():
+                    await collection.update_many({"hold": {"$ne": None}}, {"$set": {"hold": None}})
+                    measured[way, count].append(await _measure(once, places, count))
+    return [_section(settings, effort, peer, measured) for peer in (PLAIN, COMPOUND)]
 
 
 def _places(count: int, seed: int) -> list[tuple[float, float]]:
@@ -129,26 +143,58 @@ class _Heard:
         return Outcome(None)
 
 
-def _asking(services: Services) -> Once:
-    """As many therapists as a search ranks, nearest first: what the database alone needs."""
-    collection = services.database["therapists"]
-    radius_m = policy_of(services.settings).radius_km(1) * 1000
+def _pipeline(services: Services, collection: Collection) -> Once:
+    """Nearest first, the conditions inside `$geoNear`, then one conditional update for each of the first."""
+    policy = policy_of(services.settings)
+    numbers = itertools.count(1)
 
-    async def ask(place: tuple[float, float]) -> None:
-        point = {"type": "Point", "coordinates": [place[1], place[0]]}
-        near = {"$nearSphere": {"$geometry": point, "$maxDistance": radius_m}}
-        await collection.find({"available": True, "location": near}).limit(NEAREST_RANKED).to_list(None)
+    async def search(place: tuple[float, float]) -> None:
+        now = services.clock.now()
+        is_free = {"available": True, "$or": [{"hold": None}, {"hold.until": {"$lte": now}}]}
+        near = {
+            "near": {"type": "Point", "coordinates": [place[1], place[0]]},
+            "distanceField": "distance",
+            "maxDistance": policy.radius_km(1) * 1000,
+            "spherical": True,
+            "query": {**is_free, "durations": 60, "busy": None},
+        }
+        fields = {"rating": 1, "gender": 1, "durations": 1, "location": 1, "last_offer_at": 1, "distance": 1}
+        found = await aggregate(collection, [{"$geoNear": near}, {"$limit": CANDIDATES}, {"$project": fields}])
+        hold = {"search_id": f"p_{next(numbers)}", "until": now + HOLD}
 
-    return ask
+        async def take(therapist_id: str) -> bool:
+            change = {"$set": {"hold": hold, "last_offer_at": now}, "$inc": {"fence": 1}}
+            return await collection.find_one_and_update({"_id": therapist_id, **is_free}, change) is not None
+
+        held = 0
+        while found and held < policy.wave_size:
+            missing = policy.wave_size - held
+            wave, found = found[:missing], found[missing:]
+            held += sum(await asyncio.gather(*(take(each["_id"]) for each in wave)))
+        assert held == policy.wave_size, f"the town is full, and {held} were held"
+
+    return search
 
 
-def _rows(at_once: int, ours: Sequence[Measured], theirs: Sequence[Measured]) -> list[Row]:
+def _section(
+    settings: Settings, effort: Effort, peer: str, measured: Mapping[tuple[str, int], Sequence[Measured]]
+) -> Section:
     names = (("searches/s", "per_s"), ("p50 ms", "p50_ms"), ("p99 ms", "p99_ms"))
-    return [
+
+    def of(way: str, count: int, name: str) -> Figure:
+        return figure(getattr(each, name) for each in measured[way, count])
+
+    rows = [
         Row(
-            f"{at_once} at once, {what}",
-            figure(getattr(each, name) for each in ours),
-            figure(getattr(each, name) for each in theirs),
+            f"{count} at once, {what}",
+            of("janji", count, name),
+            of(peer, count, name),
+            GOAL if (peer, count, name) == (PLAIN, AT_ONCE[-1], "per_s") else None,
         )
+        for count in AT_ONCE
         for what, name in names
     ]
+    held = policy_of(settings).wave_size
+    return Section(
+        f"Searches among {effort.therapists:,} therapists, {held} held by each; beside them {peer}", tuple(rows)
+    )
