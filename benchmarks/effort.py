@@ -21,7 +21,7 @@ class Effort:
     idle: int
     lost: int
     armed: int
-    countdown_s: float
+    ending_s: float
 
 
 FULL = Effort(
@@ -37,7 +37,7 @@ FULL = Effort(
     idle=10_000,
     lost=5_000,
     armed=10_000,
-    countdown_s=60.0,
+    ending_s=30.0,
 )
 
 QUICK = Effort(
@@ -53,5 +53,5 @@ QUICK = Effort(
     idle=500,
     lost=500,
     armed=1_000,
-    countdown_s=4.0,
+    ending_s=9.0,
 )

@@ -24,7 +24,7 @@ from benchmarks.wire import Wire
 
 # A message of ordinary length; the moment of sending stands before it.
 WORDS = "Saya sudah di lobi, lantai tiga dekat lift. Terima kasih, sampai nanti!"
-LAST_ONES_WITHIN_S = 10.0
+LAST_ONES_WITHIN_S = 30.0
 SENT_AT = b'"text":"'
 
 
@@ -74,6 +74,7 @@ class Crowd:
         self.people: list[Person] = []
         self.said = 0
         self.heard = 0
+        self.heard_at = 0.0
         self.is_flooding = False
         self.latencies_ms: list[float] = []
         self._is_quiet = asyncio.Event()
@@ -85,7 +86,8 @@ class Crowd:
 
     def count_heard(self, sent_at: float) -> None:
         self.heard += 1
-        self.latencies_ms.append((perf_counter() - sent_at) * 1000)
+        self.heard_at = perf_counter()
+        self.latencies_ms.append((self.heard_at - sent_at) * 1000)
         if self.heard == self.said:
             self._is_quiet.set()
 
@@ -110,7 +112,10 @@ class Crowd:
         return {"connected": len(self.people), "took_s": perf_counter() - started_at}
 
     async def saturate(self, warm_s: float, for_s: float, each: int) -> dict[str, float]:
-        """Everybody keeps `each` messages under way; heard messages count, after the warm-up."""
+        """Everybody keeps `each` messages under way; what is heard counts, from the warm-up until the last has arrived.
+
+        A server that acks faster than it delivers is not measured by its acks, nor by what it still owes.
+        """
         self.is_flooding = True
         for person in self.people:
             for _ in range(each):
@@ -118,10 +123,10 @@ class Crowd:
         await self._wait(warm_s)
         started_at, heard, cpu_s = perf_counter(), self.heard, _cpu_s()
         await self._wait(for_s)
-        took_s = perf_counter() - started_at
-        measured = {"per_s": (self.heard - heard) / took_s, "own_cpu": (_cpu_s() - cpu_s) / took_s}
         self.is_flooding = False
-        return measured | await self._settle()
+        settled = await self._settle()
+        took_s = self.heard_at - started_at
+        return settled | {"per_s": (self.heard - heard) / took_s, "own_cpu": (_cpu_s() - cpu_s) / took_s}
 
     async def pace(self, per_s: float, for_s: float) -> dict[str, float]:
         """Somebody says something at random moments, `per_s` times a second on average, whatever the answers do."""

@@ -7,19 +7,17 @@ opens the room to its therapist; the rest is struck from the outbox, since nothi
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.copies import Copy, read_model
 from benchmarks.stage import MASSAGE
 from benchmarks.town import CENTRE, therapist_at
 from bot.alarms import Alarms
 from bot.auth import new_id
 from bot.perform import conversation_feed, state_data
 from bot.services import Services, terms_of
-from bot.store.driver import decode_documents, encode_document
 from bot.store.records import OutboxItem
 from bot.store.therapists import TherapistRecord
 from bot.turns import Kind, Turns
@@ -31,11 +29,6 @@ from conversations import machine
 from conversations.effects import TellBooking
 from conversations.machine import Conversation, State, state_on_screen
 from conversations.values import Contact, Location
-
-AT_ONCE = 500
-ID = re.compile(rb"\b[a-z]_[0-9a-f]{24,32}\b")
-
-Names = Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +44,28 @@ async def open_rooms(services: Services, count: int) -> list[Room]:
     """Every room has a therapist of its own."""
     therapist = therapist_at(0, *CENTRE)
     booking = await _book(services, therapist)
-    model = [booking.conversation_id, booking.id, therapist.id]
-    copies = await _copy(services, model, therapist, count - 1)
+    model = await read_model(
+        services.database,
+        {
+            "conversations": {"_id": booking.conversation_id},
+            "bookings": {"_id": booking.id},
+            "therapists": {"_id": therapist.id},
+            "entries": {"feed": conversation_feed(booking.conversation_id)},
+        },
+    )
+    copies = [
+        Copy({**model.new_names(), therapist.phone.encode(): therapist_at(number, *CENTRE).phone.encode()})
+        for number in range(1, count)
+    ]
+    await model.insert(services.database, copies)
+    same = Copy({each: each for each in model.ids})
     return [
         Room(
-            booking_id, services.tokens.sign("guest", conversation_id), services.tokens.sign("therapist", therapist_id)
+            copy.name_of(booking.id),
+            services.tokens.sign("guest", copy.name_of(booking.conversation_id)),
+            services.tokens.sign("therapist", copy.name_of(therapist.id)),
         )
-        for conversation_id, booking_id, therapist_id in (model, *copies)
+        for copy in (same, *copies)
     ]
 
 
@@ -107,38 +115,3 @@ async def _book(services: Services, therapist: TherapistRecord) -> bookings.Book
     line = state_data(state_on_screen(active), raw_booking(stored.record))
     await services.feeds.append(conversation_feed(conversation_id), new_id("e"), "state", line)
     return stored.record
-
-
-async def _copy(
-    services: Services, model: Sequence[str], therapist: TherapistRecord, count: int
-) -> list[tuple[str, ...]]:
-    """As many visits like the model (its conversation, booking and therapist), of other people; their three ids."""
-    conversation_id, booking_id, therapist_id = model
-    documents = {
-        "conversations": await services.database["conversations"].find_one({"_id": conversation_id}),
-        "bookings": await services.database["bookings"].find_one({"_id": booking_id}),
-        "therapists": await services.database["therapists"].find_one({"_id": therapist_id}),
-        "entries": await services.database["entries"].find_one({"feed": conversation_feed(conversation_id)}),
-    }
-    encoded = {collection: encode_document(document) for collection, document in documents.items()}
-    ids = {found for document in encoded.values() for found in ID.findall(document)}
-    copies = [
-        {**_new_ids(ids), therapist.phone.encode(): therapist_at(number, *CENTRE).phone.encode()}
-        for number in range(1, count + 1)
-    ]
-    for collection, document in encoded.items():
-        for start in range(0, count, AT_ONCE):
-            several = b"".join(_renamed(document, names) for names in copies[start : start + AT_ONCE])
-            await services.database[collection].insert_many(list(decode_documents(several)), ordered=False)
-    return [tuple(names[each.encode()].decode() for each in model) for names in copies]
-
-
-def _new_ids(ids: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Each as long as the old one, so that they can be exchanged in an encoded document."""
-    return {old: old[:2] + secrets.token_hex(len(old) // 2 - 1).encode() for old in ids}
-
-
-def _renamed(document: bytes, names: Names) -> bytes:
-    for old, new in names.items():
-        document = document.replace(old, new)
-    return document
