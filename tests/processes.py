@@ -89,7 +89,7 @@ class Site:
         self._settings = settings
         self._logs = logs
         self._started: list[Process] = []
-        self._ports = _free_ports()
+        self._ports = free_ports()
 
     async def web(self, port: int | None = None) -> Web:
         """A web process that serves; the port of a process that was killed can be used again."""
@@ -170,11 +170,11 @@ def _as_variable(value: Any) -> str:
     return str(value)
 
 
-def _free_ports() -> Iterator[int]:
-    return filter(_is_free, random.sample(PORTS, 200))
+def free_ports() -> Iterator[int]:
+    return filter(is_free, random.sample(PORTS, 200))
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,0 +1,1 @@
+"""The story checker: people, faults, and what must hold of everything that was said meanwhile."""

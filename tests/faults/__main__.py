@@ -1,0 +1,89 @@
+"""`python -m tests.faults`: one run; with `--mutant`, of Janji without one of its guards; with `--mutants`, of each."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from pathlib import Path
+from random import SystemRandom
+
+import structlog
+
+from tests.faults.evening import Plan, Verdict, history_file, play
+from tests.faults.mutants import MUTANTS, Mutant
+
+ARTEFACTS = Path("artefacts")
+# How long a mutant may live before the checker counts as blind to it.
+MUTANT_LIVES_S = 60.0
+
+
+def say(*lines: str) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def report(verdict: Verdict) -> None:
+    say("", *(f"{name:>14}: {figure}" for name, figure in verdict.figures.items()))
+    for violation in verdict.violations:
+        say("", str(violation))
+    if verdict.violations:
+        file = history_file(ARTEFACTS, verdict.plan)
+        verdict.witness.write(file)
+        say("", f"{len(verdict.violations)} violations; the history is in {file}")
+    else:
+        say("", "nothing was lost, doubled, out of order, booked twice or forgotten")
+
+
+def run_once(plan: Plan) -> int:
+    say(f"seed {plan.seed}, {plan.seconds:.0f} s, {plan.guests} guests at a time, {plan.webs} web processes")
+    say(*(str(fault) for fault in plan.schedule))
+    verdict = asyncio.run(play(plan, until_accused=plan.mutant is not None))
+    report(verdict)
+    return 1 if verdict.violations else 0
+
+
+def run_mutants(seed: str, names: list[str]) -> int:
+    """The table of the guards: which check sees that one is missing, and after how many seconds."""
+    survivors = []
+    for name in names:
+        mutant = MUTANTS[name]
+        began = time.monotonic()
+        verdict = asyncio.run(play(plan_for(mutant, seed, MUTANT_LIVES_S), until_accused=True))
+        took_s = time.monotonic() - began
+        if verdict.violations:
+            first = verdict.violations[0]
+            say(f"| {mutant.guard} | `{name}` | {first.check} | {first.at:.0f} s | {first.what} |")
+        else:
+            survivors.append(name)
+            say(f"| {mutant.guard} | `{name}` | nothing in {took_s:.0f} s | | |")
+    return 1 if survivors else 0
+
+
+def plan_for(mutant: Mutant, seed: str, seconds: float) -> Plan:
+    return Plan(f"{seed}", seconds, guests=10, mutant=mutant, faults=mutant.faults)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", default="", help="the same seed makes the same choices again")
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--guests", type=int, default=8)
+    parser.add_argument("--only", default="", help="kinds of faults, with commas between them")
+    parser.add_argument("--mutant", choices=tuple(MUTANTS))
+    parser.add_argument("--mutants", nargs="*", metavar="NAME")
+    chosen = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    seed = chosen.seed or str(SystemRandom().randrange(10**6))
+    if chosen.mutants is not None:
+        return run_mutants(seed, chosen.mutants or list(MUTANTS))
+    if chosen.mutant:
+        return run_once(plan_for(MUTANTS[chosen.mutant], seed, chosen.seconds))
+    faults = tuple(filter(None, chosen.only.split(",")))
+    return run_once(Plan(seed, chosen.seconds, guests=chosen.guests, faults=faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

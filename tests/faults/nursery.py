@@ -1,0 +1,168 @@
+"""Starts Janji's processes in the time of a fork: one process imports everything, and each of them is a child of it.
+
+`python -m tests.faults.nursery [mutant]` reads JSON lines: `{"command", "environment", "log"}` starts a process and is
+answered by `{"pid"}`; `{"pid", "code"}` tells that one has ended. However this process ends, its children end with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import selectors
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.processes import ROOT, die_with_parent
+
+LOOK_EVERY_S = 0.02
+
+
+@dataclass(slots=True)
+class Child:
+    """A running process, as its owner sees it."""
+
+    pid: int
+    returncode: int | None = None
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    def end(self, code: int) -> None:
+        self.returncode = code
+        self._ended.set()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+class Nursery:
+    """The owner's end of the nursery."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._children: dict[int, Child] = {}
+        self._born: asyncio.Queue[Child] = asyncio.Queue()
+        self._lock = asyncio.Lock()
+
+    async def start(self, environment: Mapping[str, str], log: Path, *command: str) -> Child:
+        assert self._process.stdin is not None
+        wanted = {"command": command, "environment": dict(environment), "log": str(log)}
+        async with self._lock:
+            self._process.stdin.write(json.dumps(wanted).encode() + b"\n")
+            return await self._born.get()
+
+    async def listen(self) -> None:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            told = json.loads(line)
+            if "code" in told:
+                self._children.pop(told["pid"]).end(told["code"])
+            else:
+                child = self._children[told["pid"]] = Child(told["pid"])
+                self._born.put_nowait(child)
+
+
+@asynccontextmanager
+async def nursery(folder: Path, mutant: str | None = None) -> AsyncIterator[Nursery]:
+    with (folder / "nursery.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-u", "-m", "tests.faults.nursery", *([mutant] if mutant else [])),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            cwd=folder,  # where no .env stands
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+        )
+    running = Nursery(process)
+    listening = asyncio.create_task(running.listen())
+    try:
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+# --- the process itself -----------------------------------------------------------------------------------------------
+
+
+def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
+    """What can be started. The imports are what takes the time, and they are done here, once."""
+    import bot.__main__
+    import workers.__main__
+
+    return {"bot": lambda rest: bot.__main__.main([*rest]), "workers": lambda rest: workers.__main__.main([*rest])}
+
+
+def _serve(commands: Mapping[str, Callable[[Sequence[str]], int]]) -> None:
+    selector = selectors.DefaultSelector()
+    selector.register(sys.stdin.buffer.raw, selectors.EVENT_READ)  # type: ignore[attr-defined]
+    read = b""
+    while True:
+        if selector.select(LOOK_EVERY_S):
+            data = os.read(0, 65_536)
+            if not data:
+                return
+            *lines, read = (read + data).split(b"\n")
+            for line in lines:
+                _tell(pid=_fork(commands, json.loads(line)))
+        _bury()
+
+
+def _fork(commands: Mapping[str, Callable[[Sequence[str]], int]], wanted: Mapping[str, Any]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        die_with_parent()
+        log = os.open(wanted["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number in (1, 2):
+            os.dup2(log, number)
+        os.environ.clear()
+        os.environ.update(wanted["environment"])
+        name, *rest = wanted["command"]
+        code = commands[name](rest)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _bury() -> None:
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            _tell(pid=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _tell(**told: int) -> None:
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+def main(arguments: Sequence[str]) -> None:
+    commands = _commands()
+    if arguments:
+        from tests.faults.mutants import MUTANTS
+
+        MUTANTS[arguments[0]].take_out()
+    _serve(commands)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
