@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     commission_percent: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)] = Decimal(30)
     command_timeout_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 10.0
     sweep_s: Annotated[FiniteFloat, Field(ge=0.05, le=60)] = 1.0
+    fallback_after_s: Seconds = 6.0
+    """How long a page does without Socket.IO before it takes the next best transport that works."""
     reservation_buffer_minutes: Annotated[int, Field(ge=0, le=240)] = 15
 
     @property

@@ -123,7 +123,10 @@ def _query(request: web.Request) -> StreamQuery:
 
 
 async def poll(request: web.Request) -> web.Response:
-    """`{entries, last_seq, server_time}` at once when there is something, else when there is, or after `wait`."""
+    """`{entries, last_seq, server_time}` at once when there is something, else when there is, or after `wait`.
+
+    `over` says that nothing will ever follow: the visit whose room this is has ended.
+    """
     services, query = request.app[SERVICES], _query(request)
     reading, is_resync = await _begin(request, query, query.since)
     with reading:
@@ -133,6 +136,7 @@ async def poll(request: web.Request) -> web.Response:
             "last_seq": reading.cursor,
             "epoch": services.epoch,
             "resync": is_resync,
+            "over": reading.is_over,
             "server_time": moment(services.clock.now()),
         }
     return json_response(answer, headers={"Cache-Control": "no-store"})

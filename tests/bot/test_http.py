@@ -190,6 +190,7 @@ async def test_pages_are_told_what_they_need_and_the_demonstrations_number_only_
             "locales": ["en", "id"],
             "demo": demo,
             "demo_therapist_phone": DEMO_PHONE if demo else None,
+            "fallback_after_s": 6.0,
             "map_default": {**MAP_DEFAULT, "address": MAP_DEFAULT["address"] if demo else ""},
         }
 
