@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -22,6 +23,7 @@ class TcpProxy:
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._loses: frozenset[str] = frozenset()
         self._is_cut = False
+        self._forbidden: bytes | None = None
         self._delay_s = 0.0
         self.port = 0
         self.accepted = 0
@@ -45,6 +47,7 @@ class TcpProxy:
         """A network as it should be."""
         self._loses = frozenset()
         self._is_cut = False
+        self._forbidden = None
         self._delay_s = 0.0
 
     def freeze(self) -> None:
@@ -59,6 +62,11 @@ class TcpProxy:
         """Every connection is closed, and so is every new one."""
         self._is_cut = True
         await self._drop_all()
+
+    async def forbid(self, beginning: bytes) -> None:
+        """What begins with these bytes is closed, open or new, and all else passes: like a router without WebSocket."""
+        self._forbidden = beginning
+        await self._drop(task for task, each in self._connections.items() if each.began.startswith(beginning))
 
     def delay(self, seconds: float) -> None:
         """Whatever goes through is late by this much, in each direction."""
@@ -106,6 +114,10 @@ class TcpProxy:
     async def _pump(self, connection: _Connection, what: str, source: socket.socket, sink: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(source, CHUNK):
+            if what == "requests":
+                connection.began = connection.began or data
+                if self._forbidden is not None and connection.began.startswith(self._forbidden):
+                    return
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
             if what not in connection.loses:
@@ -117,7 +129,10 @@ class TcpProxy:
             connection.loses.update(what)
 
     async def _drop_all(self) -> None:
-        tasks = list(self._connections)
+        await self._drop(self._connections)
+
+    async def _drop(self, doomed: Iterable[asyncio.Task[None]]) -> None:
+        tasks = list(doomed)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -125,8 +140,9 @@ class TcpProxy:
 
 @dataclass(slots=True)
 class _Connection:
-    """Both ends, and which of "requests" and "answers" it swallows for the rest of its life."""
+    """Both ends, what it swallows for the rest of its life ("requests", "answers"), and the first bytes it brought."""
 
     client: socket.socket
     server: socket.socket
     loses: set[str]
+    began: bytes = b""
