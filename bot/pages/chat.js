@@ -18,8 +18,8 @@ import { GuestIdentity } from "/identity.js";
 import { onChangeElsewhere } from "/keep.js";
 import { changeLocale, connectionBadge, localeSwitch, openPage } from "/page.js";
 import { problemLine } from "/problems.js";
+import { rungsOf } from "/rungs.js";
 import { prefill } from "/service-form.js";
-import { socketTransport } from "/socket-transport.js";
 import { currentLocale, isLocaleKey, preferredLocale, t } from "/words.js";
 
 class GuestChat {
@@ -42,6 +42,8 @@ class GuestChat {
   #badge;
   /** @type {"reconnecting"|"connected"|"offline"} */
   #status = "reconnecting";
+  /** @type {string|null} */
+  #rung = null;
   #hasSession = false;
   #barKey = "";
   #presence = null;
@@ -51,12 +53,13 @@ class GuestChat {
     this.#host = new Host({ onBook: (wish) => this.#book(wish), onVisibility: (isOpen) => isOpen && this.#seen(true) });
     this.#attention = new Attention(this.#host, this.#announce);
     this.#connection = new Connection({
-      transport: socketTransport("/guest"),
+      rungs: rungsOf("guest"),
+      fallback_after_s: settings.fallback_after_s,
       auth: (feeds) => this.#auth(feeds),
       headsOf: ({ feed, last_seq }) => ({ [feed]: last_seq }),
       onSession: (session, news) => this.#resume(session, news),
       onEntry: (entry) => this.#hear(entry),
-      onStatus: (status) => this.#showStatus(status),
+      onStatus: (status, rung) => this.#showStatus(status, rung),
       onSignal: (name, data) => this.#sense(name, data),
       onRefused: (refusal) => {
         this.#showRefusal(refusal);
@@ -106,7 +109,7 @@ class GuestChat {
     this.#dock = new ChatDock({ perform: does.perform, write: (text) => this.#write(text) });
     this.#dock.input.value = draft;
     this.#badge = connectionBadge();
-    this.#badge.show(this.#status);
+    this.#badge.show(this.#status, this.#rung);
     this.#barKey = "";
     const main = h(
       "main",
@@ -161,9 +164,10 @@ class GuestChat {
     return this.#now.show(this.#conversation) ?? (opened ? this.#log.openCard() : null);
   }
 
-  #showStatus(status) {
+  #showStatus(status, rung) {
     this.#status = status;
-    this.#badge?.show(status);
+    this.#rung = rung;
+    this.#badge?.show(status, rung);
     if (!this.#hasSession) this.#now?.showOpening(status);
   }
 

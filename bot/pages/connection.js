@@ -1,27 +1,28 @@
-/** Keeps one conversation with the server alive: reconnects, resumes where it was, and asks until it is answered. */
+/** Keeps one conversation with the server alive: resumes where it was, and asks until it is answered. */
 
 import { Feeds } from "/feeds.js";
 import { Refusal } from "/http.js";
+import { Ladder } from "/ladder.js";
 import { Clock } from "/time.js";
 import { t } from "/words.js";
 
 const ANSWER_TIMEOUT_MS = 10000;
-const SESSION_TIMEOUT_MS = 12000;
-const FIRST_RETRY_MS = 400;
-const LONGEST_RETRY_MS = 5000;
+const SIGNAL_TIMEOUT_MS = 4000;
 const OFFLINE_AFTER_MS = 15000;
 const TRIES_WITHOUT_ANSWER = 3;
 
 /** @typedef {"connected"|"reconnecting"|"offline"} Status */
+/** @typedef {{name: string, transport: import("/socket-transport.js").Transport}} Rung */
 
 /**
  * @typedef {object} ConnectionOptions
- * @property {import("/socket-transport.js").Transport} transport
+ * @property {Rung[]} rungs the transports, best first
+ * @property {number} fallback_after_s how long the first may be missing before another one stands in
  * @property {(feeds: Feeds) => any} auth what to connect with, asked at each attempt
  * @property {(session: any) => Record<string, number>} headsOf the last entry of each feed in a snapshot
  * @property {(session: any, news: {entries: any[], fresh: boolean}) => void} onSession fresh: forget what was shown before
  * @property {(entry: import("/feeds.js").Entry) => void} onEntry each entry once, in its feed's order
- * @property {(status: Status) => void} onStatus
+ * @property {(status: Status, rung: string|null) => void} onStatus the rung is the one that carries
  * @property {(name: string, data: any) => void} [onSignal] what is not kept: typing, presence
  * @property {(refusal: Refusal) => boolean} [onRefused] the server does not let us in; true to stop trying
  */
@@ -36,24 +37,27 @@ export class Connection {
   clock = new Clock();
   #feeds = new Feeds();
   #options;
-  /** @type {import("/socket-transport.js").Link|null} */
-  #link = null;
-  #attempt = 0;
-  #failures = 0;
+  #ladder;
   #ready = false;
   #fresh = true;
-  #stopped = true;
-  #retryTimer = 0;
-  #sessionTimer = 0;
   #offlineTimer = 0;
   /** @type {Array<() => void>} */
   #waiting = [];
-  /** @type {Status|null} */
-  #status = null;
+  /** Signals that this server does not know. @type {Set<string>} */
+  #unknown = new Set();
+  #told = "";
 
   /** @param {ConnectionOptions} options */
   constructor(options) {
     this.#options = options;
+    this.#ladder = new Ladder({
+      rungs: options.rungs,
+      patience_ms: options.fallback_after_s * 1000,
+      auth: () => options.auth(this.#feeds),
+      onEvent: (name, data) => this.#heard(name, data),
+      onLost: () => this.#lost(),
+      onRefused: (refusal) => this.#refused(refusal),
+    });
     window.addEventListener("offline", () => this.#reopen());
     window.addEventListener("online", () => this.#reopen());
     window.addEventListener("pageshow", (event) => event.persisted && this.#reopen());
@@ -65,13 +69,13 @@ export class Connection {
   }
 
   start() {
-    this.#stopped = false;
-    this.#open();
+    this.#ladder.start();
+    this.#showWaiting();
   }
 
   stop() {
-    this.#stopped = true;
-    this.#drop();
+    this.#ready = false;
+    this.#ladder.stop();
     clearTimeout(this.#offlineTimer);
   }
 
@@ -99,7 +103,7 @@ export class Connection {
       const ack = await link.request(command, body, ANSWER_TIMEOUT_MS).catch(() => null);
       if (ack?.ok) return ack;
       if (ack) throw new Refusal(ack.error);
-      if (this.#link === link) {
+      if (this.#ladder.link === link) {
         silences += 1;
         this.#reopen();
       }
@@ -107,70 +111,55 @@ export class Connection {
     throw new Refusal({ message: t("The server did not answer. Please try again.") });
   }
 
+  /**
+   * Tells what matters only now, and only if there is a connection. A server that does not know it is not told again.
+   * @returns {Promise<boolean>} false when a live connection gave no answer
+   */
+  async signal(name, data) {
+    const link = this.#ready && !this.#unknown.has(name) ? this.#ladder.link : null;
+    if (!link) return true;
+    const ack = await link.request(name, data, SIGNAL_TIMEOUT_MS).catch(() => null);
+    if (ack?.error?.code === "invalid") this.#unknown.add(name);
+    return ack !== null || this.#ladder.link !== link;
+  }
+
   #whenReady() {
-    if (this.#ready && this.#link) return Promise.resolve(this.#link);
+    const link = this.#ready ? this.#ladder.link : null;
+    if (link) return Promise.resolve(link);
     return new Promise((resolve) => {
-      this.#waiting.push(() => resolve(this.#link));
+      this.#waiting.push(() => resolve(this.#whenReady()));
     });
   }
 
   #reopen() {
-    if (this.#stopped) return;
-    this.#failures = 0;
-    this.#drop();
-    this.#open();
-  }
-
-  #drop() {
-    this.#attempt += 1;
     this.#ready = false;
-    clearTimeout(this.#retryTimer);
-    clearTimeout(this.#sessionTimer);
-    this.#link?.close();
-    this.#link = null;
+    this.#ladder.again();
+    this.#showWaiting();
   }
 
-  async #open() {
-    const attempt = this.#attempt;
-    const isCurrent = () => attempt === this.#attempt && !this.#stopped;
+  #lost() {
+    this.#ready = false;
     this.#showWaiting();
-    this.#sessionTimer = window.setTimeout(() => isCurrent() && this.#lost(null), SESSION_TIMEOUT_MS);
-    const listener = {
-      event: (name, data) => isCurrent() && this.#heard(name, data),
-      closed: (refusal) => isCurrent() && this.#lost(refusal),
-    };
-    try {
-      const link = await this.#options.transport.open(this.#options.auth(this.#feeds), listener);
-      if (isCurrent()) this.#link = link;
-      else link.close();
-    } catch {
-      if (isCurrent()) this.#lost(null);
-    }
   }
 
-  #lost(refusal) {
-    this.#drop();
-    if (refusal && this.#options.onRefused?.(refusal)) {
-      this.stop();
-      return;
-    }
-    this.#showWaiting();
-    const backoff_ms = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
-    const asked_ms = (refusal?.retry_after_s ?? 0) * 1000;
-    this.#failures += 1;
-    this.#retryTimer = window.setTimeout(() => this.#open(), Math.max(asked_ms, backoff_ms * (0.5 + Math.random())));
+  #refused(refusal) {
+    const isFinal = this.#options.onRefused?.(refusal) ?? false;
+    if (isFinal) this.stop();
+    return isFinal;
   }
 
   #heard(name, data) {
     if (name === "session") this.#resume(data);
+    else if (name === "going_away") this.#ladder.move(data?.retry_in_ms);
     else if (name !== "entry") this.#options.onSignal?.(name, data);
     else if (this.#ready) this.#read(data);
   }
 
+  /** A snapshot: the first one, or the one with which another road or another process takes over. */
   #resume(session) {
-    clearTimeout(this.#sessionTimer);
     clearTimeout(this.#offlineTimer);
     this.#offlineTimer = 0;
+    this.#unknown.clear();
     if (session.server_time) this.clock.set(session.server_time);
     if (!this.#fresh && (session.resync || this.#feeds.isNewEpoch(session))) {
       this.restart({ fresh: true });
@@ -179,7 +168,6 @@ export class Connection {
     const fresh = this.#fresh;
     this.#fresh = false;
     const { entries, complete } = this.#feeds.adopt(session, this.#options.headsOf(session));
-    this.#failures = 0;
     this.#ready = true;
     this.#tell("connected");
     this.#options.onSession(session, { entries, fresh });
@@ -194,14 +182,16 @@ export class Connection {
   }
 
   #showWaiting() {
+    if (this.#ladder.isStopped) return;
     if (!navigator.onLine) this.#tell("offline");
-    else if (this.#status !== "offline") this.#tell("reconnecting");
+    else if (!this.#told.startsWith("offline")) this.#tell("reconnecting");
     this.#offlineTimer ||= window.setTimeout(() => this.#tell("offline"), OFFLINE_AFTER_MS);
   }
 
   #tell(status) {
-    if (status === this.#status) return;
-    this.#status = status;
-    this.#options.onStatus(status);
+    const told = [status, this.#ladder.rung].join(" ");
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#options.onStatus(status, this.#ladder.rung);
   }
 }

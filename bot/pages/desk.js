@@ -9,14 +9,14 @@ import { OfferList } from "/offers.js";
 import { changeLocale, connectionBadge, localeSwitch } from "/page.js";
 import { problemLine } from "/problems.js";
 import { Rooms } from "/rooms.js";
-import { socketTransport } from "/socket-transport.js";
+import { rungsOf } from "/rungs.js";
 import { currentLocale, t } from "/words.js";
 
 const NOTICE_SHOWN_MS = 8000;
 
 export class Desk {
   #place;
-  #locales;
+  #settings;
   #announce;
   #onSignOut;
   #connection;
@@ -31,6 +31,8 @@ export class Desk {
   #badge = connectionBadge();
   /** @type {import("/connection.js").Status} */
   #status = "reconnecting";
+  /** @type {string|null} */
+  #rung = null;
   #notices = h("div", { class: "notices", role: "status" });
   #listPlace = h("section", { class: "booking-place" });
   /** @type {OfferList} */
@@ -41,23 +43,24 @@ export class Desk {
   /**
    * @param {object} options
    * @param {HTMLElement} options.place
-   * @param {string[]} options.locales
+   * @param {any} options.settings
    * @param {string} options.token
    * @param {(sentence: string) => void} options.announce
    * @param {(reason?: string) => void} options.onSignOut
    */
-  constructor({ place, locales, token, announce, onSignOut }) {
+  constructor({ place, settings, token, announce, onSignOut }) {
     this.#place = place;
-    this.#locales = locales;
+    this.#settings = settings;
     this.#announce = announce;
     this.#onSignOut = onSignOut;
     this.#connection = new Connection({
-      transport: socketTransport("/therapist"),
+      rungs: rungsOf("therapist"),
+      fallback_after_s: settings.fallback_after_s,
       auth: (feeds) => ({ token, ...feeds.numbering(), since: feeds.all(), locale: currentLocale() }),
       headsOf: (session) => session.feeds ?? {},
       onSession: (session, news) => this.#resume(session, news),
       onEntry: (entry) => this.#hear(entry),
-      onStatus: (status) => this.#showStatus(status),
+      onStatus: (status, rung) => this.#showStatus(status, rung),
       onRefused: (refusal) => this.#turnedAway(refusal),
     });
     this.#rooms = new Rooms({
@@ -166,7 +169,7 @@ export class Desk {
       onRefused: (refusal) => this.#notices.append(problemLine({ ...refusal, message: refusal.message })),
     });
     this.#badge = connectionBadge();
-    this.#badge.show(this.#status);
+    this.#badge.show(this.#status, this.#rung);
     const list = h("div", { class: "desk-list" }, this.#switch.element, this.#offers.element, this.#listPlace);
     const main = h("main", { class: "desk-main" }, list, this.#rooms.element);
     replaceChildren(this.#place, this.#header(), this.#notices, main);
@@ -182,7 +185,7 @@ export class Desk {
       title,
       h("p", { class: "header-subtitle" }, t("Therapist at Janji")),
     );
-    const language = localeSwitch(this.#locales, (locale) => this.switchLocale(locale));
+    const language = localeSwitch(this.#settings.locales, (locale) => this.switchLocale(locale));
     const button = { class: "btn btn-quiet btn-small", type: "button", testid: "sign-out" };
     const leave = h("button", { ...button, on: { click: () => this.#onSignOut() } }, t("Sign out"));
     const tools = h("div", { class: "header-tools" }, this.#badge.element, language, leave);
@@ -207,9 +210,10 @@ export class Desk {
     this.#showList();
   }
 
-  #showStatus(status) {
+  #showStatus(status, rung) {
     this.#status = status;
-    this.#badge.show(status);
+    this.#rung = rung;
+    this.#badge.show(status, rung);
   }
 
   async #setAvailable(payload) {

@@ -48,7 +48,10 @@ export function localeSwitch(locales, onSwitch) {
   );
 }
 
-/** The sign that tells how the connection is. @returns {{element: HTMLElement, show: (status: string) => void}} */
+/**
+ * The sign that tells how the connection is; `rung` is the transport that carries it.
+ * @returns {{element: HTMLElement, show: (status: string, rung: string|null) => void}}
+ */
 export function connectionBadge() {
   const label = h("span", { class: "connection-label" });
   const element = h(
@@ -57,16 +60,19 @@ export function connectionBadge() {
     h("span", { class: "connection-dot" }),
     label,
   );
-  const show = (status) => {
+  const show = (status, rung) => {
     element.dataset.state = status;
-    label.textContent = statusText(status);
+    element.dataset.rung = rung ?? "";
+    const text = statusText(status, rung);
+    if (label.textContent !== text) label.textContent = text;
   };
-  show("reconnecting");
+  show("reconnecting", null);
   return { element, show };
 }
 
-function statusText(status) {
-  if (status === "connected") return t("Connected");
+/** Only on the last rung is there something to notice: others read the same messages a moment later. */
+function statusText(status, rung) {
+  if (status === "connected") return rung === "poll" ? t("Connected, slowly") : t("Connected");
   if (status === "offline") return t("Offline");
   return t("Reconnecting…");
 }

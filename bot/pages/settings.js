@@ -8,6 +8,7 @@ const UNKNOWN = {
   locales: KNOWN_LOCALES,
   demo: false,
   demo_therapist_phone: null,
+  fallback_after_s: 6,
   map_default: null,
 };
 

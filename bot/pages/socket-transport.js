@@ -17,9 +17,13 @@ const OPEN_TIMEOUT_MS = 10000;
  * @returns {Transport} a link tells `closed` once and is spent then: reconnecting is the connection's own affair
  */
 export function socketTransport(namespace) {
+  let failures = 0;
   return {
     async open(auth, listener) {
-      const { io } = await import(/** @type {any} */ ("/vendor/socket.io.esm.min.js"));
+      const { io } = await loadClient(failures).catch((error) => {
+        failures += 1;
+        throw error;
+      });
       const socket = io(namespace, {
         auth,
         transports: ["websocket"],
@@ -30,6 +34,12 @@ export function socketTransport(namespace) {
       return linkOf(socket, listener);
     },
   };
+}
+
+/** Browsers remember a module that could not be loaded, by its address: another try needs another one. */
+function loadClient(failures) {
+  const address = "/vendor/socket.io.esm.min.js";
+  return import(failures ? `${address}?try=${failures}` : address);
 }
 
 function linkOf(socket, listener) {

@@ -38,7 +38,7 @@ function showDesk(token) {
     document.title = "Janji";
     showSignIn(reason);
   };
-  desk = new Desk({ place, locales: settings.locales, token, announce, onSignOut });
+  desk = new Desk({ place, settings, token, announce, onSignOut });
   desk.start();
 }
 

@@ -1,0 +1,97 @@
+"""People at pages, as tests need them: already known to the house, in a visit, behind a network of any quality."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.clients import Guest, Therapist, guest, therapist
+from tests.fakes.tcp_proxy import TcpProxy
+from tests.house import House
+
+# What every WebSocket of Socket.IO, and nothing else, begins with.
+SOCKET_IO = b"GET /socket.io/"
+
+PHONE_SIZE, DESK_SIZE = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@dataclass(slots=True)
+class Visit:
+    """A booking under way, and both its people as programs; their pages are opened beside them."""
+
+    budi: Guest
+    sari: Therapist
+    sari_token: str
+    booking_id: str
+
+    async def write(self, text: str) -> None:
+        """Sari writes from elsewhere."""
+        await self.sari.do("message", booking_id=self.booking_id, text=text)
+
+
+@asynccontextmanager
+async def visit(house: House) -> AsyncIterator[Visit]:
+    record = await house.add_therapist(name="Sari Dewi")
+    token = house.token_of(record)
+    async with therapist(house.url, token) as sari, guest(house.url) as budi:
+        await budi.search()
+        await sari.accept()
+        await budi.accept()
+        booking = await sari.until_booking("active")
+        yield Visit(budi, sari, token, booking["id"])
+
+
+def network_to(house: House) -> TcpProxy:
+    address = urlsplit(house.url)
+    assert address.hostname
+    assert address.port
+    return TcpProxy(address.hostname, address.port)
+
+
+async def guest_page(browser: Browser, url: str, budi: Guest, **more: Any) -> Page:
+    """The chat on Budi's phone, loaded but not awaited."""
+    kept = {"token": budi.token, "conversation_id": budi.session["conversation_id"]}
+    context = await _context(browser, url, "janji.guest", kept, viewport=PHONE_SIZE, **more)
+    return await _opened(context, f"{url}/chat")
+
+
+async def therapist_page(browser: Browser, url: str, token: str, **more: Any) -> Page:
+    """The console on the therapist's computer, loaded but not awaited."""
+    context = await _context(browser, url, "janji.therapist", token, viewport=DESK_SIZE, **more)
+    return await _opened(context, f"{url}/therapist")
+
+
+async def _context(browser: Browser, url: str, key: str, kept: Any, **more: Any) -> BrowserContext:
+    storage = [{"name": key, "value": json.dumps(kept)}]
+    return await browser.new_context(
+        storage_state={"cookies": [], "origins": [{"origin": url, "localStorage": storage}]},
+        **{"locale": "en-GB", "color_scheme": "light", **more},
+    )
+
+
+async def _opened(context: BrowserContext, address: str) -> Page:
+    page = await context.new_page()
+    await page.goto(address)
+    return page
+
+
+async def carried_by(page: Page, rung: str) -> None:
+    """Wait until this transport carries the page: `socket`, `stream` or `poll`."""
+    badge = page.get_by_test_id("connection")
+    await expect(badge).to_have_attribute("data-rung", rung)
+    await expect(badge).to_have_attribute("data-state", "connected")
+
+
+async def say(page: Page, text: str) -> None:
+    await page.get_by_test_id("message-input").fill(text)
+    await page.get_by_test_id("send").click()
+
+
+def messages(page: Page) -> Locator:
+    return page.get_by_test_id("message").locator(".bubble-text")
