@@ -66,11 +66,7 @@ class GuestChat {
         return false;
       },
     });
-    this.#messages = new GuestMessages({
-      send: (payload) => this.#connection.send("message", payload),
-      showProblem: (line) => this.#log.addLocal(line),
-      giveBack: (text) => (this.#dock.input.value ||= text),
-    });
+    this.#messages = new GuestMessages((payload) => this.#connection.send("message", payload));
     this.#identity.onChange(() => this.#connection.restart({ fresh: true }));
     onChangeElsewhere((key) => isLocaleKey(key) && this.#switchLocale(preferredLocale(settings)));
     document.addEventListener("visibilitychange", () => !document.hidden && this.#seen(false));

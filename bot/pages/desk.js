@@ -34,6 +34,8 @@ export class Desk {
   /** @type {string|null} */
   #rung = null;
   #notices = h("div", { class: "notices", role: "status" });
+  /** Refused messages that a notice tells of. @type {Set<string>} */
+  #unsent = new Set();
   #listPlace = h("section", { class: "booking-place" });
   /** @type {OfferList} */
   #offers;
@@ -67,6 +69,7 @@ export class Desk {
       send: (command, payload) => this.#connection.send(command, payload),
       announce,
       onChoose: (isInRoom) => this.#moved(isInRoom),
+      showUnsent: (item, discard) => this.#showUnsent(item, discard),
     });
     const waiting = h("p", {}, t("Connecting…"));
     replaceChildren(
@@ -225,6 +228,14 @@ export class Desk {
     const notice = h("div", { class: "notice", testid: "notification" }, h("b", {}, title), h("p", {}, body));
     this.#notices.append(notice);
     setTimeout(() => notice.remove(), NOTICE_SHOWN_MS);
+  }
+
+  /** A message for a booking that is not in the list any more: its writer must know that it never arrived. */
+  #showUnsent({ client_id, payload, trouble }, discard) {
+    if (this.#unsent.has(client_id)) return;
+    const { message, retry_after_s } = trouble;
+    this.#unsent.add(client_id);
+    this.#notices.append(problemLine({ message, retry_after_s, quote: payload.text, onDismiss: discard }));
   }
 }
 

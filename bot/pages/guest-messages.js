@@ -1,32 +1,27 @@
-/** The guest's own messages between the field and the log: kept, sent, shown while they wait, explained when refused. */
+/** The guest's own messages between the field and the log: kept, sent, and shown while they wait or when refused. */
 
 import { Outbox } from "/outbox.js";
 import { PendingMessages } from "/pending.js";
-import { problemLine } from "/problems.js";
 
 export class GuestMessages {
-  #does;
+  #send;
   /** @type {PendingMessages|null} */
   #pending = null;
   /** @type {Outbox|null} */
   #outbox = null;
   #conversationId = "";
-  /** Refusals of messages that will be tried again by themselves. @type {Map<string, HTMLElement>} */
-  #problems = new Map();
 
-  /**
-   * @param {object} does
-   * @param {(payload: any) => Promise<any>} does.send
-   * @param {(line: HTMLElement) => void} does.showProblem
-   * @param {(text: string) => void} does.giveBack the text of a message that was refused for good
-   */
-  constructor(does) {
-    this.#does = does;
+  /** @param {(payload: any) => Promise<any>} send */
+  constructor(send) {
+    this.#send = send;
   }
 
   /** @param {HTMLElement} list where waiting messages stand from now on */
   standIn(list) {
-    this.#pending = new PendingMessages(list, "guest");
+    this.#pending = new PendingMessages(list, "guest", {
+      tryAgain: (client_id) => this.#outbox?.tryAgain(client_id),
+      discard: (client_id) => this.#outbox?.done(client_id),
+    });
     this.#pending.show(this.#outbox?.waiting() ?? []);
   }
 
@@ -36,9 +31,8 @@ export class GuestMessages {
       this.#conversationId = conversationId;
       this.#outbox = new Outbox({
         owner: conversationId,
-        send: this.#does.send,
+        send: this.#send,
         onChange: (waiting) => this.#conversationId === conversationId && this.#pending?.show(waiting),
-        onRefused: (item, refusal, again) => this.#refused(item, refusal, again),
       });
     }
     this.#pending?.show(this.#outbox?.waiting() ?? []);
@@ -53,23 +47,5 @@ export class GuestMessages {
   arrived(client_id) {
     this.#pending?.drop(client_id);
     this.#outbox?.done(client_id);
-    this.#forgetProblem(client_id);
-  }
-
-  #refused({ client_id, payload }, refusal, again) {
-    this.#forgetProblem(client_id);
-    const line = problemLine({ ...refusal, message: refusal.message, quote: again ? "" : payload.text });
-    this.#does.showProblem(line);
-    if (again) {
-      this.#problems.set(client_id, line);
-      return;
-    }
-    this.#pending?.drop(client_id);
-    this.#does.giveBack(payload.text);
-  }
-
-  #forgetProblem(client_id) {
-    this.#problems.get(client_id)?.closest("li")?.remove();
-    this.#problems.delete(client_id);
   }
 }

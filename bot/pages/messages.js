@@ -13,9 +13,8 @@ const LONGEST_MESSAGE = 4000;
  * @param {string} message.text
  * @param {string|number} message.at a moment
  * @param {"guest"|"therapist"} message.reader who looks at it
- * @param {"waiting"|"sent"} [message.state]
  */
-export function bubble({ from, text, at, reader, state = "sent" }) {
+export function bubble({ from, text, at, reader }) {
   const mine = from === reader;
   const foot = h("span", { class: "bubble-foot" });
   const element = h(
@@ -25,16 +24,18 @@ export function bubble({ from, text, at, reader, state = "sent" }) {
     h("span", { class: "bubble-text" }, text),
     foot,
   );
-  markBubble(element, state, at);
+  markBubble(element, "sent", at);
   return element;
 }
 
+/** @param {"waiting"|"sent"|"refused"} state */
 export function markBubble(element, state, at) {
   element.dataset.state = state;
   const foot = element.querySelector(".bubble-foot");
   const time = h("time", { datetime: new Date(at).toISOString() }, formatTime(at));
   if (state === "sent") replaceChildren(foot, time);
-  else replaceChildren(foot, icon("clock"), t("Waiting"));
+  else if (state === "waiting") replaceChildren(foot, icon("clock"), t("Waiting"));
+  else replaceChildren(foot, icon("alert"), t("Not sent"));
 }
 
 /** @param {string} text */

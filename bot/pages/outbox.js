@@ -7,13 +7,16 @@ import { forget, keysOf, onChangeElsewhere, read, write } from "/keep.js";
 const WORTH_ANOTHER_TRY = new Set(["unavailable", "too_many_requests"]);
 const TRY_AGAIN_S = 3;
 
-/** @typedef {{client_id: string, written_at: number, payload: any}} Waiting */
+/**
+ * `trouble` says why it is still here: one that is final waits for the person, any other is tried again by itself.
+ * @typedef {{message: string, retry_after_s: number|null, isFinal: boolean}} Trouble
+ * @typedef {{client_id: string, written_at: number, payload: any, trouble?: Trouble}} Waiting
+ */
 
 export class Outbox {
   #prefix;
   #send;
   #onChange;
-  #onRefused;
   #busy = false;
 
   /**
@@ -21,14 +24,11 @@ export class Outbox {
    * @param {string} options.owner whose messages; nobody else's are sent
    * @param {(payload: any) => Promise<any>} options.send
    * @param {(waiting: Waiting[]) => void} options.onChange
-   * @param {(waiting: Waiting, refusal: import("/http.js").Refusal, again: boolean) => void} options.onRefused
-   *   again: it stays here and will be tried once more by itself
    */
-  constructor({ owner, send, onChange, onRefused }) {
+  constructor({ owner, send, onChange }) {
     this.#prefix = `janji.outbox.${owner}.`;
     this.#send = send;
     this.#onChange = onChange;
-    this.#onRefused = onRefused;
     onChangeElsewhere((key) => key.startsWith(this.#prefix) && this.#changed());
   }
 
@@ -38,23 +38,27 @@ export class Outbox {
     return items.sort((one, other) => one.written_at - other.written_at);
   }
 
-  /** @returns {Waiting} */
   add(payload) {
     const client_id = newClientId();
     const last = this.waiting().at(-1);
     const written_at = Math.max(Date.now(), (last?.written_at ?? 0) + 1);
-    const item = { client_id, written_at, payload: { client_id, ...payload } };
-    write(this.#prefix + client_id, item);
-    this.#changed();
+    this.#keep({ client_id, written_at, payload: { client_id, ...payload } });
     this.deliver();
-    return item;
   }
 
-  /** The server has it: its ack or its entry came. */
+  /** The server has it, as its ack or its entry says, or the person gives it up. */
   done(client_id) {
     if (!read(this.#prefix + client_id)) return;
     forget(this.#prefix + client_id);
     this.#changed();
+  }
+
+  /** The person wants one to be tried again that was refused. */
+  tryAgain(client_id) {
+    const { trouble: _, ...item } = read(this.#prefix + client_id) ?? {};
+    if (!item.payload) return;
+    this.#keep(item);
+    this.deliver();
   }
 
   /** Sends what waits, one after the other. Safe to call at any time. */
@@ -62,10 +66,14 @@ export class Outbox {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      for (let item = this.waiting()[0]; item; item = this.waiting()[0]) await this.#deliverOne(item);
+      for (let item = this.#next(); item; item = this.#next()) await this.#deliverOne(item);
     } finally {
       this.#busy = false;
     }
+  }
+
+  #next() {
+    return this.waiting().find((item) => !item.trouble?.isFinal);
   }
 
   async #deliverOne(item) {
@@ -73,12 +81,18 @@ export class Outbox {
       await this.#send(item.payload);
       this.done(item.client_id);
     } catch (error) {
-      const refusal = refusalOf(error);
-      const again = WORTH_ANOTHER_TRY.has(refusal.code);
-      this.#onRefused(item, refusal, again);
-      if (again) await pause(refusal.retry_after_s ?? TRY_AGAIN_S);
-      else this.done(item.client_id);
+      const { code, message, retry_after_s } = refusalOf(error);
+      const isFinal = !WORTH_ANOTHER_TRY.has(code);
+      // Its entry may have come before the answer: then it is not here any more.
+      if (!read(this.#prefix + item.client_id)) return;
+      this.#keep({ ...item, trouble: { message, retry_after_s, isFinal } });
+      if (!isFinal) await pause(retry_after_s ?? TRY_AGAIN_S);
     }
+  }
+
+  #keep(item) {
+    write(this.#prefix + item.client_id, item);
+    this.#changed();
   }
 
   #changed() {

@@ -11,10 +11,11 @@ import { t } from "/words.js";
  * @param {number|null} [problem.retry_after_s]
  * @param {string} [problem.quote] what the person had written
  * @param {boolean} [problem.dismissible]
+ * @param {() => void} [problem.onDismiss]
  * @param {...Node} more further content, as buttons
  * @returns {HTMLElement}
  */
-export function problemLine({ message, code, retry_after_s, quote, dismissible = true }, ...more) {
+export function problemLine({ message, code, retry_after_s, quote, dismissible = true, onDismiss }, ...more) {
   const line = h(
     "div",
     { class: "problem", role: "alert", testid: "problem", data: code ? { code } : {} },
@@ -28,26 +29,35 @@ export function problemLine({ message, code, retry_after_s, quote, dismissible =
       more,
     ),
   );
-  if (dismissible) line.append(dismissButton(line));
+  if (dismissible) line.append(dismissButton(line, onDismiss));
   return line;
 }
 
-function dismissButton(line) {
+function dismissButton(line, onDismiss) {
   const attributes = { class: "icon-button", type: "button", aria: { label: t("Dismiss") } };
-  return h("button", { ...attributes, on: { click: () => (line.closest("li") ?? line).remove() } }, icon("close"));
+  const dismiss = () => {
+    (line.closest("li") ?? line).remove();
+    onDismiss?.();
+  };
+  return h("button", { ...attributes, on: { click: dismiss } }, icon("close"));
 }
 
 /** Counts the wait down and then says that it is over. */
-function retryLine(retry_after_s) {
+export function retryLine(retry_after_s) {
   const again_at_ms = Date.now() + retry_after_s * 1000;
   const line = h("p", { class: "problem-retry", testid: "retry-after" });
   const refresh = () => {
     const seconds = Math.ceil((again_at_ms - Date.now()) / 1000);
-    line.textContent =
-      seconds > 0 ? t("You can try again in {seconds} seconds.", { seconds }) : t("You can try again now.");
+    line.textContent = retryText(seconds);
     if (seconds <= 0) clearInterval(timer);
   };
   const timer = setInterval(refresh, 1000);
   refresh();
   return line;
+}
+
+function retryText(seconds) {
+  if (seconds <= 0) return t("You can try again now.");
+  if (seconds === 1) return t("You can try again in 1 second.");
+  return t("You can try again in {seconds} seconds.", { seconds });
 }

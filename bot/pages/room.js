@@ -6,7 +6,6 @@ import { h, newId, replaceChildren } from "/dom.js";
 import { refusalOf } from "/http.js";
 import { icon } from "/icons.js";
 import { bubble, composer, systemLine } from "/messages.js";
-import { Outbox } from "/outbox.js";
 import { PendingMessages } from "/pending.js";
 import { problemLine } from "/problems.js";
 import { t } from "/words.js";
@@ -25,23 +24,25 @@ export class Room {
   #foot = h("div", { class: "room-foot" });
   #composer;
   #pending;
-  #outbox;
   #shown = "";
   #onBack;
 
   /**
    * @param {object} options
    * @param {any} options.booking
-   * @param {string} options.owner whose messages the outbox keeps
    * @param {(command: string, payload: any) => Promise<any>} options.send
+   * @param {import("/outbox.js").Outbox} options.outbox
    * @param {() => void} options.onBack
    */
-  constructor({ booking, owner, send, onBack }) {
+  constructor({ booking, send, outbox, onBack }) {
     this.#booking = booking;
     this.#send = send;
     this.#onBack = onBack;
     const waiting = h("ol", { class: "log-list log-pending" });
-    this.#pending = new PendingMessages(waiting, "therapist");
+    this.#pending = new PendingMessages(waiting, "therapist", {
+      tryAgain: (client_id) => outbox.tryAgain(client_id),
+      discard: (client_id) => outbox.done(client_id),
+    });
     this.#scroll = h(
       "div",
       { class: "log-scroll", tabindex: 0, role: "log", aria: { live: "off", label: t("Conversation") } },
@@ -50,13 +51,10 @@ export class Room {
     );
     this.#composer = composer({
       label: t("Write to {name}", { name: booking.guest.name }),
-      onSend: (text) => this.#write(text),
-    });
-    this.#outbox = new Outbox({
-      owner: `${owner}.${booking.id}`,
-      send: (payload) => send("message", payload),
-      onChange: (items) => this.#pending.show(items),
-      onRefused: (item, refusal, again) => this.#refused(item, refusal, again),
+      onSend: (text) => {
+        outbox.add({ booking_id: booking.id, text });
+        this.scrollToEnd();
+      },
     });
     this.element = h(
       "section",
@@ -72,17 +70,15 @@ export class Room {
       this.#foot,
     );
     this.show(booking);
-    this.resume();
   }
 
   get input() {
     return this.#composer.input;
   }
 
-  /** Sends what waits from before. */
-  resume() {
-    this.#pending.show(this.#outbox.waiting());
-    this.#outbox.deliver();
+  /** @param {import("/outbox.js").Waiting[]} waiting the messages of this booking that the server may not have */
+  showWaiting(waiting) {
+    this.#pending.show(waiting);
   }
 
   show(booking) {
@@ -101,10 +97,7 @@ export class Room {
   /** @param {import("/feeds.js").Entry} entry of the conversation; the guest's cards are not the therapist's business */
   add({ type, data, at }) {
     if (type === "message") {
-      if (data.from === "therapist") {
-        this.#pending.drop(data.client_id);
-        this.#outbox.done(data.client_id);
-      }
+      if (data.from === "therapist") this.#pending.drop(data.client_id);
       this.#list.append(bubble({ ...data, at, reader: "therapist" }));
     } else if (type === "system") this.#list.append(systemLine(data.text));
     else return;
@@ -115,18 +108,8 @@ export class Room {
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
-  #write(text) {
-    this.#outbox.add({ booking_id: this.#booking.id, text });
-    this.scrollToEnd();
-  }
-
-  #refused(item, refusal, again) {
-    if (!again) this.#pending.drop(item.client_id);
-    this.#addProblem(refusal, item.payload.text);
-  }
-
-  #addProblem(refusal, quote) {
-    this.#list.append(h("li", {}, problemLine({ ...refusal, message: refusal.message, quote })));
+  #addProblem(refusal) {
+    this.#list.append(h("li", {}, problemLine({ ...refusal, message: refusal.message })));
     this.scrollToEnd();
   }
 

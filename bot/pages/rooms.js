@@ -2,6 +2,7 @@
 
 import { isOpen, isWritable } from "/bookings.js";
 import { h, replaceChildren } from "/dom.js";
+import { Outbox } from "/outbox.js";
 import { Room } from "/room.js";
 import { t } from "/words.js";
 
@@ -13,6 +14,8 @@ export class Rooms {
   unread = new Map();
   #does;
   #owner = "";
+  /** @type {Outbox} */
+  #outbox;
   /** Conversation entries by feed. @type {Map<string, import("/feeds.js").Entry[]>} */
   #said = new Map();
   /** @type {Map<string, Room>} */
@@ -25,6 +28,8 @@ export class Rooms {
    * @param {(command: string, payload: any) => Promise<any>} does.send
    * @param {(sentence: string) => void} does.announce
    * @param {(isOpen: boolean) => void} does.onChoose a room was opened or left
+   * @param {(item: import("/outbox.js").Waiting, discard: () => void) => void} does.showUnsent a message was refused
+   *   that has no room here any more
    */
   constructor(does) {
     this.#does = does;
@@ -32,7 +37,7 @@ export class Rooms {
 
   /** Begins anew, as after a change of language, with the same room open if its booking is still there. */
   reset(owner, bookings) {
-    this.#owner = owner;
+    if (this.#owner !== owner) this.#openOutbox(owner);
     this.#said.clear();
     this.#rooms.clear();
     this.#bookings = bookings;
@@ -46,14 +51,16 @@ export class Rooms {
     for (const [id, room] of this.#rooms) if (bookings.has(id)) room.show(bookings.get(id));
   }
 
-  /** Sends what was left waiting while there was no connection. */
+  /** Sends what was left waiting while there was no connection, for rooms that are not open too. */
   resume() {
-    for (const room of this.#rooms.values()) room.resume();
+    this.#showWaiting(this.#outbox.waiting());
+    this.#outbox.deliver();
   }
 
   /** Keeps an entry for the rooms of its conversation, whether or not they are open. */
   keep(entry) {
     this.#said.set(entry.feed, [...(this.#said.get(entry.feed) ?? []), entry]);
+    if (entry.type === "message" && entry.data.from === "therapist") this.#outbox.done(entry.data.client_id);
     const booking = this.#bookingOf(entry);
     if (booking) this.#rooms.get(booking.id)?.add(entry);
   }
@@ -104,12 +111,34 @@ export class Rooms {
   #open(booking) {
     const room = new Room({
       booking,
-      owner: this.#owner,
       send: this.#does.send,
+      outbox: this.#outbox,
       onBack: () => this.leave(),
     });
     this.#rooms.set(booking.id, room);
     for (const entry of this.#said.get(booking.feed) ?? []) if (this.#bookingOf(entry) === booking) room.add(entry);
+    room.showWaiting(this.#outbox.waiting().filter(isOf(booking.id)));
     return room;
   }
+
+  #openOutbox(owner) {
+    this.#owner = owner;
+    this.#outbox = new Outbox({
+      owner,
+      send: (payload) => this.#does.send("message", payload),
+      onChange: (waiting) => this.#showWaiting(waiting),
+    });
+  }
+
+  #showWaiting(waiting) {
+    for (const [id, room] of this.#rooms) room.showWaiting(waiting.filter(isOf(id)));
+    for (const item of waiting) {
+      const hasRoom = this.#bookings.has(item.payload.booking_id);
+      if (item.trouble?.isFinal && !hasRoom) this.#does.showUnsent(item, () => this.#outbox.done(item.client_id));
+    }
+  }
+}
+
+function isOf(booking_id) {
+  return ({ payload }) => payload.booking_id === booking_id;
 }
