@@ -1,6 +1,8 @@
-/** Where the guest looks: tells of what is new, counts what was missed, and moves the focus where it is wanted. */
+/** Where the guest looks: tells and sounds of what is new, counts what was missed, and moves the focus where it is wanted. */
 
+import { chime } from "/chime.js";
 import { isTyping } from "/dom.js";
+import { showNews } from "/tab-title.js";
 
 export class Attention {
   #host;
@@ -25,8 +27,20 @@ export class Attention {
       const sentence = spoken(entry, partner);
       if (!sentence) continue;
       this.#announce(sentence);
-      if (document.hidden || !this.#host.isOpen) this.#unread += 1;
+      if (!this.isVisible) this.#unread += 1;
+      if (entry.type === "message" && !(this.isVisible && document.hasFocus())) chime();
     }
+    this.#show();
+  }
+
+  get isVisible() {
+    return !document.hidden && this.#host.isOpen;
+  }
+
+  /** What was unread already when the page was opened where nobody looks. */
+  missed(count) {
+    if (this.isVisible) return;
+    this.#unread = Math.max(this.#unread, count);
     this.#show();
   }
 
@@ -42,7 +56,7 @@ export class Attention {
   }
 
   #show() {
-    document.title = this.#unread && !this.#host.isEmbedded ? `(${this.#unread}) Janji` : "Janji";
+    showNews(this.#host.isEmbedded ? 0 : this.#unread);
     this.#host.unread(this.#unread);
   }
 }

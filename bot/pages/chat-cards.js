@@ -15,6 +15,7 @@ import { t } from "/words.js";
  * @property {(action: import("/actions.js").Action, fields?: any) => Promise<any>} send rejects with a Refusal
  * @property {(action: import("/actions.js").Action) => Promise<any>} perform the same, and shows a refusal itself
  * @property {(refusal: import("/http.js").Refusal) => void} showRefusal
+ * @property {(entry: import("/feeds.js").Entry) => string|null} outcomeOf the state that a card has led to
  * @property {import("/time.js").Clock} clock
  */
 
@@ -22,11 +23,12 @@ import { t } from "/words.js";
  * @param {any} card an entry's data
  * @param {boolean} isLive whether it can still be answered
  * @param {CardDoes} does
+ * @param {string|null} outcome the state that it has led to
  * @returns {HTMLElement}
  */
-export function renderCard(card, isLive, does) {
+export function renderCard(card, isLive, does, outcome) {
   if (card.card === "problem") return problemCard(card, isLive, does);
-  return isLive ? openCard(card, does) : finishedCard(card);
+  return isLive ? openCard(card, does) : finishedCard(card, outcome);
 }
 
 function openCard(card, does) {
@@ -131,9 +133,15 @@ function fact(name, words) {
 function answerWithin(expiresAt, clock) {
   const line = h("p", { class: "card-foot", role: "timer", aria: { live: "off" } });
   countDown(line, clock, expiresAt, (seconds) => {
-    line.textContent = seconds ? t("Kept for you for {seconds} seconds", { seconds }) : t("One moment…");
+    line.textContent = keptText(seconds);
   });
   return line;
+}
+
+function keptText(seconds) {
+  if (seconds === 0) return t("One moment…");
+  if (seconds === 1) return t("Kept for you for 1 second");
+  return t("Kept for you for {seconds} seconds", { seconds });
 }
 
 function text(card) {
@@ -149,7 +157,7 @@ function problemCard(card, isLive, does) {
   );
 }
 
-function finishedCard(card) {
+function finishedCard(card, outcome) {
   const person = card.therapist ? avatar(card.therapist.name, card.therapist.photo, "small") : null;
   const name = card.card === "therapist" ? card.therapist?.name : null;
   return h(
@@ -157,6 +165,16 @@ function finishedCard(card) {
     { class: "card card-finished", data: { card: card.card } },
     person,
     h("p", {}, h("span", { class: "card-finished-title" }, [card.title, name].filter(Boolean).join(" · "))),
-    h("span", { class: "chip chip-quiet" }, t("Closed")),
+    h("span", { class: "chip chip-quiet" }, outcomeText(card.card, outcome)),
   );
+}
+
+/** What became of a card, as its reader remembers it. */
+function outcomeText(card, outcome) {
+  if (outcome === "cancelled") return t("Cancelled");
+  if (outcome === "expired") return t("Expired");
+  if (card === "service" && outcome === "searching") return t("Sent");
+  if (card === "therapist" && outcome === "active") return t("Accepted");
+  if (card === "therapist" && outcome === "searching") return t("Not chosen");
+  return t("Closed");
 }

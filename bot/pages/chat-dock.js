@@ -15,10 +15,11 @@ export class ChatDock {
    * @param {object} does
    * @param {(action: any) => Promise<any>} does.perform
    * @param {(text: string) => void} does.write
+   * @param {(on: boolean) => void} does.showTyping
    */
-  constructor({ perform, write }) {
+  constructor({ perform, write, showTyping }) {
     this.#perform = perform;
-    this.#composer = composer({ onSend: write, label: t("Write a message") });
+    this.#composer = composer({ onSend: write, onTyping: showTyping, label: t("Write a message") });
   }
 
   get input() {

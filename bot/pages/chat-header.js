@@ -2,15 +2,63 @@
 
 import { actionBar } from "/actions.js";
 import { avatar } from "/avatar.js";
+import { muteSwitch } from "/chime.js";
 import { h, replaceChildren } from "/dom.js";
 import { icon } from "/icons.js";
+import { connectionBadge, localeSwitch } from "/page.js";
+import { presenceText } from "/presence.js";
 import { t } from "/words.js";
 
-/**
- * @param {import("/conversation.js").Conversation} conversation
- * @param {string|null} presence what is known of the therapist's being there
- */
-export function headerTitle({ header, booking, isWritable }, presence) {
+export class ChatHeader {
+  element;
+  /** The booking that stands, below the header. */
+  bar = h("div", { class: "bar-place" });
+  #title = h("div", { class: "header-place" });
+  #badge = connectionBadge();
+  #perform;
+  #shown = "";
+
+  /**
+   * @param {object} does
+   * @param {(action: import("/actions.js").Action) => Promise<any>} does.perform
+   * @param {import("/host.js").Host} does.host
+   * @param {string[]} does.locales
+   * @param {(locale: string) => void} does.switchLocale
+   */
+  constructor({ perform, host, locales, switchLocale }) {
+    this.#perform = perform;
+    const language = localeSwitch(locales, switchLocale);
+    const close = host.isEmbedded ? closeButton(host) : null;
+    const tools = h("div", { class: "header-tools" }, this.#badge.element, muteSwitch(), language, close);
+    this.element = h("header", { class: "chat-header" }, this.#title, tools);
+  }
+
+  /**
+   * @param {import("/conversation.js").Conversation} conversation
+   * @param {string|null} presence what is known of the therapist's being there
+   */
+  show(conversation, presence) {
+    const { booking, actions, isWritable } = conversation;
+    replaceChildren(this.#title, headerTitle(conversation, isWritable ? presence : null));
+    const shown = JSON.stringify([isWritable, booking, actions]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    replaceChildren(this.bar, isWritable && booking ? bookingBar(booking, actions, this.#perform) : null);
+  }
+
+  showStatus(status, rung) {
+    this.#badge.show(status, rung);
+  }
+}
+
+function closeButton(host) {
+  const label = { label: t("Close chat") };
+  const close = () => host.close();
+  const attributes = { class: "icon-button", type: "button", testid: "close-chat", aria: label, on: { click: close } };
+  return h("button", attributes, icon("close"));
+}
+
+function headerTitle({ header, booking, isWritable }, presence) {
   const progress = isWritable ? progressText(booking?.progress) : null;
   const photo = header.photo
     ? avatar(header.title, header.photo)
@@ -45,20 +93,8 @@ function hidden(text) {
   return h("span", { class: "visually-hidden" }, text);
 }
 
-function presenceText(presence) {
-  if (presence === "online") return t("Online");
-  if (presence === "away") return t("Away for a moment");
-  if (presence === "offline") return t("Offline, will see your messages later");
-  return null;
-}
-
-/**
- * The booking that is under way, with what can still be done about it.
- * @param {any} booking
- * @param {import("/actions.js").Action[]} actions
- * @param {(action: import("/actions.js").Action) => Promise<any>} perform
- */
-export function bookingBar(booking, actions, perform) {
+/** The booking that is under way, with what can still be done about it. */
+function bookingBar(booking, actions, perform) {
   const facts = [booking.service?.name, t("{minutes} min", { minutes: booking.duration }), booking.price_text]
     .filter(Boolean)
     .join(" · ");

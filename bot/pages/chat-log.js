@@ -4,6 +4,7 @@ import { renderCard } from "/chat-cards.js";
 import { h } from "/dom.js";
 import { icon } from "/icons.js";
 import { bubble, systemLine } from "/messages.js";
+import { Ticks } from "/ticks.js";
 import { t } from "/words.js";
 
 const NEAR_END_PX = 80;
@@ -20,9 +21,10 @@ export class ChatLog {
   #cards = [];
   /** @type {HTMLElement|null} */
   #now = null;
-  #isAtEnd = true;
+  isAtEnd = true;
+  #ticks = new Ticks();
 
-  /** @param {import("/chat-cards.js").CardDoes} does */
+  /** @param {import("/chat-cards.js").CardDoes & {look: () => void}} does look: the guest may see more than before */
   constructor(does) {
     this.#does = does;
     this.#down = h(
@@ -39,7 +41,7 @@ export class ChatLog {
       this.#place,
     );
     scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => this.#isAtEnd && this.scrollToEnd()).observe(scroll);
+    new ResizeObserver(() => this.isAtEnd && this.scrollToEnd()).observe(scroll);
     this.element = h("div", { class: "log" }, scroll, this.#down);
   }
 
@@ -54,6 +56,7 @@ export class ChatLog {
   clear() {
     this.#list.replaceChildren();
     this.#cards = [];
+    this.#ticks.clear();
   }
 
   /** @param {import("/feeds.js").Entry} entry @param {boolean} isLive */
@@ -61,14 +64,24 @@ export class ChatLog {
     const item = this.#draw(entry, isLive);
     if (!item) return;
     this.#list.append(item);
+    if (entry.type === "message" && entry.data.from === "guest") this.#ticks.add(entry.seq, item);
     if (entry.type === "card") this.#cards.push({ entry, item, isLive });
   }
 
   #draw(entry, isLive) {
     if (entry.type === "message") return bubble({ ...entry.data, at: entry.at, reader: "guest" });
     if (entry.type === "system") return systemLine(entry.data.text);
-    if (entry.type === "card") return h("li", { class: "log-card" }, renderCard(entry.data, isLive, this.#does));
+    if (entry.type === "card") return h("li", { class: "log-card" }, this.#drawCard(entry, isLive));
     return null;
+  }
+
+  #drawCard(entry, isLive) {
+    return renderCard(entry.data, isLive, this.#does, this.#does.outcomeOf(entry));
+  }
+
+  /** @param {import("/receipts.js").Receipts} receipts what became of the guest's own messages */
+  showReceipts(receipts) {
+    this.#ticks.show(receipts);
   }
 
   /** Draws anew the cards that have opened or closed since. @returns {HTMLElement|null} the newest that has opened */
@@ -78,7 +91,7 @@ export class ChatLog {
       const now = isLive(card.entry);
       if (now === card.isLive) continue;
       card.isLive = now;
-      card.item.replaceChildren(renderCard(card.entry.data, now, this.#does));
+      card.item.replaceChildren(this.#drawCard(card.entry, now));
       if (now) opened = card.item;
     }
     return opened;
@@ -110,13 +123,13 @@ export class ChatLog {
 
   /** Follows the conversation down, unless the guest is reading further up. */
   follow() {
-    if (this.#isAtEnd) this.scrollToEnd();
+    if (this.isAtEnd) this.scrollToEnd();
     else this.#down.hidden = false;
   }
 
   scrollToEnd() {
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
-    this.#isAtEnd = true;
+    this.isAtEnd = true;
     this.#down.hidden = true;
   }
 
@@ -130,7 +143,9 @@ export class ChatLog {
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
-    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    if (this.#isAtEnd) this.#down.hidden = true;
+    this.isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    if (!this.isAtEnd) return;
+    this.#down.hidden = true;
+    this.#does.look();
   }
 }

@@ -3,13 +3,11 @@
 import { openingNote, typingNote, welcomeNote } from "/chat-notes.js";
 import { searchCard } from "/search-card.js";
 
-const TYPING_SHOWN_MS = 6000;
-
 export class ChatNow {
   #log;
   #does;
   #shown = "";
-  #typingTimer = 0;
+  #isTyping = false;
 
   /**
    * @param {import("/chat-log.js").ChatLog} log
@@ -37,19 +35,18 @@ export class ChatNow {
     const isSearching = state === "searching";
     const isWelcome = state === "idle" && this.#log.isEmpty;
     if (!this.#isNew([state, isWelcome, isSearching && [countdown, revision]])) return null;
-    clearTimeout(this.#typingTimer);
+    this.#isTyping = false;
     const card = isSearching ? searchCard(conversation, this.#does) : null;
     this.#log.showNow(card ?? (isWelcome ? welcomeNote() : null));
     return card;
   }
 
-  /** @param {string} name */
+  /** The server says when it is over. @param {string} name */
   showTyping(name, isTyping) {
-    clearTimeout(this.#typingTimer);
+    if (isTyping === this.#isTyping) return;
+    this.#isTyping = isTyping;
     this.#log.showNow(isTyping ? typingNote(name) : null);
-    if (!isTyping) return;
-    this.#log.follow();
-    this.#typingTimer = window.setTimeout(() => this.showTyping(name, false), TYPING_SHOWN_MS);
+    if (isTyping && this.#log.isAtEnd) this.#log.scrollToEnd();
   }
 
   #isNew(key) {

@@ -4,22 +4,24 @@ import { applyAccent } from "/accent.js";
 import { createAnnouncer } from "/announcer.js";
 import { Attention } from "/attention.js";
 import { ChatDock } from "/chat-dock.js";
-import { bookingBar, headerTitle } from "/chat-header.js";
+import { ChatHeader } from "/chat-header.js";
 import { ChatLog } from "/chat-log.js";
 import { ChatNow } from "/chat-now.js";
+import { allowChime } from "/chime.js";
 import { Connection } from "/connection.js";
 import { Conversation } from "/conversation.js";
+import { Correspondence } from "/correspondence.js";
 import { h, replaceChildren } from "/dom.js";
 import { GuestMessages } from "/guest-messages.js";
 import { Host } from "/host.js";
 import { refusalOf } from "/http.js";
-import { icon } from "/icons.js";
 import { GuestIdentity } from "/identity.js";
 import { onChangeElsewhere } from "/keep.js";
-import { changeLocale, connectionBadge, localeSwitch, openPage } from "/page.js";
+import { changeLocale, openPage } from "/page.js";
 import { problemLine } from "/problems.js";
 import { rungsOf } from "/rungs.js";
 import { prefill } from "/service-form.js";
+import { TabPresence } from "/tab-presence.js";
 import { currentLocale, isLocaleKey, preferredLocale, t } from "/words.js";
 
 class GuestChat {
@@ -27,11 +29,11 @@ class GuestChat {
   #identity = new GuestIdentity();
   #announce = createAnnouncer();
   #attention;
-  #header = h("div", { class: "header-place" });
-  #bar = h("div", { class: "bar-place" });
   #settings;
   #connection;
   #host;
+  /** @type {ChatHeader} */
+  #header;
   /** @type {ChatLog} */
   #log;
   /** @type {ChatNow} */
@@ -39,14 +41,15 @@ class GuestChat {
   /** @type {ChatDock} */
   #dock;
   #messages;
-  #badge;
   /** @type {"reconnecting"|"connected"|"offline"} */
   #status = "reconnecting";
   /** @type {string|null} */
   #rung = null;
   #hasSession = false;
-  #barKey = "";
-  #presence = null;
+  /** @type {HTMLElement|null} */
+  #refusedAtTheDoor = null;
+  #correspondence;
+  #tab;
 
   constructor(settings) {
     this.#settings = settings;
@@ -60,11 +63,14 @@ class GuestChat {
       onSession: (session, news) => this.#resume(session, news),
       onEntry: (entry) => this.#hear(entry),
       onStatus: (status, rung) => this.#showStatus(status, rung),
-      onSignal: (name, data) => this.#sense(name, data),
-      onRefused: (refusal) => {
-        this.#showRefusal(refusal);
-        return false;
-      },
+      onSignal: (name, data) => this.#correspondence.sense(name, data),
+      onRefused: (refusal) => this.#turnedAway(refusal),
+    });
+    this.#tab = new TabPresence(this.#connection);
+    this.#correspondence = new Correspondence("guest", {
+      signal: (name, data) => this.#connection.signal(name, data),
+      isSeen: () => this.#attention.isVisible && this.#log.isAtEnd,
+      onChange: () => this.#showLive(),
     });
     this.#messages = new GuestMessages((payload) => this.#connection.send("message", payload));
     this.#identity.onChange(() => this.#connection.restart({ fresh: true }));
@@ -97,60 +103,41 @@ class GuestChat {
       send: (action, fields) => this.#send(action, fields),
       perform: (action) => this.#perform(action),
       showRefusal: (refusal) => this.#showRefusal(refusal),
+      outcomeOf: (entry) => this.#conversation.outcomeOf(entry),
+      look: () => this.#correspondence.look(),
       clock: this.#connection.clock,
     };
     this.#log = new ChatLog(does);
     this.#messages.standIn(this.#log.pending);
     this.#now = new ChatNow(this.#log, { ...does, announce: this.#announce });
-    this.#dock = new ChatDock({ perform: does.perform, write: (text) => this.#write(text) });
+    this.#dock = new ChatDock({
+      perform: does.perform,
+      write: (text) => this.#write(text),
+      showTyping: (on) => this.#correspondence.write(on),
+    });
     this.#dock.input.value = draft;
-    this.#badge = connectionBadge();
-    this.#badge.show(this.#status, this.#rung);
-    this.#barKey = "";
+    this.#header = new ChatHeader({
+      perform: does.perform,
+      host: this.#host,
+      locales: this.#settings.locales,
+      switchLocale: (locale) => this.#switchLocale(locale),
+    });
+    this.#header.showStatus(this.#status, this.#rung);
     const main = h(
       "main",
       { class: "chat-main", aria: { label: t("Chat") } },
-      this.#bar,
+      this.#header.bar,
       this.#log.element,
       this.#dock.element,
     );
-    replaceChildren(
-      document.getElementById("chat"),
-      h("header", { class: "chat-header" }, this.#header, this.#tools()),
-      main,
-    );
+    replaceChildren(document.getElementById("chat"), this.#header.element, main);
     this.#update();
     if (focused === "locale-switch") /** @type {any} */ (document.querySelector("[data-testid=locale-switch]")).focus();
   }
 
-  #tools() {
-    const close = h(
-      "button",
-      {
-        class: "icon-button",
-        type: "button",
-        testid: "close-chat",
-        aria: { label: t("Close chat") },
-        on: { click: () => this.#host.close() },
-      },
-      icon("close"),
-    );
-    const language = localeSwitch(this.#settings.locales, (locale) => this.#switchLocale(locale));
-    return h("div", { class: "header-tools" }, this.#badge.element, language, this.#host.isEmbedded ? close : null);
-  }
-
   /** Brings everything around the log up to date with the conversation. @returns {HTMLElement|null} what has opened */
   #update() {
-    const { booking, actions, isWritable } = this.#conversation;
-    replaceChildren(this.#header, headerTitle(this.#conversation, isWritable ? this.#presence : null));
-    const barKey = JSON.stringify([isWritable, booking, actions]);
-    if (barKey !== this.#barKey) {
-      this.#barKey = barKey;
-      replaceChildren(
-        this.#bar,
-        isWritable && booking ? bookingBar(booking, actions, (action) => this.#perform(action)) : null,
-      );
-    }
+    this.#showLive();
     const opened = this.#log.refreshCards((entry) => this.#conversation.isLive(entry));
     if (!this.#hasSession) {
       this.#now.showOpening(this.#status);
@@ -160,14 +147,31 @@ class GuestChat {
     return this.#now.show(this.#conversation) ?? (opened ? this.#log.openCard() : null);
   }
 
+  /** Who is there and writes, and what has arrived: it changes without any entry. */
+  #showLive() {
+    const { isWritable, partner } = this.#conversation;
+    const { presence, isTyping, receipts } = this.#correspondence;
+    this.#header.show(this.#conversation, presence);
+    if (isWritable) this.#now.showTyping(partner, isTyping);
+    this.#log.showReceipts(receipts);
+  }
+
   #showStatus(status, rung) {
     this.#status = status;
     this.#rung = rung;
-    this.#badge?.show(status, rung);
-    if (!this.#hasSession) this.#now?.showOpening(status);
+    this.#header.showStatus(status, rung);
+    if (status !== "connected") this.#correspondence.pause();
+    if (!this.#hasSession) this.#now.showOpening(status);
   }
 
   // What the server says
+
+  /** It may say at each try that it does not let us in: one line of it is enough. */
+  #turnedAway(refusal) {
+    this.#refusedAtTheDoor?.closest("li")?.remove();
+    this.#refusedAtTheDoor = this.#showRefusal(refusal);
+    return false;
+  }
 
   #resume(session, news) {
     if (!this.#identity.accept(session)) {
@@ -176,13 +180,20 @@ class GuestChat {
     }
     const isFirst = !this.#hasSession;
     this.#hasSession = true;
+    this.#refusedAtTheDoor?.closest("li")?.remove();
     this.#conversation.adopt(session, news);
-    if (news.fresh) this.#build();
+    if (news.fresh) {
+      this.#correspondence.clear();
+      this.#build();
+    }
     for (const entry of news.entries) this.#place(entry);
     const opened = this.#update();
     this.#messages.open(session.conversation_id);
+    if (isFirst) this.#attention.missed(session.unread ?? 0);
     if (!news.fresh) this.#attention.notice(news.entries, this.#conversation.partner);
     this.#attend(opened ?? this.#log.openCard(), isFirst || news.fresh);
+    this.#correspondence.begin(session);
+    this.#tab.begin(this.#rung);
   }
 
   #hear(entry) {
@@ -192,24 +203,13 @@ class GuestChat {
     const opened = this.#update() ?? (opensCard ? this.#log.openCard() : null);
     this.#attention.notice([entry], this.#conversation.partner);
     this.#attend(opened, false);
+    this.#correspondence.look();
   }
 
   #place(entry) {
     if (entry.type === "message" && entry.data.from === "guest") this.#messages.arrived(entry.data.client_id);
-    else if (entry.type === "message") this.#showTyping(false);
+    this.#correspondence.hear(entry);
     this.#log.add(entry, this.#conversation.isLive(entry));
-  }
-
-  #sense(name, data) {
-    if (name === "typing" && data.by === "therapist") this.#showTyping(data.on);
-    if (name === "presence") {
-      this.#presence = data.therapist ?? null;
-      this.#update();
-    }
-  }
-
-  #showTyping(isTyping) {
-    if (this.#conversation.isWritable) this.#now.showTyping(this.#conversation.partner, isTyping);
   }
 
   // What the guest does
@@ -231,7 +231,9 @@ class GuestChat {
   }
 
   #showRefusal(refusal) {
-    this.#log.addLocal(problemLine({ ...refusal, message: refusal.message }));
+    const line = problemLine({ ...refusal, message: refusal.message });
+    this.#log.addLocal(line);
+    return line;
   }
 
   /** A wish from one of the website's booking areas. */
@@ -271,6 +273,7 @@ class GuestChat {
 
   #seen(andFocus) {
     this.#attention.seen();
+    this.#correspondence.look();
     const wanted = this.#log.openCard() ?? document.querySelector(".card-search, .dock .btn, .composer-input");
     if (andFocus) this.#attention.focus(wanted);
   }
@@ -288,4 +291,5 @@ class GuestChat {
 
 applyAccent(new URLSearchParams(window.location.search).get("color"));
 const settings = await openPage();
+allowChime();
 new GuestChat(settings).start();

@@ -58,6 +58,12 @@ export class Conversation {
     return data.card === "problem" || this.#cards.get(data.revision) === id;
   }
 
+  /** The state that a card has led to, null while it is the newest word. @param {Entry} card */
+  outcomeOf(card) {
+    const next = this.entries.find(({ type, data }) => type === "state" && data.revision > card.data.revision);
+    return next?.data.state ?? null;
+  }
+
   get isWritable() {
     return WRITABLE.has(this.state);
   }

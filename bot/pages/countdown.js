@@ -40,6 +40,7 @@ export function countDown(element, clock, deadlineAt, show) {
  */
 export function countdownRing({ clock, deadlineAt, whole_s, testid, announce, small = false }) {
   const number = h("span", { class: "ring-seconds", testid });
+  const unit = h("span", { class: "ring-unit" });
   const rest = svg("circle", { class: "ring-rest", cx: 60, cy: 60, r: RADIUS, "stroke-dasharray": LENGTH });
   const ring = h(
     "div",
@@ -50,15 +51,18 @@ export function countdownRing({ clock, deadlineAt, whole_s, testid, announce, sm
       svg("circle", { class: "ring-track", cx: 60, cy: 60, r: RADIUS }),
       rest,
     ),
-    h("span", { class: "ring-text" }, number, h("span", { class: "ring-unit" }, t("seconds"))),
+    h("span", { class: "ring-text" }, number, unit),
   );
   const full_s = Math.max(whole_s, clock.secondsUntil(deadlineAt));
   let spoken_s = Math.ceil(clock.secondsUntil(deadlineAt));
   countDown(ring, clock, deadlineAt, (seconds, exact) => {
-    if (number.textContent !== String(seconds)) number.textContent = String(seconds);
+    if (number.textContent !== String(seconds)) {
+      number.textContent = String(seconds);
+      unit.textContent = seconds === 1 ? t("second") : t("seconds");
+    }
     rest.setAttribute("stroke-dashoffset", String(LENGTH * (1 - exact / full_s)));
     if (SPOKEN_AT_S.some((moment_s) => seconds <= moment_s && spoken_s > moment_s))
-      announce?.(t("{seconds} seconds left", { seconds }));
+      announce?.(seconds === 1 ? t("1 second left") : t("{seconds} seconds left", { seconds }));
     spoken_s = Math.min(spoken_s, seconds);
   });
   return ring;

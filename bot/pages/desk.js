@@ -3,6 +3,7 @@
 import { AvailabilitySwitch } from "/availability.js";
 import { avatar } from "/avatar.js";
 import { isOpen, isWritable, showBookings } from "/bookings.js";
+import { chime, muteSwitch } from "/chime.js";
 import { Connection } from "/connection.js";
 import { h, isTyping, replaceChildren } from "/dom.js";
 import { OfferList } from "/offers.js";
@@ -10,6 +11,8 @@ import { changeLocale, connectionBadge, localeSwitch } from "/page.js";
 import { problemLine } from "/problems.js";
 import { Rooms } from "/rooms.js";
 import { rungsOf } from "/rungs.js";
+import { TabPresence } from "/tab-presence.js";
+import { showNews } from "/tab-title.js";
 import { currentLocale, t } from "/words.js";
 
 const NOTICE_SHOWN_MS = 8000;
@@ -20,6 +23,7 @@ export class Desk {
   #announce;
   #onSignOut;
   #connection;
+  #tab;
   #rooms;
   /** @type {any} */
   #therapist = null;
@@ -63,11 +67,15 @@ export class Desk {
       onSession: (session, news) => this.#resume(session, news),
       onEntry: (entry) => this.#hear(entry),
       onStatus: (status, rung) => this.#showStatus(status, rung),
+      onSignal: (name, data) => this.#rooms.sense(name, data),
       onRefused: (refusal) => this.#turnedAway(refusal),
     });
+    this.#tab = new TabPresence(this.#connection);
     this.#rooms = new Rooms({
       send: (command, payload) => this.#connection.send(command, payload),
+      signal: (name, data) => this.#connection.signal(name, data),
       announce,
+      onNews: () => this.#showNews(),
       onChoose: (isInRoom) => this.#moved(isInRoom),
       showUnsent: (item, discard) => this.#showUnsent(item, discard),
     });
@@ -84,6 +92,7 @@ export class Desk {
 
   stop() {
     this.#connection.stop();
+    this.#rooms.leave();
     this.#place.classList.remove("desk-in-room");
   }
 
@@ -106,7 +115,8 @@ export class Desk {
     if (!fresh) for (const entry of entries) this.#react(entry, true);
     this.#offers.show(this.#offersNow);
     this.#update();
-    this.#rooms.resume();
+    this.#rooms.resume(session.bookings ?? []);
+    this.#tab.begin(this.#rung);
     if (isFirst) this.#rooms.chooseOnly();
   }
 
@@ -136,6 +146,7 @@ export class Desk {
   }
 
   #openOffer(offer) {
+    if (document.hidden || !document.hasFocus()) chime();
     this.#offersNow = [...this.#offersNow.filter((one) => one.offer_id !== offer.offer_id), offer];
     this.#offers.add(offer);
   }
@@ -191,15 +202,21 @@ export class Desk {
     const language = localeSwitch(this.#settings.locales, (locale) => this.switchLocale(locale));
     const button = { class: "btn btn-quiet btn-small", type: "button", testid: "sign-out" };
     const leave = h("button", { ...button, on: { click: () => this.#onSignOut() } }, t("Sign out"));
-    const tools = h("div", { class: "header-tools" }, this.#badge.element, language, leave);
+    const tools = h("div", { class: "header-tools" }, this.#badge.element, muteSwitch(), language, leave);
     return h("header", { class: "desk-header" }, h("div", { class: "header-who" }, avatar(name, photo), names), tools);
   }
 
   #update() {
     this.#rooms.show(this.#bookings);
-    this.#showList();
     this.#switch.show(this.#isAvailable);
-    document.title = this.#offers.count ? `(${this.#offers.count}) Janji` : "Janji";
+    this.#showNews();
+  }
+
+  /** What waits for the therapist: offers to answer and messages to read. */
+  #showNews() {
+    const { unread } = this.#rooms;
+    this.#showList();
+    showNews([...unread.values()].reduce((sum, count) => sum + count, this.#offers.count));
   }
 
   #showList() {
@@ -217,6 +234,7 @@ export class Desk {
     this.#status = status;
     this.#rung = rung;
     this.#badge.show(status, rung);
+    if (status !== "connected") this.#rooms.pause();
   }
 
   async #setAvailable(payload) {

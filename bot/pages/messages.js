@@ -3,6 +3,7 @@
 import { h, replaceChildren } from "/dom.js";
 import { icon } from "/icons.js";
 import { formatTime } from "/time.js";
+import { Typing } from "/typing.js";
 import { t } from "/words.js";
 
 const LONGEST_MESSAGE = 4000;
@@ -46,10 +47,11 @@ export function systemLine(text) {
 /**
  * @param {object} options
  * @param {(text: string) => void} options.onSend
+ * @param {(on: boolean) => void} options.onTyping
  * @param {string} options.label
  * @returns {{element: HTMLFormElement, input: HTMLTextAreaElement}}
  */
-export function composer({ onSend, label }) {
+export function composer({ onSend, onTyping, label }) {
   const input = h("textarea", {
     class: "composer-input",
     testid: "message-input",
@@ -66,12 +68,15 @@ export function composer({ onSend, label }) {
     icon("send"),
   );
   const element = h("form", { class: "composer", novalidate: true }, input, button);
+  const typing = new Typing(onTyping);
+  typing.watch(input);
   const submit = () => {
     const text = input.value.trim();
     input.focus();
     if (!text) return;
     input.value = "";
     grow(input);
+    typing.stop();
     onSend(text);
   };
   input.addEventListener("input", () => grow(input));

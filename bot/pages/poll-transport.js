@@ -5,7 +5,7 @@ import { httpTransport } from "/http-transport.js";
 
 /** The server answers after 20 s at the latest, with nothing if there is nothing. */
 const ANSWER_TIMEOUT_MS = 35000;
-/** A server that is leaving answers at once with nothing: it is not to be asked in a hurry. */
+/** Live signals come often, and a server that is leaving answers at once with nothing: neither is any reason to hurry. */
 const LEAST_PAUSE_MS = 1000;
 
 /** @param {"guest"|"therapist"} audience */
@@ -16,16 +16,16 @@ export function pollTransport(audience) {
 /** @type {import("/http-transport.js").Read} */
 async function readByAsking({ caller, cursor, opened, heard }) {
   opened();
-  for (let since = cursor.since; ;) {
+  for (let since = cursor.since, signals; ;) {
     const asked_at = Date.now();
-    const answer = await caller.read("/api/poll/bookings", { ...cursor, since }, ANSWER_TIMEOUT_MS, answerOf);
+    const answer = await caller.read("/api/poll/bookings", { ...cursor, since, signals }, ANSWER_TIMEOUT_MS, answerOf);
     if (answer.resync) throw new Error("the cursor is not the server's any more");
-    const signals = answer.signals ?? [];
     for (const entry of answer.entries) heard("entry", entry);
-    for (const { signal, data } of signals) heard(signal, data);
+    for (const { signal, data } of answer.signals ?? []) heard(signal, data);
     if (answer.over) return;
-    if (!answer.entries.length && !signals.length) await until(asked_at + LEAST_PAUSE_MS);
+    if (!answer.entries.length) await until(asked_at + LEAST_PAUSE_MS);
     since = answer.last_seq;
+    signals = answer.signals_cursor;
   }
 }
 

@@ -2,16 +2,20 @@
 
 import { actionBar, actionButton, pressOne } from "/actions.js";
 import { isWritable, statusText } from "/bookings.js";
+import { typingNote } from "/chat-notes.js";
 import { h, newId, replaceChildren } from "/dom.js";
 import { refusalOf } from "/http.js";
 import { icon } from "/icons.js";
 import { bubble, composer, systemLine } from "/messages.js";
 import { PendingMessages } from "/pending.js";
+import { presenceText } from "/presence.js";
 import { problemLine } from "/problems.js";
+import { Ticks } from "/ticks.js";
 import { t } from "/words.js";
 
 const DELAYS_MIN = [5, 10, 15, 20, 30, 45, 60];
 const USUAL_DELAY_MIN = 10;
+const NEAR_END_PX = 80;
 
 export class Room {
   element;
@@ -20,7 +24,11 @@ export class Room {
   #facts = h("header", { class: "room-header" });
   #steps = h("div", { class: "room-steps" });
   #list = h("ol", { class: "log-list" });
+  #now = h("div", { class: "log-now" });
   #scroll;
+  #presence = h("p", { class: "room-presence", testid: "presence" });
+  #ticks = new Ticks();
+  #isTyping = false;
   #foot = h("div", { class: "room-foot" });
   #composer;
   #pending;
@@ -32,9 +40,11 @@ export class Room {
    * @param {any} options.booking
    * @param {(command: string, payload: any) => Promise<any>} options.send
    * @param {import("/outbox.js").Outbox} options.outbox
+   * @param {(on: boolean) => void} options.onTyping
+   * @param {() => void} options.onSeen the therapist may see more of it than before
    * @param {() => void} options.onBack
    */
-  constructor({ booking, send, outbox, onBack }) {
+  constructor({ booking, send, outbox, onTyping, onSeen, onBack }) {
     this.#booking = booking;
     this.#send = send;
     this.#onBack = onBack;
@@ -48,9 +58,12 @@ export class Room {
       { class: "log-scroll", tabindex: 0, role: "log", aria: { live: "off", label: t("Conversation") } },
       this.#list,
       waiting,
+      this.#now,
     );
+    this.#scroll.addEventListener("scroll", () => this.isAtEnd && onSeen(), { passive: true });
     this.#composer = composer({
       label: t("Write to {name}", { name: booking.guest.name }),
+      onTyping,
       onSend: (text) => {
         outbox.add({ booking_id: booking.id, text });
         this.scrollToEnd();
@@ -70,6 +83,11 @@ export class Room {
       this.#foot,
     );
     this.show(booking);
+  }
+
+  get isAtEnd() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
   }
 
   get input() {
@@ -95,13 +113,30 @@ export class Room {
   }
 
   /** @param {import("/feeds.js").Entry} entry of the conversation; the guest's cards are not the therapist's business */
-  add({ type, data, at }) {
+  add({ type, seq, data, at }) {
     if (type === "message") {
-      if (data.from === "therapist") this.#pending.drop(data.client_id);
-      this.#list.append(bubble({ ...data, at, reader: "therapist" }));
+      const element = bubble({ ...data, at, reader: "therapist" });
+      if (data.from === "therapist") {
+        this.#pending.drop(data.client_id);
+        this.#ticks.add(seq, element);
+      }
+      this.#list.append(element);
     } else if (type === "system") this.#list.append(systemLine(data.text));
     else return;
     this.scrollToEnd();
+  }
+
+  /** @param {import("/correspondence.js").Correspondence} live who is there and writes, and what has arrived */
+  showLive({ presence, isTyping, receipts }) {
+    const isOn = isWritable(this.#booking);
+    this.#ticks.show(receipts);
+    this.#presence.textContent = isOn ? presenceText(presence) : null;
+    this.#presence.dataset.presence = presence ?? "";
+    const wasAtEnd = this.isAtEnd;
+    if ((isOn && isTyping) === this.#isTyping) return;
+    this.#isTyping = isOn && isTyping;
+    replaceChildren(this.#now, this.#isTyping ? typingNote(this.#booking.guest.name) : null);
+    if (wasAtEnd) this.scrollToEnd();
   }
 
   scrollToEnd() {
@@ -159,6 +194,7 @@ export class Room {
           {},
           `${booking.service.name} · ${t("{minutes} min", { minutes: booking.duration })} · ${booking.earnings_text}`,
         ),
+        this.#presence,
         booking.notes ? h("p", { class: "room-notes" }, booking.notes) : null,
         h("p", { class: "room-links" }, h("span", { class: "room-address" }, icon("pin"), address), map, phone),
       ),

@@ -1,6 +1,8 @@
 /** The rooms of a therapist's bookings: what was said in each, which one is open, and where there is something unread. */
 
 import { isOpen, isWritable } from "/bookings.js";
+import { chime } from "/chime.js";
+import { Correspondence } from "/correspondence.js";
 import { h, replaceChildren } from "/dom.js";
 import { Outbox } from "/outbox.js";
 import { Room } from "/room.js";
@@ -10,8 +12,6 @@ export class Rooms {
   element = h("div", { class: "room-place" });
   /** The id of the booking whose room is open. @type {string|null} */
   chosen = null;
-  /** Messages not looked at, by booking. @type {Map<string, number>} */
-  unread = new Map();
   #does;
   #owner = "";
   /** @type {Outbox} */
@@ -20,19 +20,30 @@ export class Rooms {
   #said = new Map();
   /** @type {Map<string, Room>} */
   #rooms = new Map();
+  /** The live side of each booking. @type {Map<string, Correspondence>} */
+  #live = new Map();
   /** @type {Map<string, any>} */
   #bookings = new Map();
 
   /**
    * @param {object} does
    * @param {(command: string, payload: any) => Promise<any>} does.send
+   * @param {(name: string, data: any) => void} does.signal
    * @param {(sentence: string) => void} does.announce
+   * @param {() => void} does.onNews the number of unread messages may have changed
    * @param {(isOpen: boolean) => void} does.onChoose a room was opened or left
    * @param {(item: import("/outbox.js").Waiting, discard: () => void) => void} does.showUnsent a message was refused
    *   that has no room here any more
    */
   constructor(does) {
     this.#does = does;
+    document.addEventListener("visibilitychange", () => this.#look());
+  }
+
+  /** Messages not looked at, by booking. @returns {Map<string, number>} */
+  get unread() {
+    const counts = [...this.#live].map(([id, { receipts }]) => /** @type {[string, number]} */ ([id, receipts.unread]));
+    return new Map(counts.filter(([id, count]) => count && this.#bookings.has(id)));
   }
 
   /** Begins anew, as after a change of language, with the same room open if its booking is still there. */
@@ -40,6 +51,7 @@ export class Rooms {
     if (this.#owner !== owner) this.#openOutbox(owner);
     this.#said.clear();
     this.#rooms.clear();
+    this.#live.clear();
     this.#bookings = bookings;
     if (this.chosen && bookings.has(this.chosen)) this.choose(this.chosen);
     else this.leave();
@@ -47,12 +59,16 @@ export class Rooms {
 
   show(bookings) {
     this.#bookings = bookings;
-    if (this.chosen && !document.hidden) this.unread.delete(this.chosen);
     for (const [id, room] of this.#rooms) if (bookings.has(id)) room.show(bookings.get(id));
   }
 
-  /** Sends what was left waiting while there was no connection, for rooms that are not open too. */
-  resume() {
+  /**
+   * After a snapshot and its entries: takes up what it says of each booking under way, and sends what was left waiting
+   * while there was no connection, for rooms that are not open too.
+   * @param {any[]} underWay
+   */
+  resume(underWay) {
+    for (const booking of underWay) this.#liveOf(booking.id).begin(booking);
     this.#showWaiting(this.#outbox.waiting());
     this.#outbox.deliver();
   }
@@ -62,7 +78,22 @@ export class Rooms {
     this.#said.set(entry.feed, [...(this.#said.get(entry.feed) ?? []), entry]);
     if (entry.type === "message" && entry.data.from === "therapist") this.#outbox.done(entry.data.client_id);
     const booking = this.#bookingOf(entry);
-    if (booking) this.#rooms.get(booking.id)?.add(entry);
+    if (!booking) return;
+    const live = this.#liveOf(booking.id);
+    live.hear(entry);
+    this.#rooms.get(booking.id)?.add(entry);
+    this.#showLive(booking.id);
+    live.look();
+  }
+
+  /** A signal about one booking. */
+  sense(name, data) {
+    if (this.#bookings.has(data?.booking_id)) this.#liveOf(data.booking_id).sense(name, data);
+  }
+
+  /** There is no connection. */
+  pause() {
+    for (const live of this.#live.values()) live.pause();
   }
 
   /** Tells of a message that has come just now. */
@@ -72,19 +103,18 @@ export class Rooms {
     const booking = this.#bookingOf(entry);
     if (!booking || !isWritable(booking)) return;
     this.#does.announce(`${booking.guest.name}: ${data.text}`);
-    if (booking.id === this.chosen && !document.hidden) return;
-    this.unread.set(booking.id, (this.unread.get(booking.id) ?? 0) + 1);
+    if (booking.id !== this.chosen || document.hidden || !document.hasFocus()) chime();
   }
 
   choose(id) {
     const booking = this.#bookings.get(id);
     if (!booking) return;
     this.chosen = id;
-    this.unread.delete(id);
     const room = this.#rooms.get(id) ?? this.#open(booking);
     this.element.replaceChildren(room.element);
     this.#does.onChoose(true);
     room.scrollToEnd();
+    this.#look();
     if (isOpen(booking) && window.matchMedia("(pointer: fine)").matches) room.input.focus({ preventScroll: true });
   }
 
@@ -113,12 +143,37 @@ export class Rooms {
       booking,
       send: this.#does.send,
       outbox: this.#outbox,
+      onTyping: (on) => this.#liveOf(booking.id).write(on),
+      onSeen: () => this.#look(),
       onBack: () => this.leave(),
     });
     this.#rooms.set(booking.id, room);
     for (const entry of this.#said.get(booking.feed) ?? []) if (this.#bookingOf(entry) === booking) room.add(entry);
     room.showWaiting(this.#outbox.waiting().filter(isOf(booking.id)));
+    room.showLive(this.#liveOf(booking.id));
     return room;
+  }
+
+  #liveOf(id) {
+    const known = this.#live.get(id);
+    if (known) return known;
+    const live = new Correspondence("therapist", {
+      signal: (name, data) => this.#does.signal(name, { booking_id: id, ...data }),
+      isSeen: () => this.chosen === id && !document.hidden && (this.#rooms.get(id)?.isAtEnd ?? false),
+      onChange: () => this.#showLive(id),
+    });
+    this.#live.set(id, live);
+    return live;
+  }
+
+  #showLive(id) {
+    this.#rooms.get(id)?.showLive(this.#liveOf(id));
+    this.#does.onNews();
+  }
+
+  /** The therapist may see what is new in the room that is open. */
+  #look() {
+    if (this.chosen) this.#liveOf(this.chosen).look();
   }
 
   #openOutbox(owner) {

@@ -1,16 +1,19 @@
 /** The therapists' page: asks who it is, shows the desk, and lets go again. */
 
 import { createAnnouncer } from "/announcer.js";
+import { allowChime } from "/chime.js";
 import { Desk } from "/desk.js";
 import { h, replaceChildren } from "/dom.js";
 import { forget, onChangeElsewhere, read, write } from "/keep.js";
 import { changeLocale, localeSwitch, openPage } from "/page.js";
+import { showNews } from "/tab-title.js";
 import { signInCard } from "/therapist-sign-in.js";
 import { isLocaleKey, preferredLocale } from "/words.js";
 
 const TOKEN_KEY = "janji.therapist";
 
 const settings = await openPage();
+allowChime();
 const announce = createAnnouncer();
 const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
 /** @type {Desk|null} */
@@ -35,7 +38,7 @@ function showDesk(token) {
     desk?.stop();
     desk = null;
     forget(TOKEN_KEY);
-    document.title = "Janji";
+    showNews(0);
     showSignIn(reason);
   };
   desk = new Desk({ place, settings, token, announce, onSignOut });
