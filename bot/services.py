@@ -17,6 +17,7 @@ from bot.bus import Bus
 from bot.clock import Clock
 from bot.feeds import Feeds
 from bot.jobs import Jobs
+from bot.limits import RateLimits
 from bot.outboxes import Outboxes
 from bot.perform import Perform
 from bot.settings import Settings
@@ -57,6 +58,7 @@ class Services:
     rooms: Rooms
     feeds: Feeds
     bus: Bus
+    limits: RateLimits
     jobs: Jobs
     catalogue: Catalogue
     therapists: Therapists
@@ -138,7 +140,7 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
     """Services with their clocks running; leaving stops them in the order in which they lean on each other."""
     async with connected(settings) as database:
         services = await _build(settings, database)
-        async with services.bus, services.feeds:
+        async with services.bus, services.feeds, services.limits:
             services.spawn(services.clock.follow())
             if with_sweep:
                 # Sweep first, then serve: what became due while nobody was here is rung before anything new.
@@ -196,6 +198,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         rooms=Rooms(database["entries"]),
         feeds=feeds,
         bus=bus,
+        limits=RateLimits(settings, settings.redis_url, namespace=epoch),
         jobs=jobs,
         catalogue=Catalogue(database["services"]),
         therapists=therapists,

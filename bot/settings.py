@@ -22,6 +22,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.rates import Rate
+
 PREFIX = "JANJI_"
 ENV_FILE = Path(".env")
 # What platforms call these; of several names the first that is set counts.
@@ -59,6 +61,10 @@ def _split_at_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _as_rate(value: Any) -> Any:
+    return Rate.parse(value) if isinstance(value, str) else value
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -75,6 +81,8 @@ def _as_origin(address: str) -> str:
 Seconds = Annotated[FiniteFloat, Field(ge=0.1, le=3600)]
 LongSeconds = Annotated[FiniteFloat, Field(ge=0.1, le=86_400)]
 CommaSeparated = BeforeValidator(_split_at_commas)
+RateSetting = Annotated[Rate, BeforeValidator(_as_rate)]
+Transport = Annotated[Literal["websocket", "polling"], BeforeValidator(_lower)]
 
 
 class Settings(BaseSettings):
@@ -105,6 +113,44 @@ class Settings(BaseSettings):
     """Whether a router of ours stands before us: the last address it names is then the client's."""
     frame_ancestors: str = "*"
     """Who may show /chat in a frame, in the words of the Content-Security-Policy."""
+
+    transports: Annotated[tuple[Transport, ...], CommaSeparated] = ("websocket",)
+    """Of Socket.IO. Polling needs a router that sends each client always to the same process."""
+    compression: bool = False
+    """Whether Socket.IO offers permessage-deflate: it costs about 100 kB of memory for each idle client."""
+    largest_frame_bytes: Annotated[int, Field(ge=8_192, le=1_048_576)] = 32_768
+    """Of what a client may send at once, on both kinds of WebSocket."""
+    ping_interval_s: Annotated[FiniteFloat, Field(ge=0.1, le=50)] = 20.0
+    """Routers cut a line that is silent for a minute or less."""
+    ping_timeout_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 10.0
+    queued_frames: Annotated[int, Field(ge=16, le=100_000)] = 256
+    """How many may wait for one Socket.IO reader before it is cut off; it comes back with its cursor."""
+    queued_bytes: Annotated[int, Field(ge=65_536, le=67_108_864)] = 512_000
+    connections_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    """In one process, streams included: a mobile network lets many people share one address."""
+    connections_per_token: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """In one process, streams included: the oldest gives way to the newest."""
+
+    limit_connects_per_token: RateSetting = Rate(1, "s", 30)
+    limit_connects_per_address: RateSetting = Rate(20, "s", 400)
+    limit_streams_per_token: RateSetting = Rate(5, "s", 60)
+    """Of streams that are opened, long polls that are begun and tickets that are asked for."""
+    limit_streams_per_address: RateSetting = Rate(100, "s", 1_000)
+    limit_commands_per_connection: RateSetting = Rate(20, "s", 60)
+    """Of one Socket.IO client, whatever it sends."""
+    limit_commands_per_token: RateSetting = Rate(5, "s", 30)
+    limit_commands_per_address: RateSetting = Rate(50, "s", 500)
+    limit_messages_per_token: RateSetting = Rate(5, "s", 30)
+    limit_messages_per_address: RateSetting = Rate(100, "s", 1_000)
+    limit_signals_per_token: RateSetting = Rate(10, "s", 60)
+    limit_signals_per_address: RateSetting = Rate(200, "s", 2_000)
+    limit_codes_per_phone_and_address: RateSetting = Rate(6, "h", 4)
+    limit_codes_per_phone: RateSetting = Rate(20, "h", 12)
+    """Above what one address may ask for, so that no stranger keeps a therapist from a code."""
+    limit_codes_per_address: RateSetting = Rate(1, "m", 30)
+    limit_guesses_per_phone_and_address: RateSetting = Rate(10, "h", 5)
+    limit_guesses_per_phone: RateSetting = Rate(30, "h", 15)
+    limit_guesses_per_address: RateSetting = Rate(1, "m", 30)
 
     default_locale: Literal["en", "id"] = "id"
     default_timezone: str = "Asia/Jakarta"
@@ -150,6 +196,13 @@ class Settings(BaseSettings):
     @classmethod
     def _allowed_origins_are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_as_origin(origin) for origin in value)
+
+    @field_validator("transports")
+    @classmethod
+    def _some_transport_is_left(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must be websocket, polling or both, like websocket,polling")
+        return value
 
     @field_validator("mongodb_uri")
     @classmethod

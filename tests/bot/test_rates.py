@@ -1,0 +1,118 @@
+"""Rates are written in one short form, and the buckets of a process fill with time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from bot.rates import FEW_BUCKETS, MOST_BUCKETS, Bucket, Buckets, Rate
+
+SECOND_US = 1_000_000
+
+
+@dataclass
+class StandingClock:
+    """`clock()` is `at_us` until a test moves it."""
+
+    at_us: int = 17 * SECOND_US
+
+    def __call__(self) -> int:
+        return self.at_us
+
+    def move(self, seconds: float) -> None:
+        self.at_us += round(seconds * SECOND_US)
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.fixture
+def buckets(clock: StandingClock) -> Buckets:
+    return Buckets(clock)
+
+
+def bucket(rate: str, key: str = "somebody") -> Bucket:
+    return Bucket(key, Rate.parse(rate))
+
+
+def take(buckets: Buckets, *wanted: Bucket) -> float:
+    """As whoever decides does it: 0 where each gave a token, else the seconds to wait."""
+    wait_us = buckets.wait_us(wanted)
+    for each in wanted if not wait_us else ():
+        buckets.take(each)
+    return wait_us / SECOND_US
+
+
+@pytest.mark.parametrize(
+    ("text", "per_s", "burst"), [("5/s:20", 5, 20), (" 30/m:2 ", 0.5, 2), ("36/h:1", 0.01, 1), ("1000000/s:1", 1e6, 1)]
+)
+def test_a_rate_is_a_count_in_a_period_and_a_burst(text: str, per_s: float, burst: int) -> None:
+    rate = Rate.parse(text)
+    assert (rate.per_s, rate.burst) == (per_s, burst)
+    assert str(rate) == text.strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "5/s", "5/s:", "5/d:1", "0/s:1", "1/s:0", "-1/s:1", "1.5/s:2", "1/s:1000001", "9999999/s:1", "٣/s:1"],
+)
+def test_what_is_no_rate_says_what_one_looks_like(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must be a rate like 5/s:20"):
+        Rate.parse(text)
+
+
+def test_a_bucket_gives_its_burst_and_then_one_token_for_each_interval(buckets: Buckets, clock: StandingClock) -> None:
+    ours = bucket("2/s:3")
+    assert [take(buckets, ours) for _ in range(4)] == [0, 0, 0, 0.5]
+    clock.move(0.4)
+    assert take(buckets, ours) == pytest.approx(0.1)
+    clock.move(0.1)
+    assert [take(buckets, ours) for _ in range(2)] == [0, 0.5]
+    clock.move(3600)
+    assert [take(buckets, ours) for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+def test_of_several_buckets_either_all_give_or_none(buckets: Buckets) -> None:
+    wide, narrow = bucket("1/s:3", "wide"), bucket("1/m:1", "narrow")
+    assert take(buckets, wide, narrow) == 0
+    assert [take(buckets, wide, narrow) for _ in range(5)] == [60] * 5
+    assert [take(buckets, wide) for _ in range(3)] == [0, 0, 1]
+
+
+def test_a_debt_is_paid_before_the_next_token_and_is_never_more_than_a_burst(
+    buckets: Buckets, clock: StandingClock
+) -> None:
+    ours = bucket("1/s:5")
+    buckets.take(ours, 7)
+    assert take(buckets, ours) == 3
+    buckets.hear(ours, 1_000 * SECOND_US)
+    assert take(buckets, ours) == 6
+    clock.move(6)
+    assert take(buckets, ours) == 0
+
+
+def test_better_news_than_what_is_known_here_changes_nothing(buckets: Buckets) -> None:
+    ours = bucket("1/s:5")
+    buckets.take(ours, 5)
+    buckets.hear(ours, 0)
+    assert take(buckets, ours) == 1
+
+
+def test_full_buckets_are_not_kept(buckets: Buckets, clock: StandingClock) -> None:
+    for number in range(FEW_BUCKETS):
+        buckets.take(bucket("1/s:5", f"once {number}"))
+    clock.move(1)
+    buckets.take(bucket("1/s:5"))
+    assert len(buckets) == 1
+
+
+def test_buckets_have_a_bound_and_the_oldest_begin_anew(buckets: Buckets) -> None:
+    rate = Rate.parse("1/h:1")
+    for number in range(MOST_BUCKETS + 1):
+        buckets.take(Bucket(str(number), rate))
+    assert len(buckets) == MOST_BUCKETS // 2
+    assert take(buckets, bucket("1/h:1", "0")) == 0
+    assert take(buckets, bucket("1/h:1", str(MOST_BUCKETS))) == 3600
