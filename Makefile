@@ -7,7 +7,7 @@ is_new_enough := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(is_new_enough)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test check format bench diagram lock clean
+.PHONY: demo test check format bench diagram contracts lock clean
 
 demo: $(installed)
 	@$(python) -m bot demo
@@ -31,6 +31,9 @@ bench: $(installed)
 
 diagram: $(VENV)/.installed
 	@$(python) -m bot diagram
+
+contracts: $(VENV)/.installed
+	@$(python) -m bot contracts
 
 compile := $(python) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
 	--python-version 3.11 --custom-compile-command "make lock" pyproject.toml

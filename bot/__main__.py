@@ -13,6 +13,7 @@ from bot import diagram, simulated
 from bot.app import serve
 from bot.auth import Tokens, new_id
 from bot.clock import Clock
+from bot.contract import catalogue
 from bot.demo import seed, seed_catalogue
 from bot.embedded import ServerFailed
 from bot.ending import leave
@@ -144,6 +145,11 @@ def _diagram(_: Settings, __: argparse.Namespace) -> int:
     return 0
 
 
+def _contracts(_: Settings, __: argparse.Namespace) -> int:
+    sys.stdout.write(catalogue.write())
+    return 0
+
+
 Command = Callable[[Settings, argparse.Namespace], int]
 
 
@@ -157,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         ("demo", _demo, "start everything with example data and simulated therapists"),
         ("simulate", _simulate, "the simulated therapists alone"),
         ("diagram", _diagram, "print the state diagram into the README"),
+        ("contracts", _contracts, "write the catalogue of events, docs/events.md"),
     ):
         commands.add_parser(name, help=text).set_defaults(run=run)
     therapist = commands.add_parser("therapist", help="therapists").add_subparsers(metavar="command", required=True)

@@ -12,7 +12,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from bot.doors import commands, health, http, streams
+from bot.doors import commands, contracts, health, http, streams
 from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
@@ -45,6 +45,7 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app.add_routes(health.ROUTES)
     app.add_routes(commands.ROUTES)
     app.add_routes(streams.ROUTES)
+    app.add_routes(contracts.routes())
     add_pages(app, chat_frame_ancestors=settings.frame_ancestors)
     return app, server
 

@@ -22,6 +22,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -68,7 +69,10 @@ Name = Annotated[
     AfterValidator(_not_empty),
 ]
 Email = Annotated[
-    str, StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\p{C}]+@[^@\s\p{C}]+\.[^@\s\p{C}]+$")
+    str,
+    StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\p{C}]+@[^@\s\p{C}]+\.[^@\s\p{C}]+$"),
+    # Not every reader of a JSON Schema knows `\p`.
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
 Text = Annotated[
     str,
@@ -182,6 +186,8 @@ class LocationPayload(Payload):
 
 
 class Book(CommandPayload):
+    """Opens the form: from the menu, from a price, or from the profile of one therapist."""
+
     kind: Literal["now"]
     therapist_id: Id | None = None
     service: Id | None = None
@@ -189,6 +195,8 @@ class Book(CommandPayload):
 
 
 class ConfirmService(CommandPayload, _WithPhone):
+    """The filled-in form: the search for a therapist begins."""
+
     revision: Revision
     duration: Duration
     location: LocationPayload
@@ -199,23 +207,31 @@ class ConfirmService(CommandPayload, _WithPhone):
 
 
 class AcceptTherapist(CommandPayload):
+    """Yes to the therapist who was found: the visit is booked."""
+
     revision: Revision
     offer_id: Id
 
 
 class FindAnother(AcceptTherapist):
-    pass
+    """No to the therapist who was found: they go back, and the search goes on."""
 
 
 class SearchAgain(CommandPayload):
+    """Asks the therapists nearby once more."""
+
     revision: Revision
 
 
 class Cancel(CommandPayload):
+    """Ends the form, the search or the visit, whichever there is."""
+
     reason: Line | None = None
 
 
 class Message(CommandPayload):
+    """Something to read for the therapist of the visit."""
+
     text: Text
 
 
@@ -234,6 +250,8 @@ GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
 
 
 class Availability(Payload):
+    """Whether a therapist can be asked, and from where; who goes offline gives open offers back."""
+
     available: StrictBool
     latitude: Latitude | None = None
     longitude: Longitude | None = Field(default=None, validate_default=True)
@@ -249,15 +267,21 @@ class Availability(Payload):
 
 
 class AcceptOffer(CommandPayload):
+    """Yes to an offer; the guest has the last word."""
+
     offer_id: Id
 
 
 class DeclineOffer(CommandPayload):
+    """No to an offer: the next therapist is asked at once."""
+
     offer_id: Id
     reason: Line | None = None
 
 
 class Progress(CommandPayload):
+    """How the visit goes; `minutes` go with `delayed` and with nothing else."""
+
     booking_id: Id
     step: Literal["on_the_way", "delayed", "arrived", "completed", "no_show"]
     minutes: Annotated[StrictInt, Field(ge=1, le=240)] | None = Field(default=None, validate_default=True)
@@ -274,11 +298,15 @@ class Progress(CommandPayload):
 
 
 class CancelBooking(CommandPayload):
+    """The therapist cannot come after all, and says to the guest why."""
+
     booking_id: Id
     reason: Reason
 
 
 class RoomMessage(CommandPayload):
+    """Something to read for the guest of the visit."""
+
     booking_id: Id
     text: Text
 
@@ -297,10 +325,12 @@ THERAPIST_COMMANDS: Mapping[str, type[Payload]] = {
 
 
 class SignIn(_WithPhone):
-    pass
+    """A therapist asks for a code."""
 
 
 class SignInConfirm(_WithPhone):
+    """A therapist gives the code."""
+
     code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")]
 
 

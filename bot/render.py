@@ -225,6 +225,7 @@ _DATA_OF_CARDS: Mapping[str, Callable[[Words, Raw, Locale], dict[str, Any]]] = {
     "no_therapist": _bare_card,
     "problem": _problem_card,
 }
+TYPES_SHOWN, CARDS_SHOWN = tuple(_VIEWS), tuple(_DATA_OF_CARDS)
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,222 @@
+"""Answers: acks of commands, snapshots, and what the routes of HTTP give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from bot.contract.entries import GuestEntry, StandingOfGuest, TherapistEntry
+from bot.contract.shapes import (
+    BookingOfTherapist,
+    ConversationState,
+    DurationPrice,
+    ErrorBody,
+    Feed,
+    Language,
+    Moment,
+    OpenOffer,
+    PersonInBooking,
+    Sent,
+    Seq,
+    SignedInTherapist,
+    TherapistProfile,
+)
+
+
+class Refused(Sent):
+    """The body of every answer of HTTP that is no success."""
+
+    error: ErrorBody
+
+
+# --- acks -------------------------------------------------------------------------------------------------------------
+
+
+class Done(Sent):
+    """It is done."""
+
+    ok: Literal[True]
+
+
+class Moved(Done):
+    """The conversation stands here now; what it shows comes on the feed."""
+
+    state: ConversationState
+    revision: int
+    booking_id: str | None
+
+
+class Said(Done):
+    """The message is durable, under this number of the conversation's feed."""
+
+    seq: Seq
+    id: str
+
+
+class AvailabilitySet(Done):
+    available: bool
+
+
+class RefusedAck(Sent):
+    """A command that was refused changed nothing."""
+
+    ok: Literal[False]
+    error: ErrorBody
+
+
+# What a command is acked with; where nothing stands here, `Done`.
+GUEST_ACKS: Mapping[str, type[Done]] = {
+    **dict.fromkeys(
+        ("book", "confirm_service", "accept_therapist", "find_another", "search_again", "cancel"),
+        Moved,
+    ),
+    "message": Said,
+}
+THERAPIST_ACKS: Mapping[str, type[Done]] = {"availability": AvailabilitySet, "message": Said}
+
+
+# --- snapshots --------------------------------------------------------------------------------------------------------
+
+
+class GuestSession(StandingOfGuest):
+    """Where a guest stands, and what they have missed; `token` opens the same conversation the next time."""
+
+    token: str
+    conversation_id: str
+    feed: Feed
+    epoch: str
+    """A cursor is good only with the epoch it came with."""
+    locale: Language
+    entries: list[GuestEntry]
+    last_seq: Seq
+    """The cursor after these entries; what follows comes on the stream."""
+    resync: bool
+    """The cursor made no sense: forget what is shown and begin with these entries."""
+    server_time: Moment
+
+
+class TherapistSession(Sent):
+    """Where a therapist stands: the offers that can be answered, the visits that are on, and what was missed."""
+
+    therapist: PersonInBooking
+    available: bool
+    offers: list[OpenOffer]
+    bookings: list[BookingOfTherapist]
+    feeds: dict[Feed, Seq]
+    """The cursor of each feed after these entries."""
+    entries: list[TherapistEntry]
+    epoch: str
+    resync: bool
+    locale: Language
+    server_time: Moment
+
+
+class GuestSessionAnswer(GuestSession):
+    ok: Literal[True]
+
+
+class TherapistSessionAnswer(TherapistSession):
+    ok: Literal[True]
+
+
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+
+class MenuService(Sent):
+    id: str
+    name: str
+    description: str
+    durations: list[DurationPrice]
+
+
+class Menu(Sent):
+    services: list[MenuService]
+    server_time: Moment
+
+
+class ShownTherapist(TherapistProfile):
+    available: bool
+    distance_km: float
+    distance_text: str
+    durations: list[int]
+
+
+class NearbyTherapists(Sent):
+    therapists: list[ShownTherapist]
+    server_time: Moment
+
+
+class CodeSent(Done):
+    """Sent to the phone, if it is a therapist's; a number that nobody has is answered alike."""
+
+    expires_at: Moment
+    demo_code: str | None
+    """The code itself, in the demonstration only."""
+
+
+class SignedIn(Done):
+    token: str
+    therapist: SignedInTherapist
+
+
+class Ticket(Done):
+    ticket: str
+    expires_at: Moment
+
+
+class PageOfGuest(Sent):
+    """What a long poll brings; ask again with `last_seq`."""
+
+    entries: list[GuestEntry]
+    last_seq: Seq
+    epoch: str
+    resync: bool
+    server_time: Moment
+
+
+class PageOfTherapist(Sent):
+    """What a long poll brings; ask again with `last_seq`."""
+
+    entries: list[TherapistEntry]
+    last_seq: Seq
+    epoch: str
+    resync: bool
+    server_time: Moment
+
+
+class MapCentre(Sent):
+    latitude: float
+    longitude: float
+    address: str
+
+
+class ClientSettings(Sent):
+    """What pages must know before they can begin."""
+
+    locale_default: Language
+    locales: list[Language]
+    demo: bool
+    demo_therapist_phone: str | None
+    map_default: MapCentre
+
+
+class Alive(Sent):
+    status: Literal["ok"]
+
+
+class Checks(Sent):
+    mongodb: Literal["ok", "unreachable"]
+    redis: Literal["ok", "degraded"]
+    sweep_laps: int
+    """How often what is overdue has been looked for."""
+
+
+class Readiness(Sent):
+    status: Literal["ok", "unavailable", "stopping"]
+    checks: Checks
+
+
+Words = Annotated[dict[str, str], Field(description="English sentence to its translation.")]
+Document = Annotated[dict[str, JsonValue], Field(description="A document about this interface.")]

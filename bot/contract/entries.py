@@ -1,0 +1,247 @@
+"""Entries of the feeds, by type, as guests and as therapists read them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bot.contract.shapes import (
+    ActionButton,
+    BookingOfGuest,
+    BookingOfTherapist,
+    ChatHeader,
+    Code,
+    ConversationState,
+    Countdown,
+    DurationPrice,
+    Feed,
+    Moment,
+    OpenOffer,
+    Params,
+    Sent,
+    Seq,
+    TherapistProfile,
+)
+from conversations import replies
+
+
+class _Entry(Sent):
+    feed: Feed
+    seq: Seq
+    id: str
+    """The same entry has the same id on every transport."""
+    at: Moment
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+class SaidMessage(Sent):
+    from_: Annotated[Literal["guest", "therapist"], Field(alias="from")]
+    text: str
+    client_id: str
+    """The one that its sender chose: it tells a message of one's own from all others."""
+
+
+class MessageEntry(_Entry):
+    """A message between the two people of a visit."""
+
+    type: Literal["message"]
+    data: SaidMessage
+
+
+class SystemLine(Sent):
+    key: Annotated[str, Field(examples=list(replies.LINES))]
+    """For clients that bring words of their own."""
+    text: str
+    """In the reader's language."""
+    params: Params
+
+
+class SystemEntry(_Entry):
+    """A line of the bot."""
+
+    type: Literal["system"]
+    data: SystemLine
+
+
+# --- cards ------------------------------------------------------------------------------------------------------------
+
+
+class _Card(Sent):
+    revision: int
+    """A card of an older revision than the state's is over: its buttons are answered `stale`."""
+    title: str
+    text: str
+    actions: list[ActionButton]
+    """The guest's; for a therapist always empty."""
+
+
+class DescribedService(Sent):
+    id: str
+    name: str
+    description: str
+
+
+class PickedTherapist(Sent):
+    id: str
+    name: str
+    photo: str
+
+
+class FormDefaults(Sent):
+    """What the same guest said for their last booking; without one, nothing."""
+
+    duration: int = 60
+    name: str = ""
+    phone: str = ""
+    address: str = ""
+
+
+class ServiceCard(_Card):
+    """A form: how long, where, and who asks."""
+
+    card: Literal["service"]
+    service: DescribedService
+    therapist: PickedTherapist | None
+    durations: list[DurationPrice]
+    defaults: FormDefaults
+    expires_at: Moment | None
+
+
+class TherapistCard(_Card):
+    """A therapist has accepted, and the guest chooses."""
+
+    card: Literal["therapist"]
+    offer_id: str
+    therapist: TherapistProfile
+    distance_km: float
+    distance_text: str
+    arrival_text: str
+    expires_at: Moment | None
+
+
+class NoTherapistCard(_Card):
+    """Nobody was found; the guest may search again."""
+
+    card: Literal["no_therapist"]
+
+
+class ProblemCard(_Card):
+    """Something could not be done, and why."""
+
+    card: Literal["problem"]
+    code: Code
+
+
+class CardEntry(_Entry):
+    """Something to look at and to press."""
+
+    type: Literal["card"]
+    data: Annotated[ServiceCard | TherapistCard | NoTherapistCard | ProblemCard, Field(discriminator="card")]
+
+
+# --- where somebody stands --------------------------------------------------------------------------------------------
+
+
+class _Standing(Sent):
+    state: ConversationState
+    revision: int
+    header: ChatHeader
+
+
+class StandingOfGuest(_Standing):
+    """Where the guest stands; it replaces what was said of it before."""
+
+    booking: BookingOfGuest | None
+    countdown: Countdown | None
+    actions: list[ActionButton]
+
+
+class StateEntry(_Entry):
+    """Where the conversation stands; it replaces what was said of it before."""
+
+    type: Literal["state"]
+    data: StandingOfGuest
+
+
+class StandingOfRoom(_Standing):
+    """Where the visit stands, as its therapist sees it."""
+
+    booking: BookingOfTherapist | None
+    countdown: None
+    actions: Annotated[list[ActionButton], Field(max_length=0)]
+
+
+class OwnAvailability(Sent):
+    available: bool
+
+
+class TherapistStateEntry(_Entry):
+    """On the feed of a conversation the visit moved; on a therapist's own one their availability changed."""
+
+    type: Literal["state"]
+    data: StandingOfRoom | OwnAvailability
+
+
+# --- the therapist's own feed -----------------------------------------------------------------------------------------
+
+
+class OfferEntry(_Entry):
+    """The therapist is asked, until `respond_by`."""
+
+    type: Literal["offer"]
+    data: OpenOffer
+
+
+class ClosedOffer(Sent):
+    offer_id: str
+    why: Literal["taken", "cancelled", "expired", "declined", "accepted"]
+
+
+class OfferClosedEntry(_Entry):
+    """An offer can no longer be answered; one that was `accepted` may be closed once more when its guest chose."""
+
+    type: Literal["offer_closed"]
+    data: ClosedOffer
+
+
+class ChangedBooking(Sent):
+    booking: BookingOfTherapist
+
+
+class BookingEntry(_Entry):
+    """A booking of the therapist's changed. One that is `active` has a room: the feed that stands in it."""
+
+    type: Literal["booking"]
+    data: ChangedBooking
+
+
+class ShownNotification(Sent):
+    kind: Annotated[str, Field(examples=list(replies.NOTIFICATIONS))]
+    title: str
+    body: str
+    sound: str | None
+    urgency: str
+
+
+class NotificationEntry(_Entry):
+    """Something to be noticed at once, also where the page is not looked at."""
+
+    type: Literal["notification"]
+    data: ShownNotification
+
+
+GuestEntry = Annotated[MessageEntry | SystemEntry | CardEntry | StateEntry, Field(discriminator="type")]
+TherapistEntry = Annotated[
+    MessageEntry
+    | SystemEntry
+    | CardEntry
+    | TherapistStateEntry
+    | OfferEntry
+    | OfferClosedEntry
+    | BookingEntry
+    | NotificationEntry,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,249 @@
+"""What each route of HTTP is for: one row for every route that the router has, commands besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from bot import payloads
+from bot.contract import answers, story
+from bot.contract.story import Story
+from bot.demo import MAP_DEFAULT
+from bot.views import moment
+
+Security = Literal["nobody", "guest", "therapist", "anybody_known", "ticket"]
+Key = tuple[str, str]
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route: what it takes, what it gives, and the codes that it may refuse with."""
+
+    name: str
+    summary: str
+    tag: str
+    answer: Any = None
+    """The model of the body of a success; None where the body is no JSON."""
+    media: str = JSON
+    security: Security = "nobody"
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    codes: tuple[str, ...] = ()
+    also: Mapping[int, Any] = field(default_factory=dict)
+    """Other statuses that are answered with a body of their own."""
+    example: Any = None
+    """A body that is answered; made from the story where it is a function."""
+    request: Mapping[str, Any] | None = None
+    """A body that is taken."""
+    status: int = 200
+    is_api: bool = True
+
+
+_STREAM = {"security": "ticket", "query": payloads.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
+_PAGE = {"tag": "pages", "is_api": False, "media": "text/html"}
+_SOCKET_IO = {"tag": "realtime", "is_api": False, "media": "text/plain"}
+_SIGN_IN_PHONE = {"phone": "0812-3456-7890"}
+
+
+def _session_of_guest(tale: Story) -> dict[str, Any]:
+    return {"ok": True, **tale.session_of_guest}
+
+
+def _session_of_therapist(tale: Story) -> dict[str, Any]:
+    return {"ok": True, **tale.session_of_therapist}
+
+
+OPERATIONS: Mapping[Key, Operation] = {
+    ("GET", "/api/services"): Operation(
+        "list_services",
+        "The menu with its prices.",
+        "catalogue",
+        answers.Menu,
+        example=lambda tale: tale.menu,
+    ),
+    ("GET", "/api/therapists"): Operation(
+        "list_therapists",
+        "The nearest therapists, those who are available first.",
+        "catalogue",
+        answers.NearbyTherapists,
+        query=payloads.TherapistsQuery,
+        codes=("invalid",),
+        example=lambda tale: tale.therapists,
+    ),
+    ("GET", "/api/client-settings"): Operation(
+        "client_settings",
+        "What pages must know before they can begin.",
+        "catalogue",
+        answers.ClientSettings,
+        example={
+            "locale_default": "id",
+            "locales": ["en", "id"],
+            "demo": False,
+            "demo_therapist_phone": None,
+            "map_default": {**MAP_DEFAULT, "address": ""},
+        },
+    ),
+    ("GET", "/words/{locale}.json"): Operation(
+        "words",
+        "The translations of a language, for the pages.",
+        "catalogue",
+        answers.Words,
+        is_api=False,
+        example={"Search again": "Cari lagi"},
+    ),
+    ("POST", "/api/therapist/sign-in"): Operation(
+        "send_code",
+        "Have a code of six digits sent to a therapist's phone.",
+        "signing in",
+        answers.CodeSent,
+        body=payloads.SignIn,
+        codes=("invalid", "too_many_requests"),
+        request=_SIGN_IN_PHONE,
+        example={"ok": True, "expires_at": moment(story.NOW), "demo_code": None},
+    ),
+    ("POST", "/api/therapist/sign-in/confirm"): Operation(
+        "confirm_code",
+        "Give the code, and get the token.",
+        "signing in",
+        answers.SignedIn,
+        body=payloads.SignInConfirm,
+        codes=("invalid", "unauthorized"),
+        request={**_SIGN_IN_PHONE, "code": "123456"},
+        example={
+            "ok": True,
+            "token": story.TOKEN,
+            "therapist": {"id": story.THERAPIST_ID, "name": story.SARI.name, "photo": story.SARI.photo},
+        },
+    ),
+    ("POST", "/api/guest/session"): Operation(
+        "guest_session",
+        "Come in as a guest, as the namespace `/guest` has it; without a token a new conversation begins.",
+        "sessions",
+        answers.GuestSessionAnswer,
+        body=payloads.GuestConnect,
+        codes=("invalid",),
+        request={"locale": "en", "timezone": "Asia/Jakarta"},
+        example=_session_of_guest,
+    ),
+    ("POST", "/api/therapist/session"): Operation(
+        "therapist_session",
+        "Come in as a therapist, as the namespace `/therapist` has it.",
+        "sessions",
+        answers.TherapistSessionAnswer,
+        body=payloads.TherapistConnect,
+        codes=("invalid", "unauthorized"),
+        request={"token": story.TOKEN, "locale": "en"},
+        example=_session_of_therapist,
+    ),
+    ("POST", "/api/ticket"): Operation(
+        "ticket",
+        "A ticket to open one stream with, for browsers that cannot set a header there: one use, thirty seconds.",
+        "sessions",
+        answers.Ticket,
+        security="anybody_known",
+        codes=("unauthorized",),
+        example={"ok": True, "ticket": "pYx3-kQ0r1sV9mZ2cT7w", "expires_at": moment(story.NOW)},
+    ),
+    ("GET", "/api/poll/bookings"): Operation(
+        "poll",
+        "Long poll: what comes after `since`, at once where there is something, or as soon as there is.",
+        "realtime",
+        answers.PageOfGuest | answers.PageOfTherapist,
+        example=lambda tale: tale.page("guest"),
+        **_STREAM,  # type: ignore[arg-type]
+    ),
+    ("GET", "/api/sse/bookings"): Operation(
+        "events",
+        "Server-sent events; what they say stands in the AsyncAPI document. `Last-Event-ID` counts more than `since`.",
+        "realtime",
+        media="text/event-stream",
+        **_STREAM,  # type: ignore[arg-type]
+    ),
+    **{
+        ("GET", path): Operation(
+            name,
+            "A plain WebSocket; what it carries stands in the AsyncAPI document.",
+            "realtime",
+            status=101,
+            media="",
+            **_STREAM,  # type: ignore[arg-type]
+        )
+        for path, name in (("/ws/bookings", "websocket"), ("/api/bookings/realtime", "realtime"))
+    },
+    ("GET", "/health/live"): Operation(
+        "live", "Whether the process lives.", "operations", answers.Alive, is_api=False, example={"status": "ok"}
+    ),
+    ("GET", "/health/ready"): Operation(
+        "ready",
+        "Whether the process can serve; 503 while MongoDB cannot be reached or the process stops.",
+        "operations",
+        answers.Readiness,
+        is_api=False,
+        also={503: answers.Readiness},
+        example={"status": "ok", "checks": {"mongodb": "ok", "redis": "ok", "sweep_laps": 42}},
+    ),
+    ("GET", "/openapi.json"): Operation(
+        "openapi", "This document.", "documents", answers.Document, is_api=False, example={"openapi": "3.1.0"}
+    ),
+    ("GET", "/asyncapi.json"): Operation(
+        "asyncapi",
+        "What the realtime transports carry.",
+        "documents",
+        answers.Document,
+        is_api=False,
+        example={"asyncapi": "3.0.0"},
+    ),
+    ("GET", "/"): Operation("shop", "A shop with the three places to book from.", **_PAGE),  # type: ignore[arg-type]
+    ("GET", "/chat"): Operation("chat", "The guest's chat.", **_PAGE),  # type: ignore[arg-type]
+    ("GET", "/therapist"): Operation("console", "The therapist's console.", **_PAGE),  # type: ignore[arg-type]
+    ("GET", "/vendor/{name}"): Operation(
+        "vendor_file", "A file of the official Socket.IO client.", "pages", media="text/javascript", is_api=False
+    ),
+    ("GET", "/{name}"): Operation(
+        "file", "A file of the pages: scripts, styles, pictures.", "pages", media="*/*", is_api=False
+    ),
+    ("GET", "/socket.io/"): Operation(
+        "socket_io_handshake",
+        "Engine.IO 4, for any official Socket.IO client of version 4, over WebSocket.",
+        "realtime",
+        status=101,
+        media="",
+        is_api=False,
+    ),
+    ("POST", "/socket.io/"): Operation(
+        "socket_io_polling",
+        "Engine.IO's own polling, refused with 400 unless it is switched on.",
+        status=400,
+        **_SOCKET_IO,  # type: ignore[arg-type]
+    ),
+    ("OPTIONS", "/socket.io/"): Operation(
+        "socket_io_preflight",
+        "What a browser asks first on another website's page.",
+        **_SOCKET_IO,  # type: ignore[arg-type]
+    ),
+}
+# The routes that take every command by its name; each is a path of its own in the document.
+COMMAND_ROUTES: Mapping[Key, Literal["guest", "therapist"]] = {
+    ("POST", "/api/guest/{command}"): "guest",
+    ("POST", "/api/therapist/{command}"): "therapist",
+}
+# What any route of the API may answer.
+CODES_EVERYWHERE = ("unavailable",)
+CODES_OF_COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "guest": (
+        "invalid",
+        "unauthorized",
+        "stale",
+        "not_now",
+        "already_live",
+        "offer_expired",
+        "slot_taken",
+        "not_found",
+    ),
+    "therapist": ("invalid", "unauthorized", "not_now", "offer_taken", "offer_expired", "not_found"),
+}
+CODES_WITH_A_BODY = ("too_large",)

@@ -1,0 +1,232 @@
+"""The visit that every example tells of, made by the views that make what is really sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from bot.contract.entries import GuestEntry, TherapistEntry
+from bot.errors import Refusal
+from bot.perform import card_data, conversation_feed, offer_data, state_data, therapist_feed
+from bot.render import render_entry, state_view
+from bot.views import Audience, booking_view, error_view, moment, offer_view, raw_booking, service_view, therapist_view
+from bot.words import Words
+from conversations import replies
+from conversations.booking import Booking, Status
+from conversations.conversation import Conversation, State, card_on_screen, state_on_screen
+from conversations.money import Money
+from conversations.values import Contact, Countdown, Draft, Location, Price, Service, Therapist, Visit
+
+CONVERSATION_ID = "c_01j9zq3v7k5m2n8p4r6t0w1x2y"
+BOOKING_ID = "b_4c1f7a2e9d3b6058"
+OFFER_ID = "o_9b8d2f4a6c1e3075"
+THERAPIST_ID = "t_2f6b8c0d4e1a3957"
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjXzAxajkifQ.an-example-opens-nothing"
+EPOCH = "f3a91c"
+
+NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
+SARI = Therapist(THERAPIST_ID, "Sari Dewi", "/photos/01.svg", 4.9, 132, "female", ("Balinese",), ("English",))
+MASSAGE = Service(
+    "balinese",
+    {"en": "Balinese massage", "id": "Pijat Bali"},
+    {"en": "Long, calm strokes and gentle stretches.", "id": "Gerakan panjang, tenang, dan peregangan lembut."},
+    tuple(Price(minutes, Money(minutes * 400_000, "IDR")) for minutes in (60, 90, 120)),
+)
+PLACE = Location("Jl. Sultan Agung 7, Jakarta Selatan", -6.2088, 106.8456)
+VISIT = Visit(
+    "balinese",
+    MASSAGE.names,
+    90,
+    Money(36_000_000, "IDR"),
+    PLACE,
+    Contact("Budi Santoso", "+6281234567890"),
+    notes="Blok B, lantai 3",
+)
+BOOKED = Booking(
+    BOOKING_ID,
+    state=Status.ACTIVE,
+    conversation_id=CONVERSATION_ID,
+    visit=VISIT,
+    therapist=SARI,
+    created_at=NOW - timedelta(minutes=2),
+    arrives_by=NOW + timedelta(hours=1),
+    commission_basis_points=3000,
+)
+SEARCHED = replace(BOOKED, state=Status.SEARCHING, therapist=None, arrives_by=None)
+# The conversation in the states whose screens differ, with the revision that each has when nothing went wrong.
+CONFIRMING = Conversation(
+    CONVERSATION_ID,
+    state=State.CONFIRMING,
+    revision=1,
+    expires_at=NOW + timedelta(minutes=30),
+    draft=Draft(MASSAGE, "menu"),
+)
+SEARCHING = replace(
+    CONFIRMING,
+    state=State.SEARCHING,
+    revision=2,
+    booking_id=BOOKING_ID,
+    countdown=Countdown(1, 5, NOW + timedelta(seconds=60)),
+)
+CHOOSING = replace(
+    SEARCHING,
+    state=State.CHOOSING,
+    revision=3,
+    countdown=None,
+    offer_id=OFFER_ID,
+    therapist=SARI,
+    distance_km=2.3,
+    expires_at=NOW + timedelta(minutes=2),
+)
+ACTIVE = replace(CHOOSING, state=State.ACTIVE, revision=4)
+NO_THERAPIST = replace(SEARCHING, state=State.NO_THERAPIST, revision=3, countdown=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry of one of the story's feeds."""
+
+    feed: str
+    seq: int
+    id: str
+    at: datetime
+    type: str
+    data: Mapping[str, Any]
+
+
+def _in_chat(seq: int, kind: str, data: Mapping[str, Any]) -> Line:
+    return Line(conversation_feed(CONVERSATION_ID), seq, f"e_{seq:016x}", NOW + timedelta(seconds=seq), kind, data)
+
+
+def _to_therapist(seq: int, kind: str, data: Mapping[str, Any]) -> Line:
+    return Line(therapist_feed(THERAPIST_ID), seq, f"e_a{seq:015x}", NOW + timedelta(seconds=seq), kind, data)
+
+
+def _card(conversation: Conversation) -> dict[str, Any]:
+    card = card_on_screen(conversation)
+    assert card is not None, "these states have a card"
+    return card_data(card)
+
+
+class Story:
+    """What the two people of the story are sent, in English, by name."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    @cached_property
+    def entries_of_guest(self) -> Mapping[str, dict[str, Any]]:
+        lines = {
+            "message": _in_chat(12, "message", {"from": "guest", "text": "Lantai 3, ya.", "client_id": "m-1"}),
+            "system": _in_chat(11, "system", {"key": "booking_confirmed", "params": {}}),
+            "card_service": _in_chat(3, "card", _card(CONFIRMING)),
+            "card_therapist": _in_chat(9, "card", _card(CHOOSING)),
+            "card_no_therapist": _in_chat(9, "card", _card(NO_THERAPIST)),
+            "card_problem": _in_chat(5, "card", {"card": "problem", "revision": 2, "code": "unavailable"}),
+            "state_searching": _in_chat(5, "state", self._standing(SEARCHING, SEARCHED)),
+            "state_active": _in_chat(10, "state", self._standing(ACTIVE, BOOKED)),
+        }
+        return {name: self._shown(line, "guest") for name, line in lines.items()}
+
+    @cached_property
+    def entries_of_therapist(self) -> Mapping[str, dict[str, Any]]:
+        lines = {
+            "message": _in_chat(12, "message", {"from": "guest", "text": "Lantai 3, ya.", "client_id": "m-1"}),
+            "system": _in_chat(11, "system", {"key": "booking_confirmed", "params": {}}),
+            "card_problem": _in_chat(13, "card", {"card": "problem", "revision": 4, "code": "unavailable"}),
+            "state_room": _in_chat(10, "state", self._standing(ACTIVE, BOOKED)),
+            "state_available": _to_therapist(1, "state", {"available": True}),
+            "offer": _to_therapist(2, "offer", self._raw_offer),
+            "offer_closed": _to_therapist(3, "offer_closed", {"offer_id": OFFER_ID, "why": "accepted"}),
+            "booking": _to_therapist(4, "booking", {"booking": raw_booking(BOOKED)}),
+            "notification": _to_therapist(
+                5,
+                "notification",
+                {
+                    "kind": "booking_active",
+                    "params": {"guest": VISIT.contact.name, "address": PLACE.address},
+                    "sound": None,
+                    "urgency": "high",
+                },
+            ),
+        }
+        return {name: self._shown(line, "therapist") for name, line in lines.items()}
+
+    @cached_property
+    def session_of_guest(self) -> dict[str, Any]:
+        return {
+            "token": TOKEN,
+            "conversation_id": CONVERSATION_ID,
+            "feed": conversation_feed(CONVERSATION_ID),
+            "epoch": EPOCH,
+            "locale": "en",
+            **state_view(self._words, self._standing(ACTIVE, BOOKED), "en", "guest"),
+            "entries": [self.entries_of_guest[name] for name in ("state_active", "system", "message")],
+            "last_seq": 12,
+            "resync": False,
+            "server_time": moment(NOW),
+        }
+
+    @cached_property
+    def session_of_therapist(self) -> dict[str, Any]:
+        return {
+            "therapist": {"id": THERAPIST_ID, "name": SARI.name, "photo": SARI.photo, "rating": SARI.rating},
+            "available": True,
+            "offers": [offer_view(self._words, self._raw_offer, "en")],
+            "bookings": [booking_view(self._words, raw_booking(BOOKED), "en", "therapist")],
+            "feeds": {therapist_feed(THERAPIST_ID): 5, conversation_feed(CONVERSATION_ID): 12},
+            "entries": [self.entries_of_therapist["message"]],
+            "epoch": EPOCH,
+            "resync": False,
+            "locale": "en",
+            "server_time": moment(NOW),
+        }
+
+    @cached_property
+    def menu(self) -> dict[str, Any]:
+        return {"services": [service_view(self._words, MASSAGE, "en")], "server_time": moment(NOW)}
+
+    @cached_property
+    def therapists(self) -> dict[str, Any]:
+        shown = {
+            **therapist_view(self._words, SARI, "en"),
+            "available": True,
+            "distance_km": 2.3,
+            "distance_text": self._words.distance("en", 2.3),
+            "durations": [60, 90, 120],
+        }
+        return {"therapists": [shown], "server_time": moment(NOW)}
+
+    def page(self, audience: Audience) -> dict[str, Any]:
+        """The answer of a long poll."""
+        entries = self.entries_of_guest if audience == "guest" else self.entries_of_therapist
+        return {
+            "entries": [entries["message"]],
+            "last_seq": 12,
+            "epoch": EPOCH,
+            "resync": False,
+            "server_time": moment(NOW),
+        }
+
+    def error(self, code: str, fields: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The error object of a code."""
+        retry_after_s = 2.0 if code in ("unavailable", "too_many_requests") else None
+        refusal = Refusal(code, replies.REFUSALS[code], fields=fields, retry_after_s=retry_after_s)
+        return error_view(self._words, refusal, "en")
+
+    @property
+    def _raw_offer(self) -> dict[str, Any]:
+        return offer_data(raw_booking(SEARCHED), OFFER_ID, 2.3, NOW + timedelta(seconds=60), 1)
+
+    def _standing(self, conversation: Conversation, booking: Booking) -> dict[str, Any]:
+        return state_data(state_on_screen(conversation), raw_booking(booking))
+
+    def _shown(self, line: Line, audience: Audience) -> dict[str, Any]:
+        return render_entry(self._words, line, "en", audience)
+
+
+EntryTypes = Mapping[Audience, Any]
+ENTRY_TYPES: EntryTypes = {"guest": GuestEntry, "therapist": TherapistEntry}

@@ -1,0 +1,56 @@
+"""What the realtime transports carry besides entries: first words, last words, frames, and what is never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, create_model
+
+from bot.contract.shapes import ErrorBody, Sent, Seq
+
+
+class ConnectRefused(Sent):
+    """Official clients make an Error of it; `data` is the error object of the contract. The socket is closed."""
+
+    message: str
+    data: ErrorBody
+
+
+class GoingAway(Sent):
+    """This process is closing: come back after the time that is said here, drawn for each client by itself."""
+
+    retry_in_ms: Annotated[int, Field(ge=0)]
+
+
+class StreamStart(Sent):
+    """Where the stream begins: entries after `since` follow."""
+
+    epoch: str
+    since: Seq
+
+
+class Nothing(Sent):
+    """An empty object."""
+
+
+class SocketStart(StreamStart):
+    """The first frame of a plain WebSocket."""
+
+    start: Literal[True]
+    resync: bool
+
+
+@cache
+def frame_of(ack: type[Sent]) -> Any:
+    """An ack as it stands in a frame of a plain WebSocket, beside the `client_id` that it answers."""
+    client_id: Any = Annotated[str | None, Field(description="The `client_id` of the command, where it had one.")]
+    return create_model(f"{ack.__name__}Frame", __base__=ack, __doc__=ack.__doc__, ack=(client_id, ...))
+
+
+# --- live signals: they expire, are never stored and have no number ---------------------------------------------------
+
+Signals = Mapping[str, type[Sent]]
+GUEST_SIGNALS: Signals = {}
+THERAPIST_SIGNALS: Signals = {}
