@@ -10,6 +10,8 @@ from typing import Any
 
 import socketio
 
+from tests.contract.watch import WATCH
+
 # How long a test waits for something before it says what it had seen instead; no assertion about speed.
 PATIENCE_S = 20.0
 
@@ -41,19 +43,23 @@ class Client:
         self.sio.on("going_away", self._on_farewell, namespace=self.namespace)
         self.sio.on("disconnect", self._on_cut_off, namespace=self.namespace)
         self.sio.on("connect_error", self._on_refused, namespace=self.namespace)
+        self.sio.on("*", self._on_undocumented, namespace=self.namespace)
 
     async def _on_session(self, session: dict[str, Any]) -> None:
+        WATCH.event(self.namespace, "session", session)
         async with self._news:
             self.session = session
             self.entries = list(session["entries"])
             self._news.notify_all()
 
     async def _on_entry(self, entry: dict[str, Any]) -> None:
+        WATCH.event(self.namespace, "entry", entry)
         async with self._news:
             self.entries.append(entry)
             self._news.notify_all()
 
     async def _on_farewell(self, notice: dict[str, Any]) -> None:
+        WATCH.event(self.namespace, "going_away", notice)
         async with self._news:
             self.farewell = notice
             self._news.notify_all()
@@ -63,7 +69,11 @@ class Client:
             self.is_cut_off = True
             self._news.notify_all()
 
+    async def _on_undocumented(self, name: str, *data: Any) -> None:
+        WATCH.event(self.namespace, name, *data)
+
     async def _on_refused(self, error: dict[str, Any]) -> None:
+        WATCH.event(self.namespace, "connect_error", error)
         self.refused = error
 
     async def connect(self, auth: dict[str, Any]) -> Any:
@@ -80,6 +90,7 @@ class Client:
         """The ack of a command, whatever it says."""
         payload.setdefault("client_id", client_id())
         ack: dict[str, Any] = await self.sio.call(command, payload, namespace=self.namespace, timeout=PATIENCE_S)
+        WATCH.ack(self.namespace, command, ack)
         return ack
 
     async def do(self, command: str, **payload: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The fixtures that every test may use."""
 
+from tests.contract.watch import _as_the_contract_says, _watched
 from tests.house import database, house, migrated
 from tests.servers import servers
 
-__all__ = ["database", "house", "migrated", "servers"]
+__all__ = ["_as_the_contract_says", "_watched", "database", "house", "migrated", "servers"]
