@@ -80,6 +80,7 @@ Text = Annotated[
     AfterValidator(_clean),
     AfterValidator(_not_empty),
 ]
+Note = Annotated[str, StringConstraints(strict=True, max_length=1000), AfterValidator(_clean)]
 Revision = Annotated[StrictInt, Field(ge=0, le=2**53)]
 Latitude = Annotated[float, Field(strict=True, ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(strict=True, ge=-180, le=180, allow_inf_nan=False)]
@@ -203,7 +204,7 @@ class ConfirmService(CommandPayload, _WithPhone):
     name: Name
     email: Email | None = None
     gender_preference: Literal["any", "female", "male"] = "any"
-    notes: Annotated[str, StringConstraints(strict=True, max_length=1000), AfterValidator(_clean)] | None = None
+    notes: Note | None = None
 
 
 class AcceptTherapist(CommandPayload):
@@ -235,6 +236,14 @@ class Message(CommandPayload):
     text: Text
 
 
+class Rate(CommandPayload):
+    """A rating of the visit that was completed last; with a revision, of the one whose card says so."""
+
+    stars: Annotated[StrictInt, Field(ge=1, le=5)]
+    comment: Note | None = None
+    revision: Revision | None = None
+
+
 GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
     "book": Book,
     "confirm_service": ConfirmService,
@@ -243,6 +252,7 @@ GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
     "search_again": SearchAgain,
     "cancel": Cancel,
     "message": Message,
+    "rate": Rate,
 }
 
 

@@ -179,8 +179,9 @@ def _words_of_card(words: Words, raw: Raw, locale: Locale) -> dict[str, Any]:
     if card not in replies.CARDS:
         words.report_gap("card", card)
         return {"title": card, "text": ""}
-    title, text = replies.CARDS[card]
+    title, text = replies.CARDS["rated" if card == "rating" and raw.get("stars") else card]
     params = {"arrival": _arrival(words, raw, locale)} if "arrival" in raw else {}
+    params |= {"therapist": raw["therapist"].get("name")} if raw.get("therapist") else {}
     return {"title": words.say(locale, title), "text": words.say(locale, text, params)}
 
 
@@ -205,6 +206,11 @@ def _therapist_card(words: Words, raw: Raw, locale: Locale) -> dict[str, Any]:
     }
 
 
+def _rating_card(words: Words, raw: Raw, locale: Locale) -> dict[str, Any]:
+    therapist = raw.get("therapist") or {}
+    return {"therapist": {name: therapist.get(name) for name in ("id", "name", "photo")}, "stars": raw.get("stars")}
+
+
 def _bare_card(words: Words, raw: Raw, locale: Locale) -> dict[str, Any]:
     return {}
 
@@ -223,6 +229,7 @@ _DATA_OF_CARDS: Mapping[str, Callable[[Words, Raw, Locale], dict[str, Any]]] = {
     "service": _service_card,
     "therapist": _therapist_card,
     "no_therapist": _bare_card,
+    "rating": _rating_card,
     "problem": _problem_card,
 }
 TYPES_SHOWN, CARDS_SHOWN = tuple(_VIEWS), tuple(_DATA_OF_CARDS)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from conversations.money import Money, split
-from conversations.values import Party, Step, Therapist, Visit
+from conversations.values import Party, Rating, Step, Therapist, Visit
 
 
 class Status(StrEnum):
@@ -24,6 +24,9 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     NO_SHOW = "no_show"
+
+
+ENDED_STATUSES = (Status.COMPLETED, Status.CANCELLED, Status.EXPIRED, Status.NO_SHOW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,13 @@ class VisitCompleted(News):
 
 
 @dataclass(frozen=True, slots=True)
+class RatingGiven(News):
+    """What the guest thought of the completed visit; the last word counts."""
+
+    rating: Rating
+
+
+@dataclass(frozen=True, slots=True)
 class GuestMissed(News):
     """Nobody came to the visit, or nobody was there."""
 
@@ -95,6 +105,7 @@ Event = (
     | TherapistBooked
     | VisitProgressed
     | VisitCompleted
+    | RatingGiven
     | GuestMissed
     | BookingCancelled
     | BookingExpired
@@ -123,6 +134,7 @@ class Booking:
     commission_basis_points: int = 0
     commission: Money | None = None
     earnings: Money | None = None
+    rating: Rating | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +203,10 @@ def _complete(booking: Booking, event: VisitCompleted, now: datetime) -> Booking
     )
 
 
+def _rate(booking: Booking, event: RatingGiven, now: datetime) -> Booking:
+    return replace(booking, rating=event.rating)
+
+
 def _miss(booking: Booking, event: GuestMissed, now: datetime) -> Booking:
     return replace(booking, state=Status.NO_SHOW, ended_at=now)
 
@@ -216,7 +232,7 @@ TRANSITIONS: Mapping[Status, Mapping[type[Any], Handler]] = {
         TherapistReturned: _return,
         **_ENDINGS,
     },
-    Status.COMPLETED: {},
+    Status.COMPLETED: {RatingGiven: _rate},
     Status.CANCELLED: {},
     Status.EXPIRED: {},
     Status.NO_SHOW: {},

@@ -54,6 +54,8 @@ class Conversation:
     is_reserving: bool = False
     reservation_id: str | None = None
     progress: Step | None = None
+    stars: int | None = None
+    """What the guest gave the visit that was completed last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def card_on_screen(conversation: Conversation) -> do.ShowCard | None:
                 conversation.revision,
                 expires_at,
             )
+        case State.COMPLETED if conversation.therapist is not None:
+            return replies.rating_card(conversation.therapist, conversation.stars, conversation.revision)
         case State.NO_THERAPIST:
             return replies.no_therapist_card(conversation.revision)
     return None

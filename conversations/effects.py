@@ -125,7 +125,7 @@ class NotifyTherapist:
 
 @dataclass(frozen=True, slots=True)
 class CountVisit:
-    """Bring the therapist's figures up to date with the visits that stand in the database; a job does it."""
+    """Bring the therapist's visits and rating up to date with the bookings in the database; a job does it."""
 
     therapist_id: str
     booking_id: str

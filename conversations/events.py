@@ -11,6 +11,7 @@ from conversations.values import (
     Locale,
     Location,
     Party,
+    Rating,
     Service,
     Source,
     Step,
@@ -70,6 +71,14 @@ class SearchAgainPressed(Command):
 class Cancelled(Command):
     by: Party
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRated(Command):
+    """Without a revision it is about the visit that was completed last, whatever card it was pressed on."""
+
+    rating: Rating
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,7 @@ Event = (
     | AnotherWanted
     | SearchAgainPressed
     | Cancelled
+    | VisitRated
     | ProgressMade
     | TherapistWithdrew
     | AttemptStarted

@@ -373,17 +373,26 @@ def _progress(conversation: Conversation, event: on.ProgressMade, now: datetime)
 
 def _complete(conversation: Conversation, now: datetime) -> Decision:
     """The visit took place: the price is shared out and the therapist's time is free again."""
-    done = _moved(conversation, State.COMPLETED)
+    done = _moved(conversation, State.COMPLETED, therapist=conversation.therapist)
     therapist_id = conversation.therapist.id if conversation.therapist else ""
     effects = (
         *_tell_booking(done, booking.VisitCompleted()),
         do.Say("completed"),
         state_on_screen(done),
+        *_card(done),
         *_release_slot(conversation),
         *_show_therapist_booking(conversation),
         do.CountVisit(therapist_id, done.booking_id or ""),
     )
     return Decision(done, effects)
+
+
+def _rate(conversation: Conversation, event: on.VisitRated, now: datetime) -> Decision:
+    """A slip of the thumb can be mended: the last rating counts, until the guest books again."""
+    rated = replace(conversation, stars=event.rating.stars)
+    told = _tell_booking(rated, booking.RatingGiven(event.rating))
+    therapist_id = conversation.therapist.id if conversation.therapist else ""
+    return Decision(rated, (*told, *_card(rated), do.CountVisit(therapist_id, rated.booking_id or "")))
 
 
 def _miss(conversation: Conversation, line: str, now: datetime) -> Decision:
@@ -461,6 +470,7 @@ def _moved(conversation: Conversation, state: State, **changes: Any) -> Conversa
         "therapist": None,
         "offer_id": None,
         "distance_km": None,
+        "stars": None,
     }
     return replace(conversation, state=state, revision=conversation.revision + 1, **{**fresh, **changes})
 
@@ -593,7 +603,13 @@ TRANSITIONS: Mapping[State, Mapping[type[Any], Move]] = {
             on.DeadlinePassed: Move(_close_request, (State.EXPIRED, State.NO_THERAPIST)),
         },
     ),
-    State.COMPLETED: _rows(State.COMPLETED, {on.BookPressed: Move(_open_form, (State.CONFIRMING,))}),
+    State.COMPLETED: _rows(
+        State.COMPLETED,
+        {
+            on.BookPressed: Move(_open_form, (State.CONFIRMING,)),
+            on.VisitRated: Move(_rate, (State.COMPLETED,)),
+        },
+    ),
     State.CANCELLED: _rows(State.CANCELLED, {on.BookPressed: Move(_open_form, (State.CONFIRMING,))}),
     State.EXPIRED: _rows(State.EXPIRED, {on.BookPressed: Move(_open_form, (State.CONFIRMING,))}),
 }

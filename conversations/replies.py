@@ -67,6 +67,8 @@ CARDS: Mapping[str, tuple[str, str]] = {
     "service": (N_("Confirm your massage"), N_("Choose how long, and tell us where to come.")),
     "therapist": (N_("Your therapist"), N_("Can be with you {arrival}. Nobody sets off before you accept.")),
     "no_therapist": (N_("No therapist yet"), N_("Shall we ask the therapists near you again?")),
+    "rating": (N_("How was your visit?"), N_("Your stars help other guests to choose, and {therapist} to do well.")),
+    "rated": (N_("Thank you for your rating!"), N_("You can change it until you book again.")),
 }
 
 LABELS: Mapping[str, str] = {
@@ -76,6 +78,7 @@ LABELS: Mapping[str, str] = {
     "find_another": N_("Find another"),
     "cancel_booking": N_("Cancel booking"),
     "search_again": N_("Search again"),
+    "rate": N_("Send rating"),
 }
 
 SUBTITLES: Mapping[str, str] = {
@@ -177,6 +180,16 @@ def no_therapist_card(revision: int) -> ShowCard:
         card="no_therapist",
         revision=revision,
         buttons=(Button("search_again", "search_again", "primary", {"revision": revision}), CANCEL_SEARCH),
+    )
+
+
+def rating_card(therapist: Therapist, stars: int | None, revision: int) -> ShowCard:
+    """`stars` are those that were given already, None before."""
+    return ShowCard(
+        card="rating",
+        revision=revision,
+        buttons=(Button("rate", "rate", "primary", {"revision": revision}),),
+        data={"therapist": _therapist_data(therapist), "stars": stars},
     )
 
 

@@ -108,6 +108,14 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Rating:
+    """What a guest thought of a visit: 1 to 5 stars, and in their own words."""
+
+    stars: int
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Countdown:
     """A search attempt as the guest sees it; attempt 0 is the one therapist that the guest picked."""
 

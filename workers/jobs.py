@@ -10,7 +10,7 @@ from bot.store.therapists import Therapists
 
 
 def count_visits(therapist_id: str) -> int:
-    """Bring a therapist's number of completed visits up to what the bookings say, and return it."""
+    """Bring a therapist's completed visits and rating up to what the bookings say, and return the visits."""
     return asyncio.run(_count_visits(therapist_id))
 
 
@@ -19,5 +19,7 @@ async def _count_visits(therapist_id: str) -> int:
     async with connected(load_settings()) as database:
         completed = {"therapist.id": therapist_id, "state": "completed"}
         visits: int = await database["bookings"].count_documents(completed)
-        await Therapists(database["therapists"]).count_visits(therapist_id, visits)
+        rated = database["bookings"].find({**completed, "rating.stars": {"$exists": True}}, {"rating.stars": 1})
+        stars = [booking["rating"]["stars"] async for booking in rated]
+        await Therapists(database["therapists"]).keep_figures(therapist_id, visits, stars)
         return visits

@@ -20,6 +20,7 @@ from bot.payloads import (
     ConfirmService,
     FindAnother,
     Message,
+    Rate,
     RoomMessage,
     SearchAgain,
     parse,
@@ -31,7 +32,7 @@ from conversations import events as on
 from conversations.ids import derived_id
 from conversations.machine import Conversation, State, card_on_screen, state_on_screen
 from conversations.replies import N_
-from conversations.values import Contact, Locale, Location
+from conversations.values import Contact, Locale, Location, Rating
 
 GUEST = "guest"
 
@@ -72,6 +73,7 @@ class GuestCommands:
             "search_again": self._search_again,
             "cancel": self._cancel,
             "message": self._message,
+            "rate": self._rate,
         }
 
     async def execute(self, guest: Guest, name: str, payload: Any) -> Answer:
@@ -145,6 +147,10 @@ class GuestCommands:
     def post(self, conversation_id: str, payload: Any) -> asyncio.Future[Entry]:
         """A message of a guest whose visit is on."""
         return post_message(self._services, conversation_id, GUEST, "guest", parse(Message, payload))
+
+    async def _rate(self, guest: Guest, payload: Rate) -> Answer:
+        event = on.VisitRated(Rating(payload.stars, payload.comment or None), payload.revision)
+        return await self._take(guest.conversation_id, "rate", event, payload)
 
     async def _message(self, guest: Guest, payload: Message) -> Answer:
         if not guest.is_active:

@@ -6,6 +6,7 @@ import { countDown } from "/countdown.js";
 import { h, newId } from "/dom.js";
 import { icon } from "/icons.js";
 import { problemLine } from "/problems.js";
+import { ratingForm } from "/rating-form.js";
 import { serviceForm } from "/service-form.js";
 import { formatCount, formatRating, formatTime } from "/time.js";
 import { t } from "/words.js";
@@ -39,7 +40,7 @@ function openCard(card, does) {
     tabindex: -1,
     aria: { labelledby: title.id },
   });
-  const body = { service: serviceBody, therapist: therapistBody }[card.card] ?? plainBody;
+  const body = { service: serviceBody, therapist: therapistBody, rating: ratingBody }[card.card] ?? plainBody;
   body(frame, title, card, does);
   return frame;
 }
@@ -95,6 +96,20 @@ function therapistBody(frame, title, card, does) {
     actionBar(card.actions ?? [], does.perform),
   );
   if (card.expires_at) frame.append(answerWithin(card.expires_at, does.clock));
+}
+
+function ratingBody(frame, title, card, does) {
+  const { therapist } = card;
+  frame.append(
+    h(
+      "div",
+      { class: "person" },
+      avatar(therapist.name, therapist.photo, "small"),
+      h("div", { class: "person-words" }, title, h("p", { class: "person-name" }, therapist.name)),
+    ),
+    ...text(card),
+    ratingForm(card, does),
+  );
 }
 
 export function rating({ rating: value, rating_count: count }) {

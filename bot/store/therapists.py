@@ -159,8 +159,22 @@ class Therapists:
             changes["location"] = _point(*position)
         await self._collection.update_one({"_id": therapist_id}, {"$set": changes})
 
-    async def count_visits(self, therapist_id: str, visits: int) -> None:
-        await self._collection.update_one({"_id": therapist_id}, {"$set": {"visits": visits}})
+    async def keep_figures(self, therapist_id: str, visits: int, stars: Sequence[int]) -> None:
+        """The visits, and the average of all ratings: `stars` are those given here, one each.
+
+        What a therapist was rated before they came to us stays in `rated_before` and weighs as much as it did.
+        """
+        before = {"rating": "$rating", "count": "$rating_count"}
+        total = {"$add": [{"$multiply": ["$rated_before.rating", "$rated_before.count"]}, sum(stars)]}
+        count = {"$add": ["$rated_before.count", len(stars)]}
+        average = {"$cond": [{"$gt": [count, 0]}, {"$divide": [total, {"$max": [count, 1]}]}, "$rated_before.rating"]}
+        await self._collection.update_one(
+            {"_id": therapist_id},
+            [
+                {"$set": {"visits": visits, "rated_before": {"$ifNull": ["$rated_before", before]}}},
+                {"$set": {"rating": {"$round": [average, 2]}, "rating_count": count}},
+            ],
+        )
 
     # --- the search ---------------------------------------------------------------------------------------------------
 

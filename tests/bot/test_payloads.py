@@ -25,6 +25,7 @@ from bot.payloads import (
     Message,
     Payload,
     Progress,
+    Rate,
     SearchAgain,
     SignInConfirm,
     TherapistConnect,
@@ -377,3 +378,9 @@ def test_a_text_that_is_too_long_outweighs_what_else_is_wrong() -> None:
     refusal = refused(ConfirmService, {**FORM, "name": "N" * 81, "duration": 61})
     assert (refusal.code, refusal.status) == ("too_large", 413)
     assert refusal.fields == {"name": "is too long", "duration": "is not one of the choices"}
+
+
+@pytest.mark.parametrize("stars", [0, 6, 4.5, "4", True, None])
+def test_a_rating_has_one_to_five_whole_stars(stars: Any) -> None:
+    assert set(refused(Rate, {"client_id": "c-1", "stars": stars}).fields) == {"stars"}
+    assert parse(Rate, {"client_id": "c-1", "stars": 5, "comment": " tenang\x07 "}).comment == "tenang"

@@ -153,7 +153,8 @@ def test_every_line_card_state_and_notification_has_its_words(words: Words, loca
     for key in replies.CARDS:
         buttons = [{"command": "x", "label": label, "style": "quiet"} for label in replies.LABELS]
         for arrival in replies.ARRIVALS:
-            shown = data_of(words, Line("card", {"card": key, "arrival": arrival, "buttons": buttons}), locale)
+            raw = {"card": key, "arrival": arrival, "therapist": {"name": "Ayu"}, "buttons": buttons}
+            shown = data_of(words, Line("card", raw), locale)
             texts += [shown["title"], shown["text"], *(action["label"] for action in shown["actions"])]
     for key in SUBTITLES[audience]:
         texts.append(data_of(words, Line("state", {"state": key}), locale, audience)["header"]["subtitle"])
@@ -219,6 +220,22 @@ def test_the_therapist_card_promises_an_arrival(words: Words) -> None:
     assert (shown["offer_id"], shown["expires_at"]) == ("o_1", AT)
     accept = shown["actions"][0]
     assert accept["payload"] == {"revision": 4, "offer_id": "o_1"}
+
+
+def test_the_rating_card_asks_about_the_therapist_and_thanks_for_the_stars(words: Words) -> None:
+    asked = data_of(words, card(replies.rating_card(AYU, None, 6)))
+    given = data_of(words, card(replies.rating_card(AYU, 4, 6)))
+
+    assert asked == {
+        "card": "rating",
+        "revision": 6,
+        "title": "How was your visit?",
+        "text": "Your stars help other guests to choose, and Ayu to do well.",
+        "therapist": {"id": "t_ayu", "name": "Ayu", "photo": "/photos/ayu.svg"},
+        "stars": None,
+        "actions": [{"command": "rate", "label": "Send rating", "style": "primary", "payload": {"revision": 6}}],
+    }
+    assert (given["title"], given["stars"]) == ("Thank you for your rating!", 4)
 
 
 def test_a_problem_is_explained_on_its_card(words: Words) -> None:

@@ -437,13 +437,27 @@ async def test_only_their_own_booking_makes_somebody_free_again(therapists: Ther
     assert await candidates(therapists) == ["ayu"]
 
 
-async def test_visits_are_counted_and_simulated_therapists_are_told_apart(therapists: Therapists) -> None:
+async def test_ratings_given_here_are_averaged_with_those_from_before_however_often_they_are_counted(
+    therapists: Therapists,
+) -> None:
+    await add(therapists, "ayu", rating=4.5, rating_count=2)
+    await add(therapists, "new", rating=5.0, rating_count=0)
+    for _ in range(2):
+        await therapists.keep_figures("ayu", 7, [1, 5, 5])
+        await therapists.keep_figures("new", 1, [])
+    ayu, new = await therapists.get("ayu"), await therapists.get("new")
+    assert ayu is not None
+    assert new is not None
+    assert (ayu.visits, ayu.rating, ayu.rating_count) == (7, 4.0, 5)
+    assert (new.visits, new.rating, new.rating_count) == (1, 5.0, 0)
+    await therapists.keep_figures("new", 1, [2])
+    assert (rated := await therapists.get("new")) is not None
+    assert (rated.rating, rated.rating_count) == (2.0, 1)
+
+
+async def test_simulated_therapists_are_told_apart(therapists: Therapists) -> None:
     await add(therapists, "ayu")
     await add(therapists, "robot", is_simulated=True)
-    await therapists.count_visits("ayu", 7)
-    ayu = await therapists.get("ayu")
-    assert ayu is not None
-    assert ayu.visits == 7
     assert [each.id for each in await therapists.simulated()] == ["robot"]
 
 

@@ -84,6 +84,12 @@ async def test_two_people_book_chat_and_finish_a_visit(
         await expect(guest.get_by_test_id("system-line").last).to_contain_text(line)
     await expect(guest.get_by_test_id("book-now").first).to_be_visible()
     await screenshot(guest, "09-completed")
+    await guest.get_by_test_id("stars-4").click()
+    await guest.get_by_test_id("field-comment").fill("Tangan yang tenang.")
+    await guest.get_by_test_id("rate").click()
+    await expect(guest.get_by_test_id("card-rating")).to_contain_text("Thank you for your rating!")
+    await expect(guest.get_by_test_id("card-rating").get_by_label("4 of 5 stars")).to_be_checked()
+    await screenshot(guest, "09-rated")
     await screenshot(console, "10-completed")
     assert guest_errors == []
     assert console_errors == []

@@ -11,7 +11,7 @@ from conversations import effects as do
 from conversations import events as on
 from conversations.machine import Conversation, Decision, decide
 from conversations.money import Money
-from conversations.values import Contact, Location, Price, Service, Terms, Therapist, Visit
+from conversations.values import Contact, Location, Price, Rating, Service, Terms, Therapist, Visit
 
 E = TypeVar("E")
 
@@ -100,6 +100,10 @@ def withdrew(conversation: Conversation) -> on.TherapistWithdrew:
 
 def _therapist_id(conversation: Conversation) -> str:
     return conversation.therapist.id if conversation.therapist else ""
+
+
+def rated(stars: int = 5, comment: str | None = None) -> on.VisitRated:
+    return on.VisitRated(Rating(stars, comment))
 
 
 CANCEL = on.Cancelled("guest", "changed my mind")

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from conversations.booking import (
+    ENDED_STATUSES,
     TRANSITIONS,
     Booking,
     BookingCancelled,
     BookingExpired,
     BookingOpened,
     GuestMissed,
+    RatingGiven,
     Status,
     TherapistBooked,
     TherapistProposed,
@@ -23,6 +25,7 @@ from conversations.booking import (
     decide,
 )
 from conversations.money import Money
+from conversations.values import Rating
 from tests.conversations.scenes import AYU, BAGUS, NOW, VISIT, after
 
 OPENED = BookingOpened("c_1", VISIT, commission_basis_points=3000)
@@ -35,7 +38,8 @@ EXPIRED, MISSED, COMPLETED, ON_THE_WAY = (
     VisitCompleted(),
     VisitProgressed("on_the_way"),
 )
-EVENTS = (OPENED, PROPOSED, RETURNED, BOOKED, ON_THE_WAY, COMPLETED, MISSED, CANCELLED, EXPIRED)
+RATED = RatingGiven(Rating(4, "calm hands"))
+EVENTS = (OPENED, PROPOSED, RETURNED, BOOKED, ON_THE_WAY, COMPLETED, RATED, MISSED, CANCELLED, EXPIRED)
 
 
 def after_all(*events: Any) -> Booking:
@@ -77,6 +81,7 @@ ROWS = (
     Row("a choice can be closed", PROPOSAL, EXPIRED, Status.EXPIRED),
     Row("a visit has its news", ACTIVE, ON_THE_WAY, Status.ACTIVE),
     Row("a visit takes place", ACTIVE, COMPLETED, Status.COMPLETED),
+    Row("a completed visit is rated", ENDED[0], RATED, Status.COMPLETED),
     Row("a visit is missed", ACTIVE, MISSED, Status.NO_SHOW),
     Row("a booked therapist can withdraw", ACTIVE, RETURNED, Status.SEARCHING),
     Row("a visit can be cancelled", ACTIVE, CANCELLED, Status.CANCELLED),
@@ -89,7 +94,8 @@ def test_every_row_of_the_table(row: Row) -> None:
     decision = decide(row.booking, row.event, after(60))
     assert decision.record.state is row.leads_to
     assert (decision.effects, decision.refusal) == ((), None)
-    assert (decision.record.ended_at == after(60)) == (TRANSITIONS[row.leads_to] == {})
+    has_just_ended = row.leads_to in ENDED_STATUSES and row.booking.state not in ENDED_STATUSES
+    assert (decision.record.ended_at == after(60)) == has_just_ended
     assert decision.record.expires_at is None, "the clocks are the conversation's"
 
 
@@ -137,6 +143,11 @@ def test_money_is_shared_out_under_the_terms_of_the_day_of_booking() -> None:
 @pytest.mark.parametrize("booking", [SEARCHING, PROPOSAL, ACTIVE, *ENDED[1:]], ids=lambda each: each.state)
 def test_nobody_earns_anything_without_a_visit(booking: Booking) -> None:
     assert (booking.commission, booking.earnings) == (None, None)
+
+
+def test_the_last_rating_counts() -> None:
+    mended = after_all(OPENED, PROPOSED, BOOKED, COMPLETED, RATED, RatingGiven(Rating(5)))
+    assert mended.rating == Rating(5, None)
 
 
 def test_a_cancelled_booking_says_by_whom_and_why() -> None:

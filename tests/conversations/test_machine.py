@@ -39,7 +39,9 @@ from tests.conversations.scenes import (
     idle,
     lines,
     lost,
+    news,
     no_therapist,
+    rated,
     reserved,
     reserving,
     searching,
@@ -235,11 +237,13 @@ def test_a_reload_shows_the_same_card_as_the_move_did_until_something_else_happe
         (idle(), book(AYU)),
         (searching(), therapist_found(searching())),
         (searching(), exhausted(searching())),
+        (active(), news(active(), "completed")),
+        (completed(), rated(4)),
     ):
         decision = decide(conversation, event, after(10))
         assert wanted(decision, do.ShowCard) == [card_on_screen(decision.record)]
     assert card_on_screen(told(choosing(), INDONESIAN)) == card_on_screen(choosing())
-    for without in (idle(), searching(), active(), completed(), cancelled()):
+    for without in (idle(), searching(), active(), cancelled()):
         assert card_on_screen(without) is None
 
 
@@ -253,6 +257,7 @@ def test_the_buttons_of_the_card_and_of_the_header_are_moves_of_this_state(conve
         "find_another": another(conversation),
         "search_again": again(conversation),
         "cancel": CANCEL,
+        "rate": rated(),
     }
     for button in (*(card.buttons if card else ()), *shown.buttons):
         assert decide(conversation, presses[button.command], after(30)).refusal is None

@@ -40,6 +40,7 @@ from tests.conversations.scenes import (
     lost,
     news,
     no_therapist,
+    rated,
     reserved,
     reserving,
     searching,
@@ -98,7 +99,7 @@ ROWS = (
         (CANCEL_SEARCH, BOOKING, *NOBODY)),
     Row("news of the visit is told to both", active(), news(active(), "on_the_way"), after(60), State.ACTIVE, PROGRESS),
     Row("a completed visit is counted and frees the therapist", active(), news(active(), "completed"), after(6000),
-        State.COMPLETED, (BOOKING, SAY, STATE, RELEASE, THERAPIST_BOOKING, COUNT)),
+        State.COMPLETED, (BOOKING, SAY, STATE, CARD, RELEASE, THERAPIST_BOOKING, COUNT)),
     Row("a visit without its guest frees the therapist", active(), news(active(), "no_show"), after(6000),
         State.EXPIRED, (BOOKING, SAY, STATE, RELEASE, THERAPIST_BOOKING, NOTIFY)),
     Row("a therapist who cannot come leaves nobody", active(), withdrew(active()), after(60), State.NO_THERAPIST,
@@ -113,6 +114,7 @@ ROWS = (
         (BOOKING, SAY, STATE)),
     Row("a request without a therapist is closed in the end", no_therapist(), RING, after(86_400), State.EXPIRED,
         (BOOKING, SAY, STATE)),
+    Row("a completed visit can be rated", completed(), rated(), after(9000), State.COMPLETED, (BOOKING, CARD, COUNT)),
     Row("after a completed visit one can book again", completed(), book(), after(9000), State.CONFIRMING, FORM),
     Row("after cancelling one can book again", cancelled(), book(), after(9000), State.CONFIRMING, FORM),
     Row("after a request was closed one can book again", expired(), book(), after(9000), State.CONFIRMING, FORM),
@@ -134,7 +136,7 @@ def test_every_row_of_the_table(row: Row) -> None:
     assert decision.refusal is None
     assert decision.record.state is row.leads_to
     assert kinds(decision) == row.effects
-    is_move = row.leads_to is not row.conversation.state or CARD in row.effects
+    is_move = row.leads_to is not row.conversation.state or {STATE, CARD} <= set(row.effects)
     assert decision.record.revision == row.conversation.revision + is_move, "a move makes older cards stale"
 
 
@@ -170,6 +172,7 @@ EVENTS: tuple[Any, ...] = (
     another(choosing()),
     again(no_therapist()),
     CANCEL,
+    rated(),
     news(active(), "arrived"),
     withdrew(active()),
     attempt(searching(), 2, after(120)),

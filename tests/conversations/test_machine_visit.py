@@ -10,6 +10,7 @@ from conversations import booking
 from conversations import effects as do
 from conversations import events as on
 from conversations.machine import VISIT_GRACE_S, Conversation, State, decide
+from conversations.values import Rating
 from tests.conversations.scenes import (
     AYU,
     BAGUS,
@@ -20,9 +21,12 @@ from tests.conversations.scenes import (
     active,
     after,
     again,
+    book,
     changes_nothing,
+    completed,
     lines,
     news,
+    rated,
     reserved,
     therapist_found,
     told,
@@ -199,3 +203,31 @@ def test_the_first_therapist_has_no_more_say() -> None:
     visit = second_visit(active())
     event = on.ProgressMade(visit.booking_id or "", AYU.id, "completed")
     assert decide(visit, event, after(700)).refusal == "not_found"
+
+
+# --- the rating -------------------------------------------------------------------------------------------------------
+
+
+def test_a_rating_is_told_to_the_booking_with_its_words_and_shown_by_its_stars() -> None:
+    decision = decide(completed(), rated(4, "calm hands"), after(9000))
+    assert word_to_booking(decision, booking.RatingGiven).rating == Rating(4, "calm hands")
+    [card] = wanted(decision, do.ShowCard)
+    assert (card.card, card.revision, card.data["stars"]) == ("rating", completed().revision, 4)
+    assert "calm hands" not in str(decision.record), "what was said stands in the booking alone"
+
+
+def test_a_rating_can_be_mended_until_the_guest_books_again() -> None:
+    mended = told(completed(), rated(1), rated(5), at=after(9000))
+    assert mended.stars == 5
+    assert decide(told(mended, book()), rated(1), after(9001)).refusal == "not_now"
+    assert told(mended, book()).stars is None
+
+
+def test_the_rating_card_of_an_earlier_visit_rates_no_later_one() -> None:
+    older = on.VisitRated(Rating(1), revision=completed().revision - 1)
+    assert decide(completed(), older, after(9000)).refusal == "stale"
+
+
+def test_a_visit_that_did_not_take_place_is_not_rated() -> None:
+    missed = told(active(), news(active(), "no_show"), at=after(6000))
+    assert decide(missed, rated(), after(9000)).refusal == "not_now"

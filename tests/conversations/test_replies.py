@@ -16,7 +16,7 @@ from conversations.values import Draft, Party
 from tests.conversations.scenes import AYU, SERVICE, active, after, choosing, confirming, news, no_therapist, told
 from tests.conversations.test_machine_table import ROWS
 
-GUEST_COMMANDS = {"confirm_service", "accept_therapist", "find_another", "search_again", "cancel"}
+GUEST_COMMANDS = {"confirm_service", "accept_therapist", "find_another", "search_again", "cancel", "rate"}
 STYLES = {"primary", "secondary", "quiet", "danger"}
 
 

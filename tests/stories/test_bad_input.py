@@ -82,6 +82,8 @@ BAD: Mapping[str, tuple[Any, ...]] = {
     "choice": (*NO_TEXT, "", "$token", "NOW", "\x00"),
     "switch": ({"$ne": False}, "true", 1, 0, None, nested(100)),
     "revision": ({"$gt": 0}, "1", True, 1.5, -1, 2**53 + 1, 2**70, None, nested(100)),
+    "optional revision": ({"$gt": 0}, "1", True, 1.5, -1, 2**53 + 1, 2**70, nested(100)),
+    "stars": ({"$gt": 0}, "1", True, 1.5, 0, 6, 2**70, nested(100)),
     "minutes": ({"$gt": 0}, "5", True, 1.5, 0, 241, 2**70, nested(100)),
     "duration": ({"$in": [60]}, "60", True, 61, 2**70, None, nested(100)),
     "latitude": (*NO_NUMBER, 90.5),
@@ -122,6 +124,7 @@ GUEST: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "search_again": ({"revision": 0}, {"revision": "revision"}),
     "cancel": ({}, {"reason?": "optional text"}),
     "message": ({"text": "Halo"}, {"text": "text"}),
+    "rate": ({"stars": 5}, {"stars": "stars", "comment?": "optional text", "revision?": "optional revision"}),
 }
 THERAPIST: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "availability": (
@@ -425,12 +428,12 @@ LIVE = {"book": "already_live", "confirm_service": "already_live"}
 # What is refused in each state, and how.
 REFUSED_IN: Mapping[str, Mapping[str, str]] = {
     "idle": ENDED,
-    "confirming": dict.fromkeys(("accept_therapist", "find_another", "search_again", "message"), "not_now"),
+    "confirming": dict.fromkeys(("accept_therapist", "find_another", "search_again", "message", "rate"), "not_now"),
     "searching": {**{name: "not_now" for name in NOT_NOW if name != "cancel"}, **LIVE},
-    "choosing": {"search_again": "not_now", "message": "not_now", **LIVE},
+    "choosing": {"search_again": "not_now", "message": "not_now", "rate": "not_now", **LIVE},
     "active": {name: "not_now" for name in NOT_NOW if name not in ("cancel", "message")},
     "no_therapist": {name: "not_now" for name in NOT_NOW if name not in ("search_again", "cancel")},
-    "completed": ENDED,
+    "completed": {name: code for name, code in ENDED.items() if name != "rate"},
     "cancelled": ENDED,
     "expired": ENDED,
 }

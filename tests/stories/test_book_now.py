@@ -49,5 +49,10 @@ async def test_a_guest_books_is_found_a_therapist_accepts_chats_and_the_visit_is
         assert "earnings" not in completed["booking"]
         done = await console.until_booking("completed")
         assert done["earnings"] == {"amount": 25_200_000, "currency": "IDR"}
+        asked = await budi.until_card("rating")
+        assert asked["therapist"]["name"] == sari.name
+        await budi.do("rate", stars=5, comment="Tangan yang tenang.", **asked["actions"][0]["payload"])
+        await budi.until(lambda: (budi.card("rating") or {})["stars"] == 5, "the rating")
+        assert "Tangan" not in str(console.entries), "what a guest thinks of a visit is not read in its room"
         assert [entry["seq"] for entry in budi.entries] == list(range(1, len(budi.entries) + 1))
         await budi.book()

@@ -244,12 +244,14 @@ async def test_a_booking_needs_no_worker_and_the_next_one_does_its_job(
         booking = await console.until_booking("active")
         await console.do("progress", booking_id=booking["id"], step="completed")
         await budi.until_state("completed")
+        await budi.do("rate", stars=1)
         await place.workers()
 
         async def is_counted() -> None:
             record = await house.services.therapists.get(sari.id)
             assert record is not None
             assert record.visits == 1
+            assert (record.rating, record.rating_count) == (4.77, 121), "one star among 120 ratings of 4.8"
 
         await eventually(is_counted)
         await until_agreed(house.services)

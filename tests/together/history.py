@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from conversations import events as on
 from conversations.machine import ENDED_STATES, Conversation, State
-from conversations.values import Terms, Therapist
+from conversations.values import Rating, Terms, Therapist
 from matching import events as found
 from matching.policy import Policy
 from matching.search import Answer
@@ -227,6 +227,11 @@ class History:
                 return [on.SearchAgainPressed(revision)]
             case State.SEARCHING | State.ACTIVE:
                 return []
+            case State.COMPLETED:
+                return [on.VisitRated(Rating(4)), *self._wishes()]
+        return self._wishes()
+
+    def _wishes(self) -> list[on.Event]:
         picked = (None, *(row.therapist for row in self.shell.rows.values()))
         return [on.BookPressed(SERVICE, "menu", TERMS, "en", therapist=therapist) for therapist in picked]
 

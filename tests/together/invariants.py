@@ -7,15 +7,13 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from conversations import booking as bookings
-from conversations.booking import Booking, Status
+from conversations.booking import ENDED_STATUSES, Booking, Status
 from conversations.machine import ENDED_STATES, Conversation, State
 from matching.search import Answer, Offer, Search
 from matching.search import State as SearchState
 from tests.together.shell import Key, Shell
 
 RESTING_STATES = (State.IDLE, *ENDED_STATES)
-ENDED_STATUSES = tuple(status for status, rows in bookings.TRANSITIONS.items() if not rows)
 
 # What the booking is while the conversation stands where it stands; None is a form that was never confirmed.
 STATUSES: Mapping[State, tuple[Status | None, ...]] = {
@@ -57,7 +55,8 @@ def _follow_conversation(before: Conversation, after: Conversation) -> None:
     assert after.revision >= before.revision, "revisions only grow"
     assert after.state == before.state or after.revision > before.revision, "a move makes the older cards stale"
     if before.state in ENDED_STATES and after.state is not State.CONFIRMING:
-        assert replace(after, version=before.version) == before, "what has ended changes by a new booking only"
+        same = replace(after, version=before.version, stars=before.stars)
+        assert same == before, "what has ended changes by a new booking only, and by its rating"
 
 
 def _follow_search(before: Search, after: Search) -> None:
@@ -81,7 +80,9 @@ def _follow_offers(before: Search, after: Search) -> None:
 
 
 def _follow_booking(before: Booking, after: Booking) -> None:
-    assert before.state not in ENDED_STATUSES, "an ended booking stays as it is"
+    if before.state in ENDED_STATUSES:
+        same = replace(after, version=before.version, told=before.told, rating=before.rating)
+        assert same == before, "an ended booking stays as it is, but for its rating"
 
 
 # --- at every moment --------------------------------------------------------------------------------------------------
