@@ -10,8 +10,9 @@ from collections.abc import Callable
 import uvloop
 
 from bot import diagram, simulated
+from bot.access import key_of
 from bot.app import serve
-from bot.auth import Tokens, new_id
+from bot.auth import LIVES, Tokens, new_id
 from bot.clock import Clock
 from bot.contract import catalogue
 from bot.demo import seed, seed_catalogue
@@ -25,6 +26,7 @@ from bot.services import connected, migrate
 from bot.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
+from bot.store.token_families import TokenFamilies
 from bot.supervisor import run_together
 
 
@@ -99,6 +101,33 @@ def _add_therapist(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sign_therapist_out(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Their tokens open nothing any more; running processes close their connections within seconds."""
+    try:
+        phone = parse_phone(arguments.phone, settings.default_region)
+    except ValueError as error:
+        sys.stderr.write(f"the phone number {error}\n")
+        return 2
+
+    async def sign_out() -> TherapistRecord | None:
+        async with connected(ready) as database:
+            clock = Clock(database)
+            await clock.measure()
+            therapist = await Therapists(database["therapists"]).with_phone(phone)
+            if therapist is not None:
+                families = TokenFamilies(database["token_families"])
+                await families.end(key_of("therapist", therapist.id), clock.now(), LIVES["therapist"])
+            return therapist
+
+    with with_servers(settings) as ready:
+        therapist = asyncio.run(sign_out())
+    if therapist is None:
+        sys.stderr.write(f"nobody has the phone number {phone}\n")
+        return 1
+    sys.stdout.write(f"{therapist.id} {therapist.name} is signed out everywhere\n")
+    return 0
+
+
 def _demo(settings: Settings, _: argparse.Namespace) -> int:
     """Everything at once: servers, data, one web process, the workers and the simulated therapists."""
     settings = settings.model_copy(update={"demo": True})
@@ -129,12 +158,18 @@ def _simulate(settings: Settings, _: argparse.Namespace) -> int:
             clock = Clock(database)
             await clock.measure()
             therapists = await Therapists(database["therapists"]).simulated()
+            families = TokenFamilies(database["token_families"])
+            versions = {each.id: (await families.get(key_of("therapist", each.id))).version for each in therapists}
         tokens = Tokens(settings.secret, clock.now)
         base_url = f"http://127.0.0.1:{settings.port}"
         if not therapists:
             sys.stderr.write("there are no simulated therapists in this database\n")
             return 1
-        await simulated.run(base_url, therapists, lambda therapist_id: tokens.sign("therapist", therapist_id))
+
+        def token_of(therapist_id: str) -> str:
+            return tokens.sign("therapist", therapist_id, version=versions[therapist_id])
+
+        await simulated.run(base_url, therapists, token_of)
         return 0
 
     return uvloop.run(simulate())
@@ -177,6 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--photo", default="/photos/01.svg")
     add.add_argument("--specialty", action="append", default=[])
     add.add_argument("--language", action="append", default=[])
+    sign_out = therapist.add_parser("sign-out", help="end every session of a therapist, as after a lost phone")
+    sign_out.set_defaults(run=_sign_therapist_out)
+    sign_out.add_argument("phone")
     return parser
 
 

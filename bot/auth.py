@@ -24,20 +24,37 @@ LIVES: Mapping[Audience, timedelta] = {"guest": timedelta(days=90), "therapist":
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: whose it is, the how many-eth in a row, and under which version it was signed."""
+
+    audience: Audience
+    subject: str
+    generation: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
-    """Signs and opens tokens with the secret of this installation."""
+    """Signs and opens tokens with the secret of this installation; whether one was ended, `bot/access.py` knows."""
 
     secret: str
     now: Now
 
-    def sign(self, audience: Audience, subject: str) -> str:
+    def sign(self, audience: Audience, subject: str, *, generation: int = 0, version: int = 0) -> str:
         """A token for a conversation id (`guest`) or a therapist id (`therapist`)."""
         issued_at = self.now()
-        claims = {"aud": audience, "sub": subject, "iat": issued_at, "exp": issued_at + LIVES[audience]}
+        claims = {
+            "aud": audience,
+            "sub": subject,
+            "gen": generation,
+            "ver": version,
+            "iat": issued_at,
+            "exp": issued_at + LIVES[audience],
+        }
         return jwt.encode(claims, self.secret, algorithm=ALGORITHM)
 
-    def subject(self, audience: Audience, token: str | None) -> str | None:
-        """Whose token this is; None where it is missing, forged, expired or meant for somebody else."""
+    def read(self, audience: Audience, token: str | None) -> Claims | None:
+        """What the token says; None where it is missing, forged, expired or meant for somebody else."""
         if not token:
             return None
         try:
@@ -53,7 +70,10 @@ class Tokens:
             return None
         expires_at, subject = claims["exp"], claims["sub"]
         is_alive = isinstance(expires_at, int | float) and expires_at > self.now().timestamp()
-        return subject if is_alive and isinstance(subject, str) else None
+        # Tokens of the days before they had these claims are the first of their family.
+        generation, version = claims.get("gen", 0), claims.get("ver", 0)
+        is_ours = isinstance(subject, str) and isinstance(generation, int) and isinstance(version, int)
+        return Claims(audience, subject, generation, version) if is_alive and is_ours else None
 
     def code_hash(self, phone: str, code: str) -> str:
         """What is kept of a sign-in code: useless without the secret, and different for every number."""

@@ -413,6 +413,11 @@ class Feeds:
             return remembered[:limit]
         return await self._entries.since(feed, cursor, limit)
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Entries of these feeds have changed in the database, where somebody was erased: they are read there again."""
+        for feed in filter(None, map(self._feeds.get, names)):
+            feed.recent.clear()
+
     async def known(self, feed: str, entry_id: str) -> Entry | None:
         """The entry that stands under this id already."""
         return await self._entries.known(entry_id, feed, None)

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from bot.access import Access
 from bot.alarms import Alarms, Key
 from bot.auth import Tokens
 from bot.bus import Bus
@@ -30,6 +31,7 @@ from bot.store.rooms import Rooms
 from bot.store.sign_ins import SignIns
 from bot.store.therapists import Therapists
 from bot.store.tickets import Tickets
+from bot.store.token_families import TokenFamilies
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
 from bot.words import Words
@@ -55,6 +57,7 @@ class Services:
     clock: Clock
     words: Words
     tokens: Tokens
+    access: Access
     rooms: Rooms
     feeds: Feeds
     bus: Bus
@@ -142,6 +145,7 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
         services = await _build(settings, database)
         async with services.bus, services.feeds, services.limits:
             services.spawn(services.clock.follow())
+            services.spawn(services.access.follow())
             if with_sweep:
                 # Sweep first, then serve: what became due while nobody was here is rung before anything new.
                 await services.sweep.once()
@@ -166,6 +170,8 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     jobs = Jobs(settings.redis_url)
     therapists = Therapists(database["therapists"])
     reservations = Reservations(database["reservations"])
+    tokens = Tokens(settings.secret, clock.now)
+    access = Access(tokens, TokenFamilies(database["token_families"]), bus, clock.now, feeds.forget)
     conversations = Records(database["conversations"], machine.Conversation, conversation_effects.Effect)
     searches = Records(database["searches"], search.Search, search_effects.Effect)
     bookings = Records(database["bookings"], booking.Booking, conversation_effects.Effect)
@@ -194,7 +200,8 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         database=database,
         clock=clock,
         words=Words(),
-        tokens=Tokens(settings.secret, clock.now),
+        tokens=tokens,
+        access=access,
         rooms=Rooms(database["entries"]),
         feeds=feeds,
         bus=bus,

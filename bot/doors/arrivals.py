@@ -11,15 +11,16 @@ from bot.doors.answers import refusal
 from bot.doors.snapshots import Snapshot, guest_snapshot, therapist_snapshot
 from bot.payloads import GuestConnect, TherapistConnect
 from bot.services import Services
+from bot.store.tickets import Bearer
 from conversations import events as on
 from conversations.values import Locale
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who came in: `subject` is a conversation's id for guests, a therapist's for therapists."""
+    """Who came in, and what they see first."""
 
-    subject: str
+    bearer: Bearer
     locale: Locale
     timezone: str | None
     snapshot: Snapshot
@@ -28,25 +29,28 @@ class Arrival:
 async def admit_guest(services: Services, connect: GuestConnect, locale: Locale) -> Arrival:
     """Anybody may come in: without a token, or with one that opens nothing, a new conversation begins."""
     timezone = known_timezone(connect.timezone)
-    conversation_id, token = services.tokens.subject("guest", connect.token), connect.token
-    if conversation_id is None or token is None:
-        conversation_id = new_id("c")
-        token = services.tokens.sign("guest", conversation_id)
+    renewed = await services.access.renew(connect.token)
+    if renewed is None:
+        bearer = Bearer("guest", new_id("c"))
+        token = services.tokens.sign("guest", bearer.subject)
     else:
-        await _remember_language(services, conversation_id, locale, timezone)
+        bearer, token = renewed.bearer, renewed.token
+        await _remember_language(services, bearer.subject, locale, timezone)
     snapshot = await guest_snapshot(
-        services, conversation_id, since=connect.since, epoch=connect.epoch, locale=locale, token=token
+        services, bearer.subject, since=connect.since, epoch=connect.epoch, locale=locale, token=token
     )
-    return Arrival(conversation_id, locale, timezone, snapshot)
+    return Arrival(bearer, locale, timezone, snapshot)
 
 
 async def admit_therapist(services: Services, connect: TherapistConnect, locale: Locale) -> Arrival:
     """Raises `unauthorized` without a therapist's token."""
-    therapist_id = services.tokens.subject("therapist", connect.token)
-    if therapist_id is None:
+    bearer = await services.access.bearer_of("therapist", connect.token, is_arriving=True)
+    if bearer is None:
         raise refusal("unauthorized")
-    snapshot = await therapist_snapshot(services, therapist_id, since=connect.since, epoch=connect.epoch, locale=locale)
-    return Arrival(therapist_id, locale, None, snapshot)
+    snapshot = await therapist_snapshot(
+        services, bearer.subject, since=connect.since, epoch=connect.epoch, locale=locale
+    )
+    return Arrival(bearer, locale, None, snapshot)
 
 
 async def _remember_language(services: Services, conversation_id: str, locale: Locale, timezone: str | None) -> None:

@@ -34,21 +34,22 @@ async def bearer_of(request: web.Request, audience: Audience | None = None, *, w
     ticket = request.query.get("ticket")
     if ticket and with_ticket:
         bearer = await services.tickets.use(_hash(ticket), services.clock.now())
+        bearer = bearer if bearer and await services.access.is_good(bearer) else None
     else:
-        bearer = _bearer_of_header(services, request.headers.get("Authorization", ""))
+        bearer = await _bearer_of_header(services, request.headers.get("Authorization", ""))
     if bearer is None or audience not in (None, bearer.audience):
         raise refusal("unauthorized")
     return bearer
 
 
-def _bearer_of_header(services: Services, header: str) -> Bearer | None:
+async def _bearer_of_header(services: Services, header: str) -> Bearer | None:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         return None
     for audience in AUDIENCES:
-        subject = services.tokens.subject(audience, token.strip())
-        if subject is not None:
-            return Bearer(audience, subject)
+        bearer = await services.access.bearer_of(audience, token.strip())
+        if bearer is not None:
+            return bearer
     return None
 
 

@@ -51,7 +51,7 @@ class SigningIn:
         log.info("a therapist signed in", therapist=therapist.id)
         return {
             "ok": True,
-            "token": services.tokens.sign("therapist", therapist.id),
+            "token": await services.access.sign_in(therapist.id),
             "therapist": {"id": therapist.id, "name": therapist.name, "photo": therapist.photo},
         }
 

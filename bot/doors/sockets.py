@@ -40,6 +40,7 @@ class _Visitor:
     subject: str
     locale: Locale
     reader: Reader
+    unwatch: Callable[[], None]
     timezone: str | None = None
     is_active: bool = False
     rooms: dict[str, str] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class _Doorway:
         visitor = self.visitors.pop(sid, None)
         if visitor is not None:
             visitor.reader.close()
+            visitor.unwatch()
 
     def on_error(self, sid: str, error: Exception) -> dict[str, Any]:
         visitor = self.visitors.get(sid)
@@ -85,6 +87,13 @@ class _Doorway:
 
     def send(self, sid: str, frame: bytes) -> None:
         self.server.emit_encoded((sid,), frame)
+
+    def watch(self, sid: str, arrival: Arrival) -> Callable[[], None]:
+        """Who is connected by a token is sent away when it is ended."""
+        return self.services.access.watch(arrival.bearer, lambda: self.send_away(sid))
+
+    def send_away(self, sid: str) -> None:
+        self.services.spawn(self.server.disconnect(sid))
 
     def reader(self, sid: str, audience: Any, locale: Locale) -> Reader:
         return Reader(
@@ -130,7 +139,8 @@ class GuestDoor(_Doorway):
         snapshot = arrival.snapshot
         reader = self.reader(sid, "guest", locale)
         is_active = snapshot.session["state"] == State.ACTIVE
-        visitor = self.visitors[sid] = _Visitor(arrival.subject, locale, reader, arrival.timezone, is_active)
+        subject, unwatch = arrival.bearer.subject, self.watch(sid, arrival)
+        visitor = self.visitors[sid] = _Visitor(subject, locale, reader, unwatch, arrival.timezone, is_active)
         self.send(sid, encode_event(self.namespace, "session", snapshot.session))
         for feed, cursor in snapshot.cursors.items():
             reader.follow(feed, cursor, on_entry=partial(self._on_entry, visitor))
@@ -170,9 +180,9 @@ class TherapistDoor(_Doorway):
         connect = parse(TherapistConnect, auth)
         locale = self.locale_of(connect.locale, environ)
         arrival = await self.admitted(sid, locale, admit_therapist(self.services, connect, locale))
-        therapist_id, snapshot = arrival.subject, arrival.snapshot
+        therapist_id, snapshot = arrival.bearer.subject, arrival.snapshot
         reader = self.reader(sid, "therapist", locale)
-        visitor = self.visitors[sid] = _Visitor(therapist_id, locale, reader)
+        visitor = self.visitors[sid] = _Visitor(therapist_id, locale, reader, self.watch(sid, arrival))
         visitor.rooms.update(
             {booking["id"]: conversation_of(booking["feed"]) for booking in snapshot.session["bookings"]}
         )

@@ -54,6 +54,7 @@ class Reading:
         self.is_over = stretch.last is not None and cursor >= stretch.last
         self._news = asyncio.Event()
         self._following = services.feeds.follow(stretch.feed, cursor, lambda _: self._news.set())
+        self._unwatch = services.access.watch(bearer, self._end)
 
     def __enter__(self) -> Reading:
         return self
@@ -62,6 +63,12 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._following.close()
+        self._unwatch()
+
+    def _end(self) -> None:
+        """The token that opened this was ended."""
+        self.is_over = True
+        self._news.set()
 
     async def next(self, wait_s: float) -> list[Entry]:
         """The entries after the cursor, at once or as soon as there is one; none when the time or the feed is over."""

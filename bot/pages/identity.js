@@ -22,7 +22,9 @@ export class GuestIdentity {
     const kept = read(KEY);
     this.#conversation = conversation_id;
     if (kept && kept.conversation_id !== conversation_id && kept.token !== this.#used) return false;
-    if (kept?.token !== token) write(KEY, { token, conversation_id });
+    // Each answer brings a new token. What another tab has kept since we asked is at least as new as ours.
+    if (!kept || kept.token === this.#used || kept.conversation_id !== conversation_id)
+      write(KEY, { token, conversation_id });
     return true;
   }
 

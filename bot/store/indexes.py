@@ -51,6 +51,10 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         # The state lines of a booking: they say which part of a conversation its therapist may read.
         ([("data.booking_id", ASCENDING), ("seq", ASCENDING)], {"partialFilterExpression": {"type": "state"}}),
     ],
+    "token_families": [
+        ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
+        ([("news_at", ASCENDING)], {"sparse": True}),
+    ],
     "tickets": [([("expires_at", ASCENDING)], {"expireAfterSeconds": 60})],
     "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
 }

@@ -13,10 +13,14 @@ TICKET_LIVES = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Whose token it was: `subject` is a conversation's id for guests, a therapist's for therapists."""
+    """Whose token it was: `subject` is a conversation's id for guests, a therapist's for therapists.
+
+    `version` is the token's: once all tokens of that version were ended, its bearer is nobody any more.
+    """
 
     audience: Any
     subject: str
+    version: int = 0
 
 
 class Tickets:
@@ -29,7 +33,13 @@ class Tickets:
         """Remember a ticket by its hash, and say when it ends."""
         expires_at = now + TICKET_LIVES
         await self._collection.insert_one(
-            {"_id": ticket_hash, "audience": bearer.audience, "subject": bearer.subject, "expires_at": expires_at}
+            {
+                "_id": ticket_hash,
+                "audience": bearer.audience,
+                "subject": bearer.subject,
+                "version": bearer.version,
+                "expires_at": expires_at,
+            }
         )
         return expires_at
 
@@ -38,4 +48,4 @@ class Tickets:
         document = await self._collection.find_one_and_delete({"_id": {"$eq": ticket_hash}})
         if document is None or document["expires_at"] <= now:
             return None
-        return Bearer(document["audience"], document["subject"])
+        return Bearer(document["audience"], document["subject"], document.get("version", 0))

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from bot.auth import LIVES, Audience, Tokens, digest_of, new_code, new_id
+from bot.auth import LIVES, Audience, Claims, Tokens, digest_of, new_code, new_id
 from tests.clock import FakeClock
 
 SECRET = "a secret for the tests, longer than sixty-four characters, as HS512 wants it"
@@ -49,14 +49,25 @@ def with_payload_of(token: str, other: str) -> str:
     return ".".join((header, other.split(".")[1], signature))
 
 
+def subject_of(tokens: Tokens, audience: Audience, token: str | None) -> str | None:
+    known = tokens.read(audience, token)
+    return known.subject if known else None
+
+
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_a_token_says_whose_it_is(tokens: Tokens, audience: Audience) -> None:
-    assert tokens.subject(audience, tokens.sign(audience, "x_1")) == "x_1"
+    assert subject_of(tokens, audience, tokens.sign(audience, "x_1")) == "x_1"
+
+
+def test_a_token_says_its_place_in_the_row_and_its_version(tokens: Tokens) -> None:
+    assert tokens.read("guest", tokens.sign("guest", "c_1", generation=7, version=2)) == Claims("guest", "c_1", 7, 2)
+    assert tokens.read("guest", signed()) == Claims("guest", "c_1", 0, 0), "one from before there were such claims"
+    assert tokens.read("guest", signed(gen="7")) is None
 
 
 def test_a_token_of_one_audience_is_nothing_to_the_other(tokens: Tokens) -> None:
-    assert tokens.subject("therapist", tokens.sign("guest", "x_1")) is None
-    assert tokens.subject("guest", tokens.sign("therapist", "x_1")) is None
+    assert subject_of(tokens, "therapist", tokens.sign("guest", "x_1")) is None
+    assert subject_of(tokens, "guest", tokens.sign("therapist", "x_1")) is None
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
@@ -65,15 +76,15 @@ def test_a_token_ends_at_its_moment_by_the_clock_of_the_database(
 ) -> None:
     token = tokens.sign(audience, "x_1")
     clock.at = START + LIVES[audience] - timedelta(seconds=1)
-    assert tokens.subject(audience, token) == "x_1"
+    assert subject_of(tokens, audience, token) == "x_1"
     clock.at = START + LIVES[audience]
-    assert tokens.subject(audience, token) is None
+    assert subject_of(tokens, audience, token) is None
 
 
 @pytest.mark.parametrize("year", [1999, 2099])
 def test_a_machine_with_a_wrong_clock_takes_a_token_all_the_same(year: int) -> None:
     elsewhere = Tokens(SECRET, FakeClock(START.replace(year=year)).now)
-    assert elsewhere.subject("guest", elsewhere.sign("guest", "c_1")) == "c_1"
+    assert subject_of(elsewhere, "guest", elsewhere.sign("guest", "c_1")) == "c_1"
 
 
 FORGED: dict[str, str] = {
@@ -107,13 +118,13 @@ FORGED: dict[str, str] = {
 
 @pytest.mark.parametrize("how", sorted(FORGED))
 def test_a_forged_token_opens_nothing(tokens: Tokens, how: str) -> None:
-    assert tokens.subject("guest", signed()) == "c_1", "an honest token is made the same way"
-    assert tokens.subject("guest", FORGED[how]) is None
+    assert subject_of(tokens, "guest", signed()) == "c_1", "an honest token is made the same way"
+    assert subject_of(tokens, "guest", FORGED[how]) is None
 
 
 @pytest.mark.parametrize("missing", [None, ""])
 def test_no_token_is_nobody(tokens: Tokens, missing: str | None) -> None:
-    assert tokens.subject("guest", missing) is None
+    assert subject_of(tokens, "guest", missing) is None
 
 
 def test_a_code_is_six_digits_and_hard_to_guess() -> None:
