@@ -37,7 +37,13 @@ async def admit_guest(services: Services, connect: GuestConnect, locale: Locale)
         bearer, token = renewed.bearer, renewed.token
         await _remember_language(services, bearer.subject, locale, timezone)
     snapshot = await guest_snapshot(
-        services, bearer.subject, since=connect.since, epoch=connect.epoch, locale=locale, token=token
+        services,
+        bearer.subject,
+        since=connect.since,
+        epoch=connect.epoch,
+        locale=locale,
+        token=token,
+        is_new=renewed is None,
     )
     return Arrival(bearer, locale, timezone, snapshot)
 
@@ -56,7 +62,10 @@ async def admit_therapist(services: Services, connect: TherapistConnect, locale:
 async def _remember_language(services: Services, conversation_id: str, locale: Locale, timezone: str | None) -> None:
     """Messages that are sent to the guest later speak the language that was chosen last."""
     stored = await services.conversations.load(conversation_id)
-    if stored is not None:
+    if stored is None:
+        return
+    known = stored.record
+    if (known.locale, known.timezone) != (locale, timezone or known.timezone):
         await services.turns.take("conversation", conversation_id, on.LocaleChosen(locale, timezone))
 
 

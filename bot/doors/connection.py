@@ -45,23 +45,42 @@ class Listener(Protocol):
     async def closed(self, reason: str) -> None: ...
 
 
-class Outbox(asyncio.Queue[bytes | None]):
-    """Frames that wait for their reader, and how many bytes they are; None is the end."""
+class Outbox:
+    """Frames that wait for their reader, and how many bytes they are; None is the end.
 
-    size = 0
+    An asyncio.Queue would cost three kilobytes for each connection, and nearly all of them are empty.
+    """
 
-    def _put(self, item: bytes | None) -> None:
-        super()._put(item)
-        self.size += len(item or b"")
+    __slots__ = ("_frames", "_waiter", "size")
 
-    def _get(self) -> bytes | None:
-        item = super()._get()
-        self.size -= len(item or b"")
-        return item
+    def __init__(self) -> None:
+        self._frames: list[bytes | None] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def put(self, frame: bytes | None) -> None:
+        self._frames.append(frame)
+        self.size += len(frame or b"")
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def take(self) -> bytes | None:
+        """The frame that has waited longest."""
+        frame = self._frames.pop(0)  # of a few hundred at most
+        self.size -= len(frame or b"")
+        return frame
+
+    async def until_something_waits(self) -> None:
+        while not self._frames:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
     def clear(self) -> None:
-        while not self.empty():
-            self.get_nowait()
+        self._frames.clear()
+        self.size = 0
 
 
 class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
@@ -105,10 +124,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         if self._may_write():
             self.transport.write(text_frame(frame))  # type: ignore[union-attr]  # which is what was asked
             return
-        if (
-            self.queue.qsize() >= self._limits.max_queued_frames
-            or self._waiting_bytes() >= self._limits.max_queued_bytes
-        ):
+        if len(self.queue) >= self._limits.max_queued_frames or self._waiting_bytes() >= self._limits.max_queued_bytes:
             self.abort_slow_reader()
             return
         self._put(frame)
@@ -117,13 +133,13 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         """Whether nothing waits before the next frame, and the transport has room for it."""
         return (
             self._writes_directly
-            and self.queue.empty()
+            and not self.queue
             and self.transport is not None
             and self.transport.get_write_buffer_size() < WRITTEN_AHEAD_BYTES
         )
 
     def _put(self, frame: bytes | None) -> None:
-        self.queue.put_nowait(frame)
+        self.queue.put(frame)
         if self._websocket is not None and (self._writer is None or self._writer.done()):
             self._writer = asyncio.create_task(self._write(self._websocket))
 
@@ -301,8 +317,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
 
     def _send_what_waits(self) -> None:
         """What was said before there was a transport to write to."""
-        waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
-        for frame in waiting:
+        for frame in [self.queue.take() for _ in range(len(self.queue))]:
             self._put(None) if frame is None else self.offer(frame)
 
     async def _read(self, ws: web.WebSocketResponse) -> None:
@@ -324,8 +339,8 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
     async def _write(self, ws: web.WebSocketResponse) -> None:
         """Sends what waits, at the pace of its reader; it runs only while something waits."""
         with contextlib.suppress(ConnectionError):  # the reader meets the same end and tells of it
-            while not self.queue.empty():
-                frame = self.queue.get_nowait()
+            while self.queue:
+                frame = self.queue.take()
                 if frame is None:
                     await ws.close(code=self._close_code)
                     return
@@ -336,16 +351,17 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
     async def poll(self) -> list[Packet]:
         """What waits for the client, all of it; an empty list when the connection has ended."""
         try:
-            frame = await asyncio.wait_for(self.queue.get(), self._limits.ping_interval_s + self._limits.ping_timeout_s)
+            async with asyncio.timeout(self._limits.ping_interval_s + self._limits.ping_timeout_s):
+                await self.queue.until_something_waits()
         except TimeoutError:
             raise QueueEmpty from None
         packets = []
-        while frame is not None:
+        while self.queue:
+            frame = self.queue.take()
+            if frame is None:
+                self.queue.put(None)
+                break
             packets.append(_packet_of(frame))
-            if self.queue.empty():
-                return packets
-            frame = self.queue.get_nowait()
-        self.queue.put_nowait(None)
         return packets
 
     async def handle_post_request(self, environ: Environ) -> None:

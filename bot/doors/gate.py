@@ -225,13 +225,14 @@ class Client:
             self.lane.add(partial(self._admit, session, auth or {}))
 
     async def _admit(self, session: Session, auth: dict[str, Any]) -> None:
-        if self._connection.closing:
-            return
-        try:
-            await self._in_time(session.door.on_connect(session.sid, self._connection.environ, auth))
-        except Exception as error:
-            self._turn_away(session.namespace, self._explain(session, _situation(error, "connect")))
-            return
+        async with self._server.admissions:
+            if self._connection.closing:
+                return
+            try:
+                await self._in_time(session.door.on_connect(session.sid, self._connection.environ, auth))
+            except Exception as error:
+                self._turn_away(session.namespace, self._explain(session, _situation(error, "connect")))
+                return
         self._admitted.add(session)
         self._counters.sessions += 1
         session.admit()

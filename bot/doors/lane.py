@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -30,7 +29,7 @@ class Lane:
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._waiting: deque[Job] = deque()
+        self._waiting: list[Job] = []
         self._posts: set[asyncio.Future[Any]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -74,7 +73,7 @@ class Lane:
             while self._waiting:
                 while self._posts:
                     await asyncio.wait(self._posts)
-                await self._run_one(self._waiting.popleft())
+                await self._run_one(self._waiting.pop(0))
         finally:
             self._task = None
 

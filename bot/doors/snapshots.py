@@ -40,22 +40,41 @@ class Page:
     is_resync: bool
 
 
-async def page_of(services: Services, feed: str, since: int | None, *, first: int = 1, same_epoch: bool = True) -> Page:
+async def page_of(
+    services: Services,
+    feed: str,
+    since: int | None,
+    *,
+    first: int = 1,
+    same_epoch: bool = True,
+    head: int | None = None,
+) -> Page:
     """The entries after the cursor, or the newest ones where there is none that makes sense; none before `first`."""
-    head = await services.feeds.head(feed)
+    if head is None:
+        head = await services.feeds.head(feed)
     is_resync = since is not None and (since > head or not same_epoch)
     known = since if since is not None and not is_resync else max(head - ENTRIES_AT_ONCE, 0)
     start = max(known, first - 1)
-    entries = await services.feeds.since(feed, start, ENTRIES_AT_ONCE)
+    entries = await services.feeds.since(feed, start, ENTRIES_AT_ONCE) if start < head else []
     return Page(entries, entries[-1].seq if entries else start, is_resync)
 
 
 async def guest_snapshot(
-    services: Services, conversation_id: str, *, since: int | None, epoch: str | None, locale: Locale, token: str
+    services: Services,
+    conversation_id: str,
+    *,
+    since: int | None,
+    epoch: str | None,
+    locale: Locale,
+    token: str,
+    is_new: bool = False,
 ) -> Snapshot:
+    """`is_new`: the conversation has just been given its id, and there is nothing to be looked up."""
     feed = conversation_feed(conversation_id)
-    page = await page_of(services, feed, since, same_epoch=epoch in (None, services.epoch))
-    stored = await services.conversations.load(conversation_id) or services.conversations.fresh(conversation_id)
+    same_epoch = epoch in (None, services.epoch)
+    page = await page_of(services, feed, since, same_epoch=same_epoch, head=0 if is_new else None)
+    stored = None if is_new else await services.conversations.load(conversation_id)
+    stored = stored or services.conversations.fresh(conversation_id)
     state = state_on_screen(stored.record)
     booking = await services.bookings.load(state.booking_id) if state.booking_id else None
     raw = state_data(state, raw_booking(booking.record) if booking else None)

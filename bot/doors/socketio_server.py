@@ -38,6 +38,8 @@ from bot.doors.socketio_packets import encode_disconnect, encode_event
 
 PINNED = "5.18.1"
 
+# Coming in reads far more than talking does: when everybody comes back at once, those who talk keep their turn.
+ADMITTED_AT_ONCE = 16
 SPREAD_OF_RETURNS_MS = 4000
 # When drained: for the commands in flight, and for the hooks of those who had to be aborted.
 COMMANDS_FINISH_S = 2.0
@@ -63,6 +65,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         """`origins`: who may connect from a browser besides ourselves; `*` is everybody."""
         self.limits = limits or Limits()
         self.counters = Counters()
+        self.admissions = asyncio.Semaphore(ADMITTED_AT_ONCE)
         self._drained_at: float | None = None
         self._entrances: dict[str, Entrance] = {}
         self._sessions: dict[str, Session] = {}
