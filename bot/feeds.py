@@ -80,7 +80,10 @@ class _Pending:
 
     @property
     def is_wanted(self) -> bool:
-        return any(not waiter.future.done() for waiter in self.waiters)
+        for waiter in self.waiters:  # noqa: SIM110 - a generator would cost more than the one waiter that there is
+            if not waiter.future.done():
+                return True
+        return False
 
     def settle(self, entry: Entry) -> None:
         for waiter in self.waiters:

@@ -109,20 +109,22 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self._farewell: asyncio.Task[None] | None = None
         self._websocket: web.WebSocketResponse | None = None
         self._writes_directly = False
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
         self._writer: asyncio.Task[None] | None = None
         self.listener = engine.listen(self)
 
     # What goes out
 
     def offer(self, frame: bytes) -> None:
-        """Writes one frame, or queues it behind those that wait for their reader.
+        """Writes one frame in this turn of the loop, or queues it behind those that wait for their reader.
 
         A reader for whom too much waits already is aborted and comes back with its cursor.
         """
         if self.closing:
             return
         if self._may_write():
-            self.transport.write(text_frame(frame))  # type: ignore[union-attr]  # which is what was asked
+            self._gather(text_frame(frame))
             return
         if len(self.queue) >= self._limits.max_queued_frames or self._waiting_bytes() >= self._limits.max_queued_bytes:
             self.abort_slow_reader()
@@ -135,8 +137,19 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             self._writes_directly
             and not self.queue
             and self.transport is not None
-            and self.transport.get_write_buffer_size() < WRITTEN_AHEAD_BYTES
+            and self._gathered_bytes + self.transport.get_write_buffer_size() < WRITTEN_AHEAD_BYTES
         )
+
+    def _gather(self, frame: bytes) -> None:
+        if not self._gathered:
+            self.engine.gathering.add(self._write_gathered)
+        self._gathered.append(frame)
+        self._gathered_bytes += len(frame)
+
+    def _write_gathered(self) -> None:
+        frames, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        if frames and self.transport is not None and not self.transport.is_closing():
+            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def _put(self, frame: bytes | None) -> None:
         self.queue.put(frame)
@@ -149,7 +162,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
 
     def _waiting_bytes(self) -> int:
         buffered = 0 if self.transport is None else self.transport.get_write_buffer_size()
-        return self.queue.size + buffered
+        return self.queue.size + self._gathered_bytes + buffered
 
     async def send(self, pkt: Packet) -> None:
         """Upstream's way to send, for what upstream itself still sends."""
@@ -338,6 +351,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
 
     async def _write(self, ws: web.WebSocketResponse) -> None:
         """Sends what waits, at the pace of its reader; it runs only while something waits."""
+        self._write_gathered()  # which was said before what waits
         with contextlib.suppress(ConnectionError):  # the reader meets the same end and tells of it
             while self.queue:
                 frame = self.queue.take()

@@ -41,6 +41,28 @@ def text_frame(payload: bytes) -> bytes:
     return _LONGEST(_WHOLE_TEXT, 127, length) + payload
 
 
+class Gathering:
+    """Those who have something to write write it once in each turn of the loop, all together.
+
+    An ack and the entry it belongs to, or the messages of a whole batch, then cost one system call for each connection
+    and not one for each frame: uvloop writes at once whatever it is given.
+    """
+
+    def __init__(self) -> None:
+        self._writes: list[Callable[[], None]] = []
+
+    def add(self, write: Callable[[], None]) -> None:
+        """`write` does not raise; it is called once, when the callbacks that are due now have run."""
+        if not self._writes:
+            asyncio.get_running_loop().call_soon(self._write_all)
+        self._writes.append(write)
+
+    def _write_all(self) -> None:
+        writes, self._writes = self._writes, []
+        for write in writes:
+            write()
+
+
 class _Inlet(WebSocketDataQueue):
     """The queue behind the parser, which hands text on at once and keeps the rest for `receive`."""
 

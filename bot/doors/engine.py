@@ -36,6 +36,7 @@ from engineio.packet import OPEN, Packet
 
 from bot.doors.client_address import client_address
 from bot.doors.connection import Connection, Environ, Listener
+from bot.doors.direct_frames import Gathering
 from bot.doors.socketio_limits import Counters, Limits
 
 PINNED = "4.15.1"
@@ -76,6 +77,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
         self.listen = listen
         self.compression = compression
         self.closing = False
+        self.gathering = Gathering()
         self.sockets: dict[str, Connection] = {}
         self._origins = tuple(origins)
         self._trust_proxy = trust_proxy

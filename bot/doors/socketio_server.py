@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -134,6 +134,11 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
             if session is not None:
                 session.send(frame)
 
+    def sender(self, sid: str) -> Callable[[bytes], None]:
+        """Sends frames to one sid, without looking it up for each; who has gone hears nothing."""
+        session = self._sessions.get(sid)
+        return session.send if session is not None else _to_nobody
+
     async def emit(self, event: str, data: Mapping[str, Any], to: str) -> None:
         """Upstream's emit, to one sid and nobody else."""
         session = self._sessions.get(to)
@@ -173,6 +178,10 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
             if not connection.gone.done():
                 connection.abort(SERVER_DISCONNECT)
         await _wait({connection.gone for connection in connections}, deadline + LAST_HOOKS_S)
+
+
+def _to_nobody(frame: bytes) -> None:
+    """Whoever was to hear it has gone."""
 
 
 async def _finish_commands(connections: Iterable[Connection], timeout_s: float) -> None:

@@ -102,7 +102,7 @@ class _Doorway:
             locale=locale,
             feeds=self.services.feeds,
             words=self.services.words,
-            send=partial(self.send, sid),
+            send=self.server.sender(sid),
         )
 
 

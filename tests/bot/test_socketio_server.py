@@ -851,6 +851,17 @@ async def test_a_thousand_entries_of_one_burst_reach_a_reader_when_the_loop_may_
 
 
 @pytest.mark.usefixtures("either_way")
+async def test_frames_arrive_in_the_order_in_which_they_were_said_whether_written_or_queued() -> None:
+    async with house() as h:
+        ws = await h.guest()
+        sizes = [10, 40_000, 10, 40_000, 10, 10]
+        for n, size in enumerate(sizes):
+            h.server.emit_encoded(h.door.sids, encode_event("/guest", "entry", {"seq": n, "text": "x" * size}))
+        for n in range(len(sizes)):
+            assert json.loads((await ws.receive_str())[9:])[1]["seq"] == n
+
+
+@pytest.mark.usefixtures("either_way")
 async def test_a_whole_app_with_stalled_clients_drains_and_exits() -> None:
     limits = Limits(close_grace_s=0.5)
     async with house(limits=limits) as h:
