@@ -89,8 +89,8 @@ class Pair:
             answered = self.therapist.operation(
                 "message", room, booking_id=booking_id, text=f"{self.therapist.name} hears {self.guest.name}"
             )
-            for operation, who, hearer in ((said, self.guest, sides[1]), (answered, self.therapist, sides[0])):
-                await who.carry_out(operation, burst=0)
+            for operation, who, hearer in ((said, sides[0], sides[1]), (answered, sides[1], sides[0])):
+                await who.send(operation)
                 acked = operation.acked
                 if acked is None or acked.answer is None:
                     return False

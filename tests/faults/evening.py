@@ -48,6 +48,7 @@ class Plan:
     pairs: int = 2
     webs: int = WEBS
     mutant: Mutant | None = None
+    races: float = 0.12
     faults: tuple[str, ...] = ()
     """Only these kinds, where any are named."""
 
@@ -67,9 +68,9 @@ class Verdict:
         return self.witness.violations
 
 
-async def play(plan: Plan, *, until_accused: bool = False) -> Verdict:
-    """The verdict about one run; `until_accused` ends it at the first violation."""
-    witness = Witness()
+async def play(plan: Plan) -> Verdict:
+    """The verdict about one run; that of a mutant ends as soon as one of its own checks has seen it."""
+    witness = Witness(plan.mutant.checks if plan.mutant else ())
     witness.note(
         "plan", "evening", seed=plan.seed, seconds=plan.seconds, schedule=[str(each) for each in plan.schedule]
     )
@@ -80,7 +81,7 @@ async def play(plan: Plan, *, until_accused: bool = False) -> Verdict:
             playing = asyncio.create_task(evening.play())
             accused = asyncio.ensure_future(witness.accused.wait())
             try:
-                waits = {playing, accused} if until_accused else {playing}
+                waits = {playing, accused} if plan.mutant else {playing}
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                 if playing.done():
                     await playing
@@ -103,7 +104,7 @@ async def cancelled_quietly(task: asyncio.Task[Any]) -> None:
 async def _world(plan: Plan, stage: Stage) -> AsyncIterator[World]:
     connector = aiohttp.TCPConnector(limit=0)
     async with node(stage.folder / "node.log") as process, aiohttp.ClientSession(connector=connector) as http:
-        yield World(stage.witness, stage.urls, http, process, plan.seed)
+        yield World(stage.witness, stage.urls, http, process, plan.seed, races=plan.races)
 
 
 class Evening:
@@ -199,6 +200,9 @@ class Evening:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             checks.accuse(self._witness, complete=False)
+            for person in self._people:
+                for device in person.devices:
+                    device.listen_for_delay()
 
     # --- how it ends --------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -82,8 +82,11 @@ class Guest(Person):
             await self.until_news(PATIENCE_S)
 
     async def press(self) -> None:
-        """One thing that a guest can do now, or nothing at all."""
+        """One thing that a guest can do now, several in one moment, or nothing at all."""
         does = self.mood.random()
+        if self.mood.random() < self.world.races and (commands := self._commands_now()):
+            await self.at_once(*(self.operation(name, **payload) for name, payload in commands))
+            return await self.until_news(0.5)
         match self.state:
             case "confirming":
                 await self._confirm(does)
@@ -101,6 +104,21 @@ class Guest(Person):
                 await self._cancel()
             case _:
                 await self.until_news(PATIENCE_S)
+        return None
+
+    def _commands_now(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Commands that exclude each other, as two screens of one guest may send them."""
+        match self.state:
+            case "confirming":
+                return (("confirm_service", self.form()), ("confirm_service", self.form()), ("cancel", {}))
+            case "choosing" if self.offer is not None and self.offer[0] == self.revision:
+                choice = {"revision": self.revision, "offer_id": self.offer[1]}
+                return (("accept_therapist", choice), ("cancel", {}), ("find_another", choice))
+            case "active" if self.mood.random() < 0.3:
+                return (("cancel", {}), ("message", {"text": self.words()}), ("cancel", {}))
+            case "no_therapist":
+                return (("search_again", {"revision": self.revision}), ("cancel", {}))
+        return ()
 
     def form(self) -> Mapping[str, Any]:
         latitude, longitude = self.near
@@ -121,11 +139,7 @@ class Guest(Person):
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self.world.tide.wait()
-        if does < 0.15:
-            # The same button on two screens, which are two commands.
-            await self._at_once(("confirm_service", self.form()), ("confirm_service", self.form()))
-        else:
-            await self.do("confirm_service", **self.form())
+        await self.do("confirm_service", **self.form())
         await self._until_moved("confirming")
         return None
 
@@ -135,15 +149,11 @@ class Guest(Person):
         revision, offer_id = self.offer
         choice = {"revision": revision, "offer_id": offer_id}
         await self.pause(0.0, 0.5)
-        if does < 0.55:
+        if does < 0.65:
             await self.do("accept_therapist", **choice)
-        elif does < 0.7:
+        elif does < 0.83:
             await self.do("find_another", **choice)
-        elif does < 0.78:
-            await self._at_once(("accept_therapist", choice), ("cancel", {}))
-        elif does < 0.86:
-            await self._at_once(("accept_therapist", choice), ("find_another", choice))
-        elif does < 0.93:
+        elif does < 0.92:
             await self._cancel()
         else:
             return await self.until_news(4.0)
@@ -153,12 +163,10 @@ class Guest(Person):
     async def be_visited(self, does: float) -> None:
         if does < 0.08:
             await self._cancel()
-        elif does < 0.14:
-            await self._at_once(("cancel", {}), ("message", {"text": self.words()}), ("cancel", {}))
         elif does < 0.5:
             await self.do("message", text=self.words())
         elif does < 0.6:
-            await self._at_once(*(("message", {"text": self.words()}) for _ in range(3)))
+            await self.at_once(*(self.operation("message", text=self.words()) for _ in range(3)))
         else:
             await self.until_news(PATIENCE_S)
 
@@ -168,7 +176,3 @@ class Guest(Person):
     async def _cancel(self) -> None:
         await self.do("cancel", reason=self.mood.choice((None, "changed my mind")))
         await self.until_news(PATIENCE_S)
-
-    async def _at_once(self, *commands: tuple[str, Mapping[str, Any]]) -> None:
-        """Different commands in the same moment, each over whichever process comes first."""
-        await asyncio.gather(*(self.do(name, **payload) for name, payload in commands))

@@ -68,7 +68,7 @@ class SocketIO(_Link):
         super().__init__(reader, url, http)
         self._namespace = f"/{reader.audience}"
         self._greeted = asyncio.Event()
-        self._sio = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+        self._sio = socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=http)
         # Plain functions, since those of this client run at once and in the order of the frames.
         for name, handler in (("session", self._session), ("entry", self._entry), ("disconnect", self._gone)):
             self._sio.on(name, handler, namespace=self._namespace)
@@ -112,8 +112,6 @@ class SocketIO(_Link):
         for task in (self._sio.eio.read_loop_task, self._sio.eio.write_loop_task):
             if task is not None:
                 task.cancel()
-        if self._sio.eio.http is not None:
-            await self._sio.eio.http.close()
 
 
 class _Streams(_Link):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import bot.doors.guest
@@ -42,6 +42,7 @@ class Mutant:
     take_out: Callable[[], None]
     checks: tuple[str, ...]
     faults: tuple[str, ...] = ()
+    races: float = 0.12
     indexes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     async def drop_indexes(self, database: Any) -> None:
@@ -180,21 +181,6 @@ def _no_holds_at_all() -> None:
     bot.store.reservations.Reservations.taken_by = free_for_all  # type: ignore[method-assign]
 
 
-def _fresh_offers() -> None:
-    """An offer gets an expiry of its own instead of the hold's."""
-    make = matching.search._offer_of
-    usable = matching.search._is_usable
-
-    def offer_of(held: Any, search: Any, now: Any) -> Any:
-        return replace(make(held, search, now), until=now + timedelta(seconds=60))
-
-    def is_usable(held: Any, search: Any, now: Any) -> bool:
-        return usable(replace(held, until=now + timedelta(seconds=60)), search, now)
-
-    matching.search._offer_of = offer_of
-    matching.search._is_usable = is_usable
-
-
 # --- feeds ------------------------------------------------------------------------------------------------------------
 
 
@@ -270,62 +256,114 @@ def _ack_before_write() -> None:
 
 
 _KILLS = ("kill_web", "kill_all_webs")
+_BUS = ("kill_valkey", "cut_bus")
+# Where several buttons at once are all that is needed, faults would only be in the way.
+_CALM = ("flush_valkey",)
+_OFTEN = 0.7
 
-MUTANTS: Mapping[str, Mutant] = {
-    mutant.name: mutant
-    for mutant in (
-        Mutant(
-            "version",
-            "the version in the save of a record",
-            _no_version_check,
-            ("moves", "cancels", "acks", "agreement"),
-        ),
-        Mutant("answers", "the answers that are kept in a record", _no_known_answers, ("retries",)),
-        Mutant("save-first", "effects after the save", _effects_before_save, ("moves", "acks", "agreement")),
-        Mutant("outbox", "effects in the record that wants them", _outbox_in_memory, ("rest", "agreement"), _KILLS),
-        Mutant("rings", "the look at the moment when a deadline rings", _rings_unchecked, ("moves",)),
-        Mutant("sweep", "the sweep", _no_sweep, ("rest", "agreement"), _KILLS),
-        Mutant("hold", "the condition of the hold", _no_hold_condition, ("holds", "commits")),
-        Mutant("offer-until", "an offer's moment is its hold's", _fresh_offers, ("holds", "commits")),
-        Mutant(
-            "slot",
-            "the unique index on slots (and no hold before it)",
-            _no_holds_at_all,
-            ("visits", "commits"),
-            indexes={"reservations": ("therapist_id", "cells")},
-        ),
-        Mutant(
-            "feed-seq",
-            "the unique index on (feed, seq)",
-            _nothing,
-            ("same for all", "acks"),
-            indexes={"entries": ("feed", "seq")},
-        ),
-        Mutant(
-            "client-id",
-            "the unique index on (feed, client_id) (and ids that do not follow from it)",
-            _random_message_ids,
-            ("retries",),
-            indexes={"entries": ("feed", "client_id")},
-        ),
-        Mutant(
-            "ack-first", "the ack after the write", _ack_before_write, ("acks",), ("kill_mongo_and_web", "kill_web")
-        ),
-        Mutant(
-            "contiguity",
-            "the contiguous run of a reader",
-            _no_contiguity,
-            ("readers",),
-            ("kill_valkey", "freeze_bus", "pause_web"),
-        ),
-        Mutant(
-            "gap",
-            "the look at the head when an entry jumps",
-            _no_gap_noticed,
-            ("readers",),
-            ("kill_valkey", "freeze_bus", "pause_web"),
-        ),
-        Mutant("cursor", "the cursor of who comes back", _no_cursor, ("readers",)),
-        Mutant("look", "the safety look at the heads", _no_safety_look, ("quiet rooms",), ("quiet",)),
-    )
-}
+_ALL = (
+    Mutant(
+        name="version",
+        guard="the version in the save of a record",
+        take_out=_no_version_check,
+        checks=("moves", "standing", "cancels", "agreement"),
+        faults=_CALM,
+        races=_OFTEN,
+    ),
+    Mutant(
+        name="answers",
+        guard="the answers that a record keeps",
+        take_out=_no_known_answers,
+        checks=("retries",),
+    ),
+    Mutant(
+        name="save-first",
+        guard="effects are performed after the save",
+        take_out=_effects_before_save,
+        checks=("moves", "standing", "agreement"),
+        faults=_CALM,
+        races=_OFTEN,
+    ),
+    Mutant(
+        name="outbox",
+        guard="effects are saved in the record that wants them",
+        take_out=_outbox_in_memory,
+        checks=("moves", "standing", "rest", "agreement"),
+        faults=_KILLS,
+    ),
+    Mutant(
+        name="rings",
+        guard="a ring looks whether the moment has come",
+        take_out=_rings_unchecked,
+        checks=("moves",),
+    ),
+    Mutant(
+        name="sweep",
+        guard="the sweep",
+        take_out=_no_sweep,
+        checks=("rest", "agreement"),
+        faults=_KILLS,
+    ),
+    Mutant(
+        name="hold",
+        guard="the condition of the hold",
+        take_out=_no_hold_condition,
+        checks=("holds", "commits"),
+    ),
+    Mutant(
+        name="slot",
+        guard="the unique index on slots (and no hold before it)",
+        take_out=_no_holds_at_all,
+        checks=("visits",),
+        indexes={"reservations": ("therapist_id", "cells")},
+    ),
+    Mutant(
+        name="feed-seq",
+        guard="the unique index on (feed, seq)",
+        take_out=_nothing,
+        checks=("same for all", "acks"),
+        indexes={"entries": ("feed", "seq")},
+    ),
+    Mutant(
+        name="client-id",
+        guard="the unique index on (feed, client_id) (and ids that do not follow from it)",
+        take_out=_random_message_ids,
+        checks=("retries",),
+        indexes={"entries": ("feed", "client_id")},
+    ),
+    Mutant(
+        name="ack-first",
+        guard="the ack comes after the write",
+        take_out=_ack_before_write,
+        checks=("acks",),
+        faults=("kill_mongo_and_web", "kill_web"),
+    ),
+    Mutant(
+        name="contiguity",
+        guard="a reader is handed a contiguous run",
+        take_out=_no_contiguity,
+        checks=("readers",),
+        faults=_BUS,
+    ),
+    Mutant(
+        name="gap",
+        guard="a head that jumps is looked into",
+        take_out=_no_gap_noticed,
+        checks=("readers",),
+        faults=_BUS,
+    ),
+    Mutant(
+        name="cursor",
+        guard="who comes back goes on from the cursor",
+        take_out=_no_cursor,
+        checks=("readers",),
+    ),
+    Mutant(
+        name="look",
+        guard="the safety look at the heads",
+        take_out=_no_safety_look,
+        checks=("quiet rooms",),
+        faults=("quiet",),
+    ),
+)
+MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for mutant in _ALL}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -21,6 +21,10 @@ MOST_TRIES = 8
 PAUSE_S = (0.05, 0.6)
 # How long a device keeps a connection before it takes another one, for no reason.
 STAY_S = (1.0, 9.0)
+# How many of all devices keep a connection until it is lost.
+LOYAL = 0.35
+# Who is connected all that time has heard what others heard so long ago, also on a machine that is busy.
+LATE_S = 15.0
 
 _LINKS: Mapping[str, Any] = {each.transport: each for each in (SocketIO, ServerSentEvents, LongPoll, WebSocket)}
 TRANSPORTS = (*_LINKS, JavaScript.transport)
@@ -39,6 +43,8 @@ class World:
     """Faults are over: nobody begins anything new, everybody comes to an end."""
     hush: asyncio.Event = field(default_factory=asyncio.Event)
     """Redis is away: pairs that chat are quiet, and say one thing."""
+    races: float = 0.12
+    """How often a guest presses several buttons in the same moment."""
     tide: asyncio.Event = field(default_factory=asyncio.Event)
     """Set and replaced again and again: those who wait for it all act in the same moment."""
 
@@ -60,8 +66,10 @@ class Device:
         self.world = world
         self.reader = reader
         self.mood = mood
+        self.is_loyal = mood.random() < LOYAL
         self.fixed: tuple[str, str] | None = None
         """A transport and an address to stay with, while that is wanted."""
+        self.connected_at = 0.0
         self._living: asyncio.Task[None] | None = None
         self._move_on = asyncio.Event()
 
@@ -83,8 +91,26 @@ class Device:
         self.fixed = (transport, url)
         self._move_on.set()
 
+    async def send(self, operation: Operation) -> None:
+        """Once, over the present connection and no other."""
+        link = self.reader.link
+        if link is not None:
+            await sent(self.world.witness, operation, link.transport, link.send(*_said(operation)))
+
     def roam(self) -> None:
         self.fixed = None
+
+    def listen_for_delay(self) -> None:
+        """A connection that is open brings what there is; who is not given something is not helped by coming back."""
+        reader, witness = self.reader, self.world.witness
+        since = max(self.connected_at, witness.now - LATE_S)
+        if not self.is_connected or since > witness.now - LATE_S:
+            return
+        for feed in reader.feeds():
+            missing = (feed, reader.cursors.get(feed, 0) + 1)
+            if feed in reader.cursors and witness.first_heard.get(missing, witness.now) < since:
+                what = f"{reader.name} is connected over {reader.via} and has not been given the next entry of {feed}"
+                witness.accuse("readers", what, f"the cursor is {reader.cursors[feed]}")
 
     async def _live(self) -> None:
         while True:
@@ -92,18 +118,17 @@ class Device:
             link = self.world.link(self.reader, transport, url)
             with suppress(Lost):
                 await self.reader.move(link)
+                self.connected_at = self.world.witness.now
                 self._move_on.clear()
                 await self._stay(link)
             await asyncio.sleep(self.mood.uniform(0.0, 0.4))
 
     async def _stay(self, link: Link) -> None:
         """Until the connection is lost, or this device has had enough of it."""
-        is_fixed = self.fixed is not None
+        patience_s = None if self.fixed or self.is_loyal else self.mood.uniform(*STAY_S)
         waits = {asyncio.ensure_future(link.over.wait()), asyncio.ensure_future(self._move_on.wait())}
         try:
-            await asyncio.wait(
-                waits, timeout=None if is_fixed else self.mood.uniform(*STAY_S), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waits:
                 each.cancel()
@@ -167,6 +192,14 @@ class Person:
         """The answer of a command that is repeated, here and there, until it has one; None if that was in vain."""
         return await self.carry_out(self.operation(name, feed, **payload), burst=burst)
 
+    async def at_once(self, *operations: Operation) -> None:
+        """Different commands in the same moment, each over another process; then whatever is still open."""
+        urls = self.mood.sample(self.world.urls, len(self.world.urls))
+        await asyncio.gather(
+            *(self._try_over_http(each, urls[place % len(urls)]) for place, each in enumerate(operations))
+        )
+        await asyncio.gather(*(self.carry_out(each, burst=0.0) for each in operations))
+
     async def carry_out(self, operation: Operation, *, burst: float = 0.1) -> Answer | None:
         if self.mood.random() < burst:
             # The same command on every process at once, as when a client and a proxy both lose patience.
@@ -194,22 +227,26 @@ class Person:
         link = self.mood.choice(connected) if connected and self.mood.random() < 0.75 else None
         if link is None:
             return await self._try_over_http(operation, self.mood.choice(self.world.urls))
-        one = self.witness.begin(operation, link.transport)
-        await self._ended(operation, one, link.send(operation.name, operation.payload, ANSWER_WITHIN_S))
+        await sent(self.witness, operation, link.transport, link.send(*_said(operation)))
         return None
 
     async def _try_over_http(self, operation: Operation, url: str) -> None:
-        one = self.witness.begin(operation, f"http {self.world.urls.index(url)}")
-        reader = self.devices[0].reader
-        sending = post(self.world.http, reader, url, operation.name, operation.payload, ANSWER_WITHIN_S)
-        await self._ended(operation, one, sending)
+        sending = post(self.world.http, self.devices[0].reader, url, *_said(operation))
+        await sent(self.witness, operation, f"http {self.world.urls.index(url)}", sending)
 
-    async def _ended(self, operation: Operation, one: Any, sending: Any) -> None:
-        answer: Answer | None = None
-        try:
-            answer = await sending
-        finally:
-            self.witness.end(operation, one, answer)
+
+def _said(operation: Operation) -> tuple[str, Mapping[str, Any], float]:
+    return operation.name, operation.payload, ANSWER_WITHIN_S
+
+
+async def sent(witness: Witness, operation: Operation, via: str, sending: Awaitable[Answer | None]) -> None:
+    """One try of the command, from its beginning to what came back."""
+    one = witness.begin(operation, via)
+    answer: Answer | None = None
+    try:
+        answer = await sending
+    finally:
+        witness.end(operation, one, answer)
 
 
 async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -58,6 +58,8 @@ KINDS = {
 QUIET = "quiet"
 # A quiet room is judged while nothing else happens.
 QUIET_LASTS_S = 9.0
+FIRST_QUIET_AT_S = 5.0
+QUIET_EVERY_S = 40.0
 PAUSES_S = (0.3, 2.5)
 
 
@@ -67,12 +69,13 @@ def schedule(seed: str, seconds: float, webs: int, only: Sequence[str] = ()) -> 
 
 
 def _draw(chance: Random, seconds: float, webs: int, only: Sequence[str]) -> Iterator[Fault]:
-    at_s, was_quiet_at = CALM_S, -20.0
+    at_s, was_quiet_at = CALM_S, -QUIET_EVERY_S
     names = [name for name in KINDS if not only or name in only]
     weights = [KINDS[name].weight for name in names]
     may_be_quiet = not only or QUIET in only
     while at_s < seconds:
-        if may_be_quiet and at_s - was_quiet_at > 40.0 and at_s + QUIET_LASTS_S < seconds and (at_s > 6.0 or not names):
+        is_time = at_s > FIRST_QUIET_AT_S and at_s - was_quiet_at > (QUIET_EVERY_S if names else 0.0)
+        if may_be_quiet and is_time and at_s + QUIET_LASTS_S < seconds:
             was_quiet_at = at_s
             yield Fault(round(at_s, 2), QUIET, 0, QUIET_LASTS_S)
             at_s += QUIET_LASTS_S

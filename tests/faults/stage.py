@@ -79,9 +79,11 @@ class KeptProcess:
             process = self._process = await self._begin()
             self._witness.note("started", self.name, pid=process.pid)
             becoming = asyncio.create_task(self._become_ready())
-            code = await process.wait()
-            becoming.cancel()
-            await asyncio.gather(becoming, return_exceptions=True)
+            try:
+                code = await process.wait()
+            finally:
+                becoming.cancel()
+                await asyncio.gather(becoming, return_exceptions=True)
             self._witness.note("ended", self.name, code=code, expected=self._is_expected)
             # Who finds no database at the start may give up: the platform tries again, and so do we.
             if self.ready.is_set() and not self._is_expected:
