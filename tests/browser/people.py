@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy
@@ -55,30 +55,56 @@ def network_to(house: House) -> TcpProxy:
 
 
 async def guest_page(browser: Browser, url: str, budi: Guest, **more: Any) -> Page:
-    """The chat on Budi's phone, loaded but not awaited."""
+    """The chat on Budi's phone, loaded but not awaited; `more` as `_opened` takes it."""
     kept = {"token": budi.token, "conversation_id": budi.session["conversation_id"]}
-    context = await _context(browser, url, "janji.guest", kept, viewport=PHONE_SIZE, **more)
-    return await _opened(context, f"{url}/chat")
+    return await _opened(browser, url, "/chat", {"janji.guest": kept}, **{"viewport": PHONE_SIZE, **more})
 
 
 async def therapist_page(browser: Browser, url: str, token: str, **more: Any) -> Page:
-    """The console on the therapist's computer, loaded but not awaited."""
-    context = await _context(browser, url, "janji.therapist", token, viewport=DESK_SIZE, **more)
-    return await _opened(context, f"{url}/therapist")
+    """The console on the therapist's computer, loaded but not awaited; `more` as `_opened` takes it."""
+    return await _opened(browser, url, "/therapist", {"janji.therapist": token}, **{"viewport": DESK_SIZE, **more})
 
 
-async def _context(browser: Browser, url: str, key: str, kept: Any, **more: Any) -> BrowserContext:
-    storage = [{"name": key, "value": json.dumps(kept)}]
-    return await browser.new_context(
+async def _opened(
+    browser: Browser,
+    url: str,
+    path: str,
+    kept: dict[str, Any],
+    *,
+    routes: Mapping[str, Callable[[Route], Any]] | None = None,
+    init_script: str | None = None,
+    **more: Any,
+) -> Page:
+    """A page that finds these values kept; `routes` stand between it and the network, `more` is how it looks."""
+    storage = [{"name": name, "value": json.dumps(value)} for name, value in kept.items()]
+    context = await browser.new_context(
         storage_state={"cookies": [], "origins": [{"origin": url, "localStorage": storage}]},
         **{"locale": "en-GB", "color_scheme": "light", **more},
     )
-
-
-async def _opened(context: BrowserContext, address: str) -> Page:
+    for pattern, handler in (routes or {}).items():
+        await context.route(pattern, handler)
+    if init_script is not None:
+        await context.add_init_script(init_script)
     page = await context.new_page()
-    await page.goto(address)
+    await page.goto(f"{url}{path}")
     return page
+
+
+async def refuse(route: Route) -> None:
+    await route.abort()
+
+
+async def keep_silent(route: Route) -> None:
+    """Like a proxy that keeps an answer back until it is complete: nothing is answered, and nothing refused."""
+
+
+STREAMS = "**/api/sse/bookings?*"
+# What networks may do to a page besides forbidding WebSocket, by the rung that is left then.
+WITHOUT: Mapping[str, Mapping[str, Callable[[Route], Any]]] = {
+    "socket": {},
+    "stream": {},
+    "poll": {STREAMS: refuse},
+}
 
 
 async def carried_by(page: Page, rung: str) -> None:

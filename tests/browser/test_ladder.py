@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, expect
 
 from bot.embedded import Servers
-from tests.browser.people import SOCKET_IO, carried_by, guest_page, messages, network_to, say, therapist_page, visit
+from tests.browser.people import (
+    SOCKET_IO,
+    STREAMS,
+    WITHOUT,
+    carried_by,
+    guest_page,
+    keep_silent,
+    messages,
+    network_to,
+    say,
+    therapist_page,
+    visit,
+)
 from tests.house import House, house_of, settings_for
-
-STREAMS = "**/api/sse/bookings?*"
 
 
 @pytest.fixture
@@ -21,14 +31,6 @@ async def house(servers: Servers, database: str) -> AsyncIterator[House]:
         yield running
 
 
-async def refuse(route: Route) -> None:
-    await route.abort()
-
-
-async def keep_silent(route: Route) -> None:
-    """Like a proxy that keeps an answer back until it is complete: nothing is answered, and nothing refused."""
-
-
 @pytest.mark.parametrize("rung", ["stream", "poll"])
 async def test_without_websocket_two_pages_chat_on_another_rung_and_come_back_up(
     house: House, browser: Browser, rung: str
@@ -36,12 +38,8 @@ async def test_without_websocket_two_pages_chat_on_another_rung_and_come_back_up
     async with network_to(house) as network, visit(house) as both:
         await network.forbid(SOCKET_IO)
         url = f"http://127.0.0.1:{network.port}"
-        guest = await guest_page(browser, url, both.budi)
-        console = await therapist_page(browser, url, both.sari_token)
-        if rung == "poll":
-            for page in (guest, console):
-                await page.route(STREAMS, refuse)
-                await page.reload()
+        guest = await guest_page(browser, url, both.budi, routes=WITHOUT[rung])
+        console = await therapist_page(browser, url, both.sari_token, routes=WITHOUT[rung])
         for page in (guest, console):
             await carried_by(page, rung)
         await say(guest, "one")
@@ -58,3 +56,32 @@ async def test_without_websocket_two_pages_chat_on_another_rung_and_come_back_up
         for page in (guest, console):
             await expect(messages(page).last).to_have_text("four")
             await expect(messages(page)).to_have_text(["one", "two", "three", "four"])
+
+
+async def test_where_a_proxy_keeps_streams_back_long_poll_carries(house: House, browser: Browser) -> None:
+    async with network_to(house) as network, visit(house) as both:
+        await network.forbid(SOCKET_IO)
+        guest = await guest_page(browser, f"http://127.0.0.1:{network.port}", both.budi, routes={STREAMS: keep_silent})
+        await carried_by(guest, "poll")
+        await both.write("one")
+        await expect(messages(guest)).to_have_text(["one"])
+
+
+async def test_a_page_comes_back_by_itself_when_its_server_is_replaced(
+    servers: Servers, database: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old process says that it is going; the page moves to the new one, and nothing is missing or doubled."""
+    monkeypatch.setattr("bot.doors.socketio_server.SPREAD_OF_RETURNS_MS", 200)
+    settings = settings_for(servers, database)
+    async with house_of(settings) as new, network_to(new) as network:
+        async with house_of(settings) as old, visit(old) as both:
+            network.lead_to(old.url)
+            guest = await guest_page(browser, f"http://127.0.0.1:{network.port}", both.budi)
+            await carried_by(guest, "socket")
+            await both.write("from the old one")
+            await expect(messages(guest)).to_have_text(["from the old one"])
+            network.lead_to(new.url)
+        await say(guest, "to the new one")
+        await expect(guest.get_by_test_id("message").last).to_have_attribute("data-receipt", "sent")
+        await carried_by(guest, "socket")
+        await expect(messages(guest)).to_have_text(["from the old one", "to the new one"])

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
+from urllib.parse import urlsplit
 
 CHUNK = 64 * 1024
 
@@ -67,6 +68,13 @@ class TcpProxy:
         """What begins with these bytes is closed, open or new, and all else passes: like a router without WebSocket."""
         self._forbidden = beginning
         await self._drop(task for task, each in self._connections.items() if each.began.startswith(beginning))
+
+    def lead_to(self, url: str) -> None:
+        """From now on new connections go there."""
+        address = urlsplit(url)
+        assert address.hostname
+        assert address.port
+        self._server_address = address.hostname, address.port
 
     def delay(self, seconds: float) -> None:
         """Whatever goes through is late by this much, in each direction."""
