@@ -191,7 +191,7 @@ class GuestChat {
     this.#messages.open(session.conversation_id);
     if (isFirst) this.#attention.missed(session.unread ?? 0);
     if (!news.fresh) this.#attention.notice(news.entries, this.#conversation.partner);
-    this.#attend(opened ?? this.#log.openCard(), isFirst || news.fresh);
+    if (news.fresh || news.entries.length) this.#attend(opened ?? this.#log.openCard(), isFirst || news.fresh);
     this.#correspondence.begin(session);
     this.#tab.begin(this.#rung);
   }

@@ -29,14 +29,12 @@ export class HttpCaller {
     return session;
   }
 
-  /** @returns {Promise<any>} the ack, a refusing one too; rejects when there is none */
-  async command(name, payload, timeout_ms) {
-    try {
-      return await this.#json(`/api/${this.#audience}/${name}`, payload, timeout_ms);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      return { ok: false, error: { ...error, message: error.message } };
-    }
+  /**
+   * @returns {Promise<any>} the ack
+   * @throws {Refusal} the server's; any other error is the network's
+   */
+  command(name, payload, timeout_ms) {
+    return this.#json(`/api/${this.#audience}/${name}`, payload, timeout_ms);
   }
 
   /**

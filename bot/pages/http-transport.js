@@ -37,6 +37,7 @@ class HttpLink {
   /** What was heard before the snapshot could be told. @type {Array<[string, any]>|null} */
   #early = [];
   #epoch;
+  #hasEntered = false;
   #isOver = false;
 
   constructor(audience, read, listener) {
@@ -49,6 +50,7 @@ class HttpLink {
   async begin(auth) {
     try {
       const session = await this.#caller.enter(auth);
+      this.#hasEntered = true;
       this.#epoch = session.epoch;
       const heads = session.feeds ?? { [session.feed]: session.last_seq };
       await Promise.all(Object.entries(heads).map(([feed, since]) => this.#follow(feed, since)));
@@ -58,8 +60,15 @@ class HttpLink {
     }
   }
 
-  request(command, payload, timeout_ms) {
-    return this.#caller.command(command, payload, timeout_ms);
+  /** @returns {Promise<any>} the ack, a refusing one too */
+  async request(command, payload, timeout_ms) {
+    try {
+      return await this.#caller.command(command, payload, timeout_ms);
+    } catch (error) {
+      if (isAboutTheToken(error)) this.#close(null);
+      else if (error instanceof Refusal) return { ok: false, error: { ...error, message: error.message } };
+      throw error;
+    }
   }
 
   close() {
@@ -103,8 +112,14 @@ class HttpLink {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#caller.end();
-    this.#listener.closed(error instanceof Refusal ? error : null);
+    const isTold = error instanceof Refusal && !(this.#hasEntered && isAboutTheToken(error));
+    this.#listener.closed(isTold ? error : null);
   }
+}
+
+/** Tokens are replaced while a link is open: only who shows the newest one at the entrance is turned away by it. */
+function isAboutTheToken(error) {
+  return error instanceof Refusal && error.code === "unauthorized";
 }
 
 /** A booking that became active opens its room to the therapist: the feed of its conversation. */

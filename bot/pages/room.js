@@ -26,7 +26,7 @@ export class Room {
   #list = h("ol", { class: "log-list" });
   #now = h("div", { class: "log-now" });
   #scroll;
-  #presence = h("p", { class: "room-presence", testid: "presence" });
+  #presence = h("span", { class: "room-presence", testid: "presence" });
   #ticks = new Ticks();
   #isTyping = false;
   #foot = h("div", { class: "room-foot" });
@@ -188,13 +188,13 @@ export class Room {
             { class: "chip chip-accent", testid: "booking-status", data: { status: booking.status } },
             statusText(booking),
           ),
+          this.#presence,
         ),
         h(
           "p",
           {},
           `${booking.service.name} · ${t("{minutes} min", { minutes: booking.duration })} · ${booking.earnings_text}`,
         ),
-        this.#presence,
         booking.notes ? h("p", { class: "room-notes" }, booking.notes) : null,
         h("p", { class: "room-links" }, h("span", { class: "room-address" }, icon("pin"), address), map, phone),
       ),

@@ -23,6 +23,19 @@ from tests.browser.people import (
 )
 from tests.house import House, house_of, settings_for
 
+# When the page has opened a WebSocket, and when it has lost one, in milliseconds.
+WATCH = """
+window.openings = [];
+window.closings = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...where) {
+    super(...where);
+    window.openings.push(performance.now());
+    this.addEventListener("close", () => window.closings.push(performance.now()));
+  }
+};
+"""
+
 
 @pytest.fixture
 async def house(servers: Servers, database: str) -> AsyncIterator[House]:
@@ -70,13 +83,14 @@ async def test_where_a_proxy_keeps_streams_back_long_poll_carries(house: House, 
 async def test_a_page_comes_back_by_itself_when_its_server_is_replaced(
     servers: Servers, database: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The old process says that it is going; the page moves to the new one, and nothing is missing or doubled."""
-    monkeypatch.setattr("bot.doors.socketio_server.SPREAD_OF_RETURNS_MS", 200)
+    """The old process says that it is going, and when to come: the page is at the new one then, and has everything."""
+    asked_ms, closing_ms = 2500, 1500
+    monkeypatch.setattr("bot.doors.socketio_server.random.randint", lambda *_: asked_ms)
     settings = settings_for(servers, database)
     async with house_of(settings) as new, network_to(new) as network:
         async with house_of(settings) as old, visit(old) as both:
             network.lead_to(old.url)
-            guest = await guest_page(browser, f"http://127.0.0.1:{network.port}", both.budi)
+            guest = await guest_page(browser, f"http://127.0.0.1:{network.port}", both.budi, init_script=WATCH)
             await carried_by(guest, "socket")
             await both.write("from the old one")
             await expect(messages(guest)).to_have_text(["from the old one"])
@@ -85,3 +99,4 @@ async def test_a_page_comes_back_by_itself_when_its_server_is_replaced(
         await expect(guest.get_by_test_id("message").last).to_have_attribute("data-receipt", "sent")
         await carried_by(guest, "socket")
         await expect(messages(guest)).to_have_text(["from the old one", "to the new one"])
+        assert await guest.evaluate("openings.at(-1) - closings[0]") > asked_ms - closing_ms
