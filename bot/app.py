@@ -34,9 +34,12 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app = web.Application(middlewares=[http.errors_as_json], client_max_size=http.LARGEST_BODY)
     app[http.SERVICES] = services
     server = SocketIOServer(
-        limits=Limits(handler_timeout_s=settings.command_timeout_s),
+        limits=_limits_of(settings),
+        transports=settings.transports,
         origins=settings.allowed_origins,
         trust_proxy=settings.trust_proxy,
+        compression=settings.compression,
+        admit=services.connections.admit,
     )
     server.register(GUEST, GuestDoor(services, server))
     server.register(THERAPIST, TherapistDoor(services, server))
@@ -48,6 +51,20 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app.add_routes(contracts.routes())
     add_pages(app, chat_frame_ancestors=settings.frame_ancestors)
     return app, server
+
+
+def _limits_of(settings: Settings) -> Limits:
+    """What one Socket.IO client may take."""
+    return Limits(
+        ping_interval_s=settings.ping_interval_s,
+        ping_timeout_s=settings.ping_timeout_s,
+        handler_timeout_s=settings.command_timeout_s,
+        max_frame_bytes=settings.largest_frame_bytes,
+        max_queued_frames=settings.queued_frames,
+        max_queued_bytes=settings.queued_bytes,
+        commands_per_s=settings.limit_commands_per_connection.per_s,
+        command_burst=settings.limit_commands_per_connection.burst,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bot.alarms import Alarms, Key
 from bot.auth import Tokens
 from bot.bus import Bus
 from bot.clock import Clock
+from bot.connections import OpenConnections
 from bot.feeds import Feeds
 from bot.jobs import Jobs
 from bot.limits import RateLimits
@@ -62,6 +63,7 @@ class Services:
     feeds: Feeds
     bus: Bus
     limits: RateLimits
+    connections: OpenConnections
     jobs: Jobs
     catalogue: Catalogue
     therapists: Therapists
@@ -206,6 +208,9 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         feeds=feeds,
         bus=bus,
         limits=RateLimits(settings, settings.redis_url, namespace=epoch),
+        connections=OpenConnections(
+            per_address=settings.connections_per_address, per_token=settings.connections_per_token
+        ),
         jobs=jobs,
         catalogue=Catalogue(database["services"]),
         therapists=therapists,

@@ -32,8 +32,16 @@ MASSAGE = Service(
 )
 
 
+# A whole town comes from one address here; what limits do is tested with limits of the test's own.
+WIDE_LIMITS: dict[str, Any] = {
+    "connections_per_address": 100_000,
+    "connections_per_token": 1_000,
+    **dict.fromkeys((name for name in Settings.model_fields if name.startswith("limit_")), "1000000/s:1000000"),
+}
+
+
 def settings_for(servers: Servers, database: str, **more: Any) -> Settings:
-    """Settings for a test: loopback, any port, and the names that tests use."""
+    """Settings for a test: loopback, any port, the names that tests use, and limits that nobody reaches."""
     return Settings(
         **{
             "host": "127.0.0.1",
@@ -44,6 +52,7 @@ def settings_for(servers: Servers, database: str, **more: Any) -> Settings:
             "secret": SECRET,
             "demo": True,
             "log_level": "warning",
+            **WIDE_LIMITS,
             **more,
         }
     )

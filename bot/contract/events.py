@@ -119,7 +119,7 @@ def others_of(story: Story) -> Iterator[Spoken]:
         "going_away",
         "going_away",
         streams.GoingAway,
-        "This process is about to stop; nothing is lost, and another one takes the connection.",
+        "This process is about to stop, or the same token has come too often: nothing is lost, come back then.",
         {"soon": {"retry_in_ms": 1730}},
         READERS,
     )
@@ -149,9 +149,9 @@ def _of_streams(story: Story) -> Iterator[Spoken]:
     yield Spoken(
         "going_away_of_stream",
         "going_away",
-        streams.Nothing,
-        "This process is about to stop: come back with the cursor.",
-        {"soon": {}},
+        streams.GoingAway,
+        "The same on a stream: come back then, with the cursor.",
+        {"soon": {"retry_in_ms": 1730}},
         ("sse",),
     )
     for reader, model in (("guest", answers.PageOfGuest), ("therapist", answers.PageOfTherapist)):

@@ -19,7 +19,7 @@ class ConnectRefused(Sent):
 
 
 class GoingAway(Sent):
-    """This process is closing: come back after the time that is said here, drawn for each client by itself."""
+    """Come back after the time that is said here; when a process closes it is drawn for each client by itself."""
 
     retry_in_ms: Annotated[int, Field(ge=0)]
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from zoneinfo import available_timezones
 
-from bot.auth import new_id
+from bot.auth import Audience, new_id
 from bot.doors.answers import refusal
 from bot.doors.snapshots import Snapshot, guest_snapshot, therapist_snapshot
+from bot.limits import Asker
 from bot.payloads import GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
@@ -26,9 +27,10 @@ class Arrival:
     snapshot: Snapshot
 
 
-async def admit_guest(services: Services, connect: GuestConnect, locale: Locale) -> Arrival:
+async def admit_guest(services: Services, connect: GuestConnect, locale: Locale, address: str) -> Arrival:
     """Anybody may come in: without a token, or with one that opens nothing, a new conversation begins."""
     timezone = known_timezone(connect.timezone)
+    await _knock(services, "guest", connect.token, address)
     renewed = await services.access.renew(connect.token)
     if renewed is None:
         bearer = Bearer("guest", new_id("c"))
@@ -48,8 +50,9 @@ async def admit_guest(services: Services, connect: GuestConnect, locale: Locale)
     return Arrival(bearer, locale, timezone, snapshot)
 
 
-async def admit_therapist(services: Services, connect: TherapistConnect, locale: Locale) -> Arrival:
+async def admit_therapist(services: Services, connect: TherapistConnect, locale: Locale, address: str) -> Arrival:
     """Raises `unauthorized` without a therapist's token."""
+    await _knock(services, "therapist", connect.token, address)
     bearer = await services.access.bearer_of("therapist", connect.token, is_arriving=True)
     if bearer is None:
         raise refusal("unauthorized")
@@ -57,6 +60,12 @@ async def admit_therapist(services: Services, connect: TherapistConnect, locale:
         services, bearer.subject, since=connect.since, epoch=connect.epoch, locale=locale
     )
     return Arrival(bearer, locale, None, snapshot)
+
+
+async def _knock(services: Services, audience: Audience, token: str | None, address: str) -> None:
+    """Before anything is looked up, and be the token good or not. Raises `too_many_requests`."""
+    claims = services.tokens.read(audience, token)
+    await services.limits.take("connects", Asker(address, claims.subject if claims else ""))
 
 
 async def _remember_language(services: Services, conversation_id: str, locale: Locale, timezone: str | None) -> None:

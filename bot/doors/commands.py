@@ -11,8 +11,9 @@ from bot.doors.answers import Answer
 from bot.doors.arrivals import admit_guest, admit_therapist
 from bot.doors.bearers import bearer_of, issue_ticket
 from bot.doors.guest import Guest, GuestCommands
-from bot.doors.http import SERVICES, body_of, json_response, locale_of, raw_body_of
+from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of, raw_body_of
 from bot.doors.therapist import Caller, TherapistCommands
+from bot.limits import Asker, kind_of
 from bot.payloads import GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
@@ -21,8 +22,9 @@ from bot.words import negotiate
 from conversations.values import Locale
 
 
-async def execute(services: Services, bearer: Bearer, locale: Locale, name: str, payload: Any) -> Answer:
+async def execute(services: Services, bearer: Bearer, address: str, locale: Locale, name: str, payload: Any) -> Answer:
     """The ack of a command within its time; raises its refusal."""
+    services.limits.spend(kind_of(name), Asker(address, bearer.subject))
     async with asyncio.timeout(services.settings.command_timeout_s):
         if bearer.audience == "guest":
             return await GuestCommands(services).execute(Guest(bearer.subject, locale), name, payload)
@@ -33,7 +35,8 @@ async def _command(request: web.Request, audience: Audience) -> web.Response:
     services = request.app[SERVICES]
     bearer = await bearer_of(request, audience)
     payload = await raw_body_of(request)
-    return json_response(await execute(services, bearer, locale_of(request), request.match_info["command"], payload))
+    name = request.match_info["command"]
+    return json_response(await execute(services, bearer, address_of(request), locale_of(request), name, payload))
 
 
 async def guest_command(request: web.Request) -> web.Response:
@@ -49,7 +52,7 @@ async def guest_session(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     connect = await body_of(request, GuestConnect)
     locale = negotiate(connect.locale, request.headers.get("Accept-Language"), services.settings.default_locale)
-    arrival = await admit_guest(services, connect, locale)
+    arrival = await admit_guest(services, connect, locale, address_of(request))
     return json_response({"ok": True, **arrival.snapshot.session})
 
 
@@ -57,13 +60,15 @@ async def therapist_session(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     connect = await body_of(request, TherapistConnect)
     locale = negotiate(connect.locale, request.headers.get("Accept-Language"), services.settings.default_locale)
-    arrival = await admit_therapist(services, connect, locale)
+    arrival = await admit_therapist(services, connect, locale, address_of(request))
     return json_response({"ok": True, **arrival.snapshot.session})
 
 
 async def ticket(request: web.Request) -> web.Response:
     """A ticket for an address, where a browser cannot set a header: one use, thirty seconds."""
-    return json_response(await issue_ticket(request.app[SERVICES], await bearer_of(request)))
+    services, bearer = request.app[SERVICES], await bearer_of(request)
+    await services.limits.take("streams", Asker(address_of(request), bearer.subject))
+    return json_response(await issue_ticket(services, bearer))
 
 
 ROUTES = [

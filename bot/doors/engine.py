@@ -34,10 +34,12 @@ from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
 from engineio.packet import OPEN, Packet
 
+from bot.connections import RETURN_AFTER_S, Release
 from bot.doors.client_address import client_address
 from bot.doors.connection import Connection, Environ, Listener
 from bot.doors.direct_frames import Gathering
 from bot.doors.socketio_limits import Counters, Limits
+from bot.errors import Refusal
 
 PINNED = "4.15.1"
 
@@ -45,6 +47,11 @@ NOT_NOW = {
     "status": "503 Service Unavailable",
     "headers": [("Content-Type", "text/plain"), ("Retry-After", "1")],
     "response": b"This process is closing.",
+}
+TOO_MANY = {
+    "status": "429 Too Many Requests",
+    "headers": [("Content-Type", "text/plain"), ("Retry-After", str(int(RETURN_AFTER_S)))],
+    "response": b"Too many connections are open from this address.",
 }
 
 
@@ -62,6 +69,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
         origins: Sequence[str],
         trust_proxy: bool,
         compression: bool,
+        admit: Callable[[str], Release],
         **upstream: Any,
     ) -> None:
         super().__init__(
@@ -81,6 +89,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
         self.sockets: dict[str, Connection] = {}
         self._origins = tuple(origins)
         self._trust_proxy = trust_proxy
+        self._admit = admit
         self._async = {**self._async, "translate_request": self._environ_of}
 
     def _environ_of(self, request: web.Request) -> Environ:
@@ -97,7 +106,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
     async def _handle_connect(self, environ: Environ, transport: str, jsonp_index: int | None = None) -> Any:
         if self.closing:
             return NOT_NOW
+        try:
+            release = self._admit(environ["REMOTE_ADDR"])
+        except Refusal:
+            return TOO_MANY
         connection = self._open(environ, transport)
+        connection.gone.add_done_callback(lambda _: release())
         if transport == "websocket":
             try:
                 return await connection._upgrade_websocket(environ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot.demo import DEMO_PHONE, MAP_DEFAULT
+from bot.doors.client_address import client_address
 from bot.doors.sign_in import SigningIn
 from bot.doors.situations import is_outage, situation_of
 from bot.errors import Refusal
@@ -42,6 +44,10 @@ def locale_of(request: web.Request) -> Locale:
     """`?locale=` first, then what the browser prefers."""
     default = request.app[SERVICES].settings.default_locale
     return negotiate(request.query.get("locale"), request.headers.get("Accept-Language"), default)
+
+
+def address_of(request: web.Request) -> str:
+    return client_address(request, trust_proxy=request.app[SERVICES].settings.trust_proxy)
 
 
 async def body_of(request: web.Request, model: type[P]) -> P:
@@ -86,7 +92,7 @@ def _refusal_of_http(error: web.HTTPException) -> Refusal:
 def _refused(request: web.Request, refusal: Refusal) -> web.Response:
     error = error_view(request.app[SERVICES].words, refusal, locale_of(request))
     retry_after_s = refusal.retry_after_s
-    headers = {"Retry-After": str(max(1, round(retry_after_s)))} if retry_after_s is not None else None
+    headers = {"Retry-After": str(max(1, math.ceil(retry_after_s)))} if retry_after_s is not None else None
     return json_response({"error": error}, refusal.status, headers)
 
 
@@ -140,12 +146,13 @@ def _therapists_query(request: web.Request) -> TherapistsQuery:
 
 async def sign_in(request: web.Request) -> web.Response:
     payload = await body_of(request, SignIn)
-    return json_response(await SigningIn(request.app[SERVICES]).send_code(payload.phone))
+    return json_response(await SigningIn(request.app[SERVICES]).send_code(payload.phone, address_of(request)))
 
 
 async def confirm_sign_in(request: web.Request) -> web.Response:
     payload = await body_of(request, SignInConfirm)
-    return json_response(await SigningIn(request.app[SERVICES]).confirm(payload.phone, payload.code))
+    signing_in = SigningIn(request.app[SERVICES])
+    return json_response(await signing_in.confirm(payload.phone, payload.code, address_of(request)))
 
 
 async def words(request: web.Request) -> web.Response:

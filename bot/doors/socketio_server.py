@@ -29,6 +29,7 @@ from typing import Any
 import socketio
 from aiohttp import WSCloseCode
 
+from bot.connections import Release
 from bot.doors.connection import SERVER_DISCONNECT, Connection
 from bot.doors.door import Command, Door, Post
 from bot.doors.engine import Engine
@@ -50,6 +51,10 @@ Entrance = tuple[Door, Mapping[str, Command], Mapping[str, Post]]
 logger = logging.getLogger(__name__)
 
 
+def _everybody(address: str) -> Release:
+    return lambda: None
+
+
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream has no types
     """`attach(app)` as upstream; doors instead of handlers, `emit_encoded` instead of rooms, `drain` before the end."""
 
@@ -61,8 +66,12 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         origins: Sequence[str] = (),
         trust_proxy: bool = False,
         compression: bool = False,
+        admit: Callable[[str], Release] = _everybody,
     ) -> None:
-        """`origins`: who may connect from a browser besides ourselves; `*` is everybody."""
+        """`origins`: who may connect from a browser besides ourselves; `*` is everybody.
+
+        `admit` is told the address of each newcomer; it raises Refusal, or gives what is called when they have gone.
+        """
         self.limits = limits or Limits()
         self.counters = Counters()
         self.admissions = asyncio.Semaphore(ADMITTED_AT_ONCE)
@@ -82,6 +91,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
             origins=origins,
             trust_proxy=trust_proxy,
             compression=compression,
+            admit=admit,
         )
 
     def _engineio_server_class(self) -> type[Engine]:

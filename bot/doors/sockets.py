@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from bot.connections import RETURN_AFTER_S, Release
 from bot.doors.arrivals import Arrival, admit_guest, admit_therapist
 from bot.doors.door import Post
 from bot.doors.guest import Guest, GuestCommands, said
@@ -17,12 +18,13 @@ from bot.doors.socketio_packets import encode_event
 from bot.doors.socketio_server import SocketIOServer
 from bot.doors.therapist import Caller, TherapistCommands
 from bot.feeds import Entry
+from bot.limits import Asker, kind_of
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
 from bot.perform import conversation_of, therapist_feed
 from bot.services import Services
 from bot.store.driver import PyMongoError
 from bot.store.rooms import is_room_of
-from bot.views import error_view
+from bot.views import Audience, error_view
 from bot.words import negotiate
 from conversations.machine import State
 from conversations.values import Locale
@@ -41,6 +43,9 @@ class _Visitor:
     locale: Locale
     reader: Reader
     unwatch: Callable[[], None]
+    asker: Asker
+    release: Release
+    """Says that this connection is no more, see `OpenConnections.hold`."""
     timezone: str | None = None
     is_active: bool = False
     rooms: dict[str, str] = field(default_factory=dict)
@@ -63,6 +68,7 @@ class _Doorway:
         if visitor is not None:
             visitor.reader.close()
             visitor.unwatch()
+            visitor.release()
 
     def on_error(self, sid: str, error: Exception) -> dict[str, Any]:
         visitor = self.visitors.get(sid)
@@ -85,17 +91,31 @@ class _Doorway:
         del self.arriving[sid]
         return arrival
 
+    def welcome(self, sid: str, arrival: Arrival, address: str) -> _Visitor:
+        """They stay until `on_disconnect`: until they go, their token is ended, or they have come too often since."""
+        bearer, services = arrival.bearer, self.services
+        visitor = self.visitors[sid] = _Visitor(
+            subject=bearer.subject,
+            locale=arrival.locale,
+            reader=self.reader(sid, bearer.audience, arrival.locale),
+            unwatch=services.access.watch(bearer, partial(self.send_away, sid)),
+            asker=Asker(address, bearer.subject),
+            release=services.connections.hold(bearer.subject, partial(self.give_way, sid)),
+            timezone=arrival.timezone,
+        )
+        return visitor
+
+    def give_way(self, sid: str) -> None:
+        self.send(sid, encode_event(self.namespace, "going_away", {"retry_in_ms": int(RETURN_AFTER_S * 1000)}))
+        self.send_away(sid)
+
     def send(self, sid: str, frame: bytes) -> None:
         self.server.emit_encoded((sid,), frame)
-
-    def watch(self, sid: str, arrival: Arrival) -> Callable[[], None]:
-        """Who is connected by a token is sent away when it is ended."""
-        return self.services.access.watch(arrival.bearer, lambda: self.send_away(sid))
 
     def send_away(self, sid: str) -> None:
         self.services.spawn(self.server.disconnect(sid))
 
-    def reader(self, sid: str, audience: Any, locale: Locale) -> Reader:
+    def reader(self, sid: str, audience: Audience, locale: Locale) -> Reader:
         return Reader(
             namespace=self.namespace,
             audience=audience,
@@ -125,22 +145,25 @@ class GuestDoor(_Doorway):
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
+        self.services.limits.spend(kind_of(name), visitor.asker)
         guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active)
         return await self._commands.execute(guest, name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
         visitor = self.visitors[sid]
-        return self._commands.post(visitor.subject, payload) if visitor.is_active else None
+        if not visitor.is_active:
+            return None
+        self.services.limits.spend("messages", visitor.asker)
+        return self._commands.post(visitor.subject, payload)
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(GuestConnect, auth)
         locale = self.locale_of(connect.locale, environ)
-        arrival = await self.admitted(sid, locale, admit_guest(self.services, connect, locale))
-        snapshot = arrival.snapshot
-        reader = self.reader(sid, "guest", locale)
-        is_active = snapshot.session["state"] == State.ACTIVE
-        subject, unwatch = arrival.bearer.subject, self.watch(sid, arrival)
-        visitor = self.visitors[sid] = _Visitor(subject, locale, reader, unwatch, arrival.timezone, is_active)
+        address = environ["REMOTE_ADDR"]
+        arrival = await self.admitted(sid, locale, admit_guest(self.services, connect, locale, address))
+        visitor = self.welcome(sid, arrival, address)
+        visitor.is_active = arrival.snapshot.session["state"] == State.ACTIVE
+        snapshot, reader = arrival.snapshot, visitor.reader
         self.send(sid, encode_event(self.namespace, "session", snapshot.session))
         for feed, cursor in snapshot.cursors.items():
             reader.follow(feed, cursor, on_entry=partial(self._on_entry, visitor))
@@ -170,19 +193,21 @@ class TherapistDoor(_Doorway):
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
+        self.services.limits.spend(kind_of(name), visitor.asker)
         return await self._commands.execute(Caller(visitor.subject, visitor.rooms), name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
         visitor = self.visitors[sid]
+        self.services.limits.spend("messages", visitor.asker)
         return self._commands.post(visitor.subject, visitor.rooms, payload)
 
     async def on_connect(self, sid: str, environ: Mapping[str, Any], auth: dict[str, Any]) -> None:
         connect = parse(TherapistConnect, auth)
         locale = self.locale_of(connect.locale, environ)
-        arrival = await self.admitted(sid, locale, admit_therapist(self.services, connect, locale))
-        therapist_id, snapshot = arrival.bearer.subject, arrival.snapshot
-        reader = self.reader(sid, "therapist", locale)
-        visitor = self.visitors[sid] = _Visitor(therapist_id, locale, reader, self.watch(sid, arrival))
+        address = environ["REMOTE_ADDR"]
+        arrival = await self.admitted(sid, locale, admit_therapist(self.services, connect, locale, address))
+        visitor = self.welcome(sid, arrival, address)
+        therapist_id, snapshot, reader = visitor.subject, arrival.snapshot, visitor.reader
         visitor.rooms.update(
             {booking["id"]: conversation_of(booking["feed"]) for booking in snapshot.session["bookings"]}
         )

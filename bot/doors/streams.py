@@ -6,7 +6,8 @@ A reader takes entries at its own pace: what has not been read stays in the feed
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import random
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
 
@@ -15,14 +16,18 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import ValidationError
 
+from bot.connections import RETURN_AFTER_S
 from bot.doors.answers import refusal
 from bot.doors.bearers import Stretch, bearer_of, stretch_of
 from bot.doors.commands import execute
-from bot.doors.http import SERVICES, json_response, locale_of
+from bot.doors.http import SERVICES, address_of, json_response, locale_of
 from bot.doors.situations import is_outage, situation_of
 from bot.doors.snapshots import page_of
+from bot.doors.socketio_server import SPREAD_OF_RETURNS_MS
+from bot.doors.token_bucket import TokenBucket
 from bot.errors import Refusal
 from bot.feeds import Entry
+from bot.limits import Asker, too_fast
 from bot.payloads import StreamQuery, WebSocketFrame, parse, refusal_of
 from bot.perform import therapist_feed
 from bot.render import encode_entry, render_entry
@@ -37,9 +42,8 @@ log = structlog.get_logger()
 PAGE = 100
 HEARTBEAT_S = 15.0
 LONGEST_WAIT_S = 20.0
-LARGEST_FRAME = 32_768
-PING_EVERY_S = 20.0
 RETRY_MS = 2_000
+RETURN_AFTER_MS = int(RETURN_AFTER_S * 1000)
 
 
 class Reading:
@@ -52,6 +56,7 @@ class Reading:
         self._locale = locale
         self.cursor = cursor
         self.is_over = stretch.last is not None and cursor >= stretch.last
+        self.gave_way = False
         self._news = asyncio.Event()
         self._following = services.feeds.follow(stretch.feed, cursor, lambda _: self._news.set())
         self._unwatch = services.access.watch(bearer, self._end)
@@ -68,6 +73,11 @@ class Reading:
     def _end(self) -> None:
         """The token that opened this was ended."""
         self.is_over = True
+        self._news.set()
+
+    def give_way(self) -> None:
+        """Ends for a newer reader of the same person."""
+        self.is_over = self.gave_way = True
         self._news.set()
 
     async def next(self, wait_s: float) -> list[Entry]:
@@ -110,15 +120,28 @@ class Reading:
         return encode_entry(self._services.words, entry, self._locale, self.bearer.audience)
 
 
-async def _begin(request: web.Request, query: StreamQuery, since: int | None) -> tuple[Reading, bool]:
-    """A reading from the cursor, and whether the cursor made no sense and the reader must begin anew."""
+async def _begin(request: web.Request, query: StreamQuery, since: int | None, stack: ExitStack) -> tuple[Reading, bool]:
+    """A reading from the cursor, and whether the cursor made no sense and the reader must begin anew.
+
+    It ends, and counts no longer as a connection, with the stack.
+    """
     services = request.app[SERVICES]
-    bearer = await bearer_of(request, with_ticket=True)
+    stack.callback(services.connections.admit(address_of(request)))
+    bearer = await _admitted(request, services)
     stretch = await stretch_of(services, bearer, query.feed)
     same_epoch = query.epoch in (None, services.epoch)
     page = await page_of(services, stretch.feed, since, first=stretch.first, same_epoch=same_epoch)
     cursor = page.cursor - len(page.entries)
-    return Reading(services, bearer, stretch, locale_of(request), cursor), page.is_resync
+    reading = stack.enter_context(Reading(services, bearer, stretch, locale_of(request), cursor))
+    stack.callback(services.connections.hold(bearer.subject, reading.give_way))
+    return reading, page.is_resync
+
+
+async def _admitted(request: web.Request, services: Services) -> Bearer:
+    """Limited before a ticket is looked up: whose it is shows only then, and it was limited when it was asked for."""
+    bearer = None if request.query.get("ticket") else await bearer_of(request)
+    await services.limits.take("streams", Asker(address_of(request), bearer.subject if bearer else ""))
+    return bearer or await bearer_of(request, with_ticket=True)
 
 
 def _query(request: web.Request) -> StreamQuery:
@@ -135,15 +158,15 @@ async def poll(request: web.Request) -> web.Response:
     `over` says that nothing will ever follow: the visit whose room this is has ended.
     """
     services, query = request.app[SERVICES], _query(request)
-    reading, is_resync = await _begin(request, query, query.since)
-    with reading:
+    with ExitStack() as stack:
+        reading, is_resync = await _begin(request, query, query.since, stack)
         entries = await reading.next(0.0 if is_resync else query.wait)
         answer = {
             "entries": [reading.view(entry) for entry in entries],
             "last_seq": reading.cursor,
             "epoch": services.epoch,
             "resync": is_resync,
-            "over": reading.is_over,
+            "over": reading.is_over and not reading.gave_way,
             "server_time": moment(services.clock.now()),
         }
     return json_response(answer, headers={"Cache-Control": "no-store"})
@@ -152,20 +175,29 @@ async def poll(request: web.Request) -> web.Response:
 async def server_sent_events(request: web.Request) -> web.StreamResponse:
     """One event per entry with its number as the id; `resync` first where the cursor made no sense."""
     services, query = request.app[SERVICES], _query(request)
-    reading, is_resync = await _begin(request, query, _last_event_id(request, query))
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream = web.StreamResponse(headers=headers)
-    with reading, suppress(ConnectionError):
-        await stream.prepare(request)
-        start = orjson.dumps({"epoch": services.epoch, "since": reading.cursor}).decode()
-        name = "resync" if is_resync else "start"
-        await stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode())
-        while not (services.is_stopping or reading.is_over):
-            entries = await reading.next(HEARTBEAT_S)
-            events = b"".join(b"id: %d\ndata: %b\n\n" % (entry.seq, reading.frame(entry)) for entry in entries)
-            await stream.write(events or b": still here\n\n")
-        await stream.write(b"event: going_away\ndata: {}\n\n" if services.is_stopping else b"event: end\ndata: {}\n\n")
+    with ExitStack() as stack:
+        reading, is_resync = await _begin(request, query, _last_event_id(request, query), stack)
+        with suppress(ConnectionError):
+            await stream.prepare(request)
+            start = orjson.dumps({"epoch": services.epoch, "since": reading.cursor}).decode()
+            name = "resync" if is_resync else "start"
+            await stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode())
+            while not (services.is_stopping or reading.is_over):
+                entries = await reading.next(HEARTBEAT_S)
+                events = b"".join(b"id: %d\ndata: %b\n\n" % (entry.seq, reading.frame(entry)) for entry in entries)
+                await stream.write(events or b": still here\n\n")
+            await stream.write(_goodbye(services, reading))
     return stream
+
+
+def _goodbye(services: Services, reading: Reading) -> bytes:
+    """The end of the feed, or when to come back to it; a browser that comes back by itself keeps to that, too."""
+    if not (reading.gave_way or services.is_stopping):
+        return b"event: end\ndata: {}\n\n"
+    retry_in_ms = RETURN_AFTER_MS if reading.gave_way else random.randint(0, SPREAD_OF_RETURNS_MS)
+    return b'retry: %d\nevent: going_away\ndata: {"retry_in_ms":%d}\n\n' % (retry_in_ms, retry_in_ms)
 
 
 def _last_event_id(request: web.Request, query: StreamQuery) -> int | None:
@@ -181,15 +213,18 @@ def _last_event_id(request: web.Request, query: StreamQuery) -> int | None:
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Each text frame is one entry; commands come as `{"event", "data"}` and are answered `{"ack", …}`."""
     services, query = request.app[SERVICES], _query(request)
-    reading, is_resync = await _begin(request, query, query.since)
-    socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, compress=False, max_msg_size=LARGEST_FRAME)
-    with reading:
+    settings = services.settings
+    socket = web.WebSocketResponse(
+        heartbeat=settings.ping_interval_s, compress=False, max_msg_size=settings.largest_frame_bytes
+    )
+    with ExitStack() as stack:
+        reading, is_resync = await _begin(request, query, query.since, stack)
         await socket.prepare(request)
         start = {"start": True, "resync": is_resync, "epoch": services.epoch, "since": reading.cursor}
         await socket.send_str(orjson.dumps(start).decode())
         writer = asyncio.create_task(_write_entries(socket, services, reading))
         try:
-            await _take_commands(socket, services, reading.bearer, locale_of(request))
+            await _take_commands(socket, services, reading.bearer, address_of(request), locale_of(request))
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
@@ -201,7 +236,7 @@ async def _write_entries(socket: web.WebSocketResponse, services: Services, read
         while not (services.is_stopping or reading.is_over or socket.closed):
             for entry in await reading.next(HEARTBEAT_S):
                 await socket.send_frame(reading.frame(entry), WSMsgType.TEXT)
-        await socket.close(code=WSCloseCode.GOING_AWAY if services.is_stopping else WSCloseCode.OK)
+        await socket.close(code=_close_code(services, reading))
     except ConnectionError:
         pass
     except Exception as error:
@@ -210,17 +245,30 @@ async def _write_entries(socket: web.WebSocketResponse, services: Services, read
         await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
 
 
-async def _take_commands(socket: web.WebSocketResponse, services: Services, bearer: Bearer, locale: Locale) -> None:
+def _close_code(services: Services, reading: Reading) -> int:
+    if reading.gave_way:
+        return WSCloseCode.TRY_AGAIN_LATER
+    return WSCloseCode.GOING_AWAY if services.is_stopping else WSCloseCode.OK
+
+
+async def _take_commands(
+    socket: web.WebSocketResponse, services: Services, bearer: Bearer, address: str, locale: Locale
+) -> None:
     """One after the other, each answered; what is no frame of ours is answered too."""
+    rate, loop = services.settings.limit_commands_per_connection, asyncio.get_running_loop()
+    pace = TokenBucket(rate.per_s, rate.burst, loop.time())
     async for message in socket:
         if message.type is not WSMsgType.TEXT:
             await socket.close(code=WSCloseCode.UNSUPPORTED_DATA)
             return
         ack: Any = None
+        wait_s = pace.take(loop.time())
         try:
             frame = parse(WebSocketFrame, _json(message.data))
             ack = _echo(frame.data.get("client_id"))
-            answer = await execute(services, bearer, locale, frame.event, frame.data)
+            if wait_s:
+                raise too_fast(wait_s)
+            answer = await execute(services, bearer, address, locale, frame.event, frame.data)
         except Exception as error:
             if not isinstance(error, Refusal) and not is_outage(error):
                 log.exception("a command failed")

@@ -1,63 +1,67 @@
-"""Sign-in codes of therapists: hashed, short-lived, few tries, few codes."""
+"""Sign-in codes of therapists: what they are made from, short-lived, and used once.
+
+Kept is a nonce; the code itself is made from it with our secret, see `Tokens.sign_in_code`. Whoever asks while the
+newest code is fresh is sent that same code again: a stranger who asks for codes of a number takes nothing away from its
+owner, and every code that was sent has at least `CODE_IS_FRESH` to be typed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
+from bot.errors import Outage
 from bot.store.driver import Collection, DuplicateKeyError
 
 CODE_LIVES = timedelta(minutes=10)
-MOST_TRIES = 5
-MOST_CODES = 5
-CODES_WITHIN = timedelta(hours=1)
+CODE_IS_FRESH = timedelta(minutes=5)
+# No more than two can be alive, since each is the newest for half of its life.
+MOST_CODES = 2
+# The limits allow far fewer; this one stands also where no process remembers what the others counted.
+MOST_TRIES = 50
 
-Verdict = Literal["right", "wrong", "spent"]
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What the code of a number is made from, and when it ends."""
+
+    nonce: str
+    expires_at: datetime
 
 
 class SignIns:
-    """The collection `sign_ins`: one document per phone number, removed by a TTL index after its last use."""
+    """The collection `sign_ins`: one document per phone number, removed by a TTL index after its last code."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
 
-    async def issue(self, phone: str, code_hash: str, now: datetime) -> datetime | None:
-        """Remember a new code and say when it ends; None when this number has had too many within the hour."""
-        window = now - CODES_WITHIN
-        allowed = {"_id": phone, f"issued.{MOST_CODES - 1}": {"$not": {"$gt": window}}}
-        expires_at = now + CODE_LIVES
-        fresh = {"code_hash": code_hash, "expires_at": expires_at, "tries": 0, "remove_at": now + CODES_WITHIN}
-        # The newest come first, so the last of the list says whether the allowance is used up.
-        newest_first = {"issued": {"$each": [now], "$position": 0, "$slice": MOST_CODES}}
-        # A duplicate key means that the allowance is used up, or that the number's very first code was asked for twice
-        # at once: then the document stands by the second try.
-        for _ in range(2):
-            try:
-                await self._collection.update_one(allowed, {"$set": fresh, "$push": newest_first}, upsert=True)
-            except DuplicateKeyError:
-                continue
-            return expires_at
-        return None
+    async def issue(self, phone: str, nonce: str, now: datetime) -> Issued:
+        """The code of this number: the newest one while it is fresh, else one that is made from this nonce."""
+        has_no_fresh = {"_id": phone, "codes.0.born_at": {"$not": {"$gt": now - CODE_IS_FRESH}}}
+        newest_first = {"codes": {"$each": [{"nonce": nonce, "born_at": now}], "$position": 0, "$slice": MOST_CODES}}
+        fresh = {"$push": newest_first, "$set": {"tries": 0, "remove_at": now + CODE_LIVES}}
+        for _ in range(3):
+            with suppress(DuplicateKeyError):  # then there is a fresh one
+                await self._collection.update_one(has_no_fresh, fresh, upsert=True)
+            document = await self._collection.find_one({"_id": {"$eq": phone}})
+            if document and document["codes"]:  # else it was used between the two
+                newest = document["codes"][0]
+                return Issued(newest["nonce"], newest["born_at"] + CODE_LIVES)
+        raise Outage("codes of this number come and go too fast")
 
-    async def allowed_again_at(self, phone: str) -> datetime | None:
-        """When a number that has had too many codes may have the next; None for one that never had any."""
-        document = await self._collection.find_one({"_id": {"$eq": phone}}, {"issued": 1})
-        oldest: datetime | None = document["issued"][-1] if document else None
-        return oldest + CODES_WITHIN if oldest else None
-
-    async def check(self, phone: str, code_hash: str, now: datetime) -> Verdict:
-        """Count the try first, then compare: a code works once, and not after five wrong guesses."""
+    async def tried(self, phone: str, now: datetime) -> Sequence[str]:
+        """Count a try, then say which nonces are alive; none after too many tries."""
         document = await self._collection.find_one_and_update(
-            {"_id": {"$eq": phone}, "expires_at": {"$gt": now}, "tries": {"$lt": MOST_TRIES}},
-            {"$inc": {"tries": 1}},
-            return_document=True,
+            {"_id": {"$eq": phone}, "tries": {"$lt": MOST_TRIES}}, {"$inc": {"tries": 1}}
         )
-        if document is None:
-            return "spent"
-        if document["code_hash"] != code_hash:
-            return "wrong"
-        # The code itself goes: who came at the same moment may have an earlier `now`, to which it would still be alive.
+        codes = document.get("codes", ()) if document else ()
+        return [code["nonce"] for code in codes if code["born_at"] > now - CODE_LIVES]
+
+    async def use(self, phone: str, nonce: str) -> bool:
+        """Whether the code was still there; it is not any more."""
         used = await self._collection.update_one(
-            {"_id": phone, "code_hash": code_hash}, {"$set": {"code_hash": None, "expires_at": now}}
+            {"_id": {"$eq": phone}, "codes.nonce": nonce}, {"$pull": {"codes": {"nonce": nonce}}}
         )
-        return "right" if used.modified_count else "spent"
+        return bool(used.modified_count)

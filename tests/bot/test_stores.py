@@ -19,7 +19,7 @@ from bot.store.entries import Entries, Entry
 from bot.store.records import ANSWERS_KEPT, Answer, Records
 from bot.store.reservations import Released, Reservations
 from bot.store.rooms import Room, Rooms
-from bot.store.sign_ins import CODE_LIVES, CODES_WITHIN, MOST_CODES, MOST_TRIES, SignIns
+from bot.store.sign_ins import CODE_IS_FRESH, CODE_LIVES, MOST_TRIES, Issued, SignIns
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
 from bot.store.tickets import TICKET_LIVES, Bearer, Tickets
 from conversations import booking, machine
@@ -515,70 +515,56 @@ def sign_ins(stores: Database) -> SignIns:
     return SignIns(stores["sign_ins"])
 
 
-async def test_a_code_is_right_once_and_for_its_own_number(sign_ins: SignIns) -> None:
-    assert await sign_ins.issue(PHONE, "hash", NOW) == NOW + CODE_LIVES
-    assert await sign_ins.check("+6281111111111", "hash", NOW) == "spent"
-    assert await sign_ins.check(PHONE, "other", NOW) == "wrong"
-    assert await sign_ins.check(PHONE, "hash", NOW) == "right"
-    assert await sign_ins.check(PHONE, "hash", NOW) == "spent"
+async def test_a_code_is_used_once_and_for_its_own_number(sign_ins: SignIns) -> None:
+    assert await sign_ins.issue(PHONE, "nonce", NOW) == Issued("nonce", NOW + CODE_LIVES)
+    assert await sign_ins.tried("+6281111111111", NOW) == []
+    assert await sign_ins.tried(PHONE, NOW) == ["nonce"]
+    assert not await sign_ins.use("+6281111111111", "nonce")
+    assert await sign_ins.use(PHONE, "nonce")
+    assert not await sign_ins.use(PHONE, "nonce")
+    assert await sign_ins.tried(PHONE, NOW) == []
 
 
 async def test_a_code_lives_ten_minutes(sign_ins: SignIns) -> None:
     assert timedelta(minutes=10) == CODE_LIVES
-    await sign_ins.issue(PHONE, "hash", NOW)
-    assert await sign_ins.check(PHONE, "hash", NOW + CODE_LIVES) == "spent"
-    assert await sign_ins.check(PHONE, "hash", NOW + CODE_LIVES - SECOND) == "right"
+    await sign_ins.issue(PHONE, "nonce", NOW)
+    assert await sign_ins.tried(PHONE, NOW + CODE_LIVES - SECOND) == ["nonce"]
+    assert await sign_ins.tried(PHONE, NOW + CODE_LIVES) == []
 
 
-async def test_after_five_wrong_tries_the_right_code_is_no_use(sign_ins: SignIns) -> None:
-    await sign_ins.issue(PHONE, "hash", NOW)
-    assert [await sign_ins.check(PHONE, "wrong", NOW) for _ in range(MOST_TRIES)] == ["wrong"] * 5
-    assert await sign_ins.check(PHONE, "hash", NOW) == "spent"
-    await sign_ins.issue(PHONE, "new", NOW + SECOND)
-    assert await sign_ins.check(PHONE, "hash", NOW + SECOND) == "wrong"
-    assert await sign_ins.check(PHONE, "new", NOW + SECOND) == "right"
+async def test_who_asks_again_soon_gets_the_same_code_and_no_code_is_taken_away(sign_ins: SignIns) -> None:
+    first = await sign_ins.issue(PHONE, "first", NOW)
+    assert await sign_ins.issue(PHONE, "second", NOW + CODE_IS_FRESH - SECOND) == first
+    third = await sign_ins.issue(PHONE, "third", NOW + CODE_IS_FRESH)
+    assert third == Issued("third", NOW + CODE_IS_FRESH + CODE_LIVES)
+    assert await sign_ins.tried(PHONE, NOW + CODE_LIVES - SECOND) == ["third", "first"]
+    assert await sign_ins.tried(PHONE, NOW + CODE_LIVES) == ["third"]
+
+
+async def test_after_a_code_was_used_the_next_is_another(sign_ins: SignIns) -> None:
+    await sign_ins.issue(PHONE, "first", NOW)
+    assert await sign_ins.use(PHONE, "first")
+    assert (await sign_ins.issue(PHONE, "second", NOW)).nonce == "second"
+    assert await sign_ins.tried(PHONE, NOW) == ["second"]
 
 
 async def test_of_many_who_bring_the_right_code_at_once_one_comes_in(sign_ins: SignIns) -> None:
-    await sign_ins.issue(PHONE, "hash", NOW)
-    verdicts = await asyncio.gather(*(sign_ins.check(PHONE, "hash", NOW) for _ in range(AT_ONCE)))
-    assert sorted(verdicts) == ["right"] + ["spent"] * (AT_ONCE - 1)
+    await sign_ins.issue(PHONE, "nonce", NOW)
+    uses = await asyncio.gather(*(sign_ins.use(PHONE, "nonce") for _ in range(AT_ONCE)))
+    assert sum(uses) == 1
 
 
-async def test_a_code_that_was_used_is_gone_for_a_process_whose_clock_is_behind(sign_ins: SignIns) -> None:
-    await sign_ins.issue(PHONE, "hash", NOW)
-    assert await sign_ins.check(PHONE, "hash", NOW + SECOND) == "right"
-    assert await sign_ins.check(PHONE, "hash", NOW) != "right"
-    of_different_moments = (
-        sign_ins.check("+6281111111111", "hash", NOW + each * SECOND) for each in range(AT_ONCE, 0, -1)
-    )
-    await sign_ins.issue("+6281111111111", "hash", NOW)
-    assert (await asyncio.gather(*of_different_moments)).count("right") == 1
+async def test_of_many_who_ask_at_once_all_get_the_same_code(sign_ins: SignIns) -> None:
+    asked = (sign_ins.issue(PHONE, f"nonce {number}", NOW) for number in range(AT_ONCE))
+    assert len({issued.nonce for issued in await asyncio.gather(*asked)}) == 1
 
 
-async def test_guesses_at_once_are_counted_like_guesses_in_a_row(sign_ins: SignIns) -> None:
-    await sign_ins.issue(PHONE, "hash", NOW)
-    verdicts = await asyncio.gather(*(sign_ins.check(PHONE, f"wrong {number}", NOW) for number in range(AT_ONCE)))
-    assert sorted(verdicts) == ["spent"] * (AT_ONCE - MOST_TRIES) + ["wrong"] * MOST_TRIES
-
-
-async def test_a_number_gets_five_codes_in_an_hour_and_hears_when_the_next_may_come(sign_ins: SignIns) -> None:
-    assert await sign_ins.allowed_again_at(PHONE) is None
-    for number in range(MOST_CODES):
-        assert await sign_ins.issue(PHONE, "hash", NOW + number * MINUTE) is not None
-    assert await sign_ins.issue(PHONE, "hash", NOW + 10 * MINUTE) is None
-    assert await sign_ins.allowed_again_at(PHONE) == NOW + CODES_WITHIN
-    assert await sign_ins.issue("+6281111111111", "hash", NOW) is not None
-    assert await sign_ins.issue(PHONE, "hash", NOW + CODES_WITHIN - SECOND) is None
-    assert await sign_ins.issue(PHONE, "hash", NOW + CODES_WITHIN) is not None
-    assert await sign_ins.issue(PHONE, "hash", NOW + CODES_WITHIN) is None
-    assert await sign_ins.allowed_again_at(PHONE) == NOW + CODES_WITHIN + MINUTE
-
-
-async def test_the_first_code_of_a_number_asked_for_twice_at_once_is_given_twice(sign_ins: SignIns) -> None:
-    for number in range(AT_ONCE):
-        twice = (sign_ins.issue(f"+628111111111{number}", "hash", NOW) for _ in range(2))
-        assert None not in await asyncio.gather(*twice)
+async def test_too_many_tries_end_a_code_whatever_the_limits_say(sign_ins: SignIns) -> None:
+    await sign_ins.issue(PHONE, "nonce", NOW)
+    tries = await asyncio.gather(*(sign_ins.tried(PHONE, NOW) for _ in range(MOST_TRIES + AT_ONCE)))
+    assert sum(alive == ["nonce"] for alive in tries) == MOST_TRIES
+    await sign_ins.issue(PHONE, "fresh", NOW + CODE_IS_FRESH)
+    assert "fresh" in await sign_ins.tried(PHONE, NOW + CODE_IS_FRESH)
 
 
 # --- tickets ----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ NAMED_EVENTS = {
     "start": streams.StreamStart,
     "resync": streams.StreamStart,
     "end": streams.Nothing,
-    "going_away": streams.Nothing,
+    "going_away": streams.GoingAway,
 }
 SOCKETS = ("/ws/bookings", "/api/bookings/realtime")
 
