@@ -12,7 +12,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from bot.doors import commands, contracts, health, http, streams
+from bot.doors import commands, contracts, health, http, origins, streams
 from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
@@ -31,12 +31,14 @@ REQUESTS_FINISH_S = 0.5
 def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     """The application and its Socket.IO server, with every door open."""
     settings = services.settings
-    app = web.Application(middlewares=[http.errors_as_json], client_max_size=http.LARGEST_BODY)
+    middlewares = [http.errors_as_json, origins.one_sender, origins.known_origins]
+    app = web.Application(middlewares=middlewares, client_max_size=http.LARGEST_BODY)
+    app.on_response_prepare.append(origins.say_who_is_welcome)
     app[http.SERVICES] = services
     server = SocketIOServer(
         limits=_limits_of(settings),
         transports=settings.transports,
-        origins=settings.allowed_origins,
+        origins=settings.welcome_origins,
         trust_proxy=settings.trust_proxy,
         compression=settings.compression,
         admit=services.connections.admit,

@@ -180,6 +180,11 @@ class Settings(BaseSettings):
     reservation_buffer_minutes: Annotated[int, Field(ge=0, le=240)] = 15
 
     @property
+    def welcome_origins(self) -> tuple[str, ...]:
+        """The websites whose pages may use us, our own one under its public address included."""
+        return (*self.allowed_origins, self.public_url) if self.public_url else self.allowed_origins
+
+    @property
     def max_attempts(self) -> int:
         return len(self.radii_km)
 
