@@ -33,6 +33,9 @@ class OpenConnections:
         self.refused = 0
         self.gave_way = 0
 
+    def __len__(self) -> int:
+        return self._of_address.total()
+
     def admit(self, address: str) -> Release:
         """Count a line of this address until it is released. Raises `too_many_requests`."""
         network = network_of(address)
