@@ -117,17 +117,15 @@ class RateLimits:
                 wait_us = self._own.wait_us(buckets)
         if wait_us:
             raise self._refusal(kind, wait_us)
-        for bucket in buckets:
-            self._own.take(bucket)
+        self._own.note(buckets)
 
     def spend(self, kind: Kind, asker: Asker) -> None:
         """The same at once, by what this process knows; what others spent is known a quarter of a second later."""
         buckets = self._buckets(kind, asker)
-        wait_us = self._own.wait_us(buckets)
+        wait_us = self._own.take(buckets)
         if wait_us:
             raise self._refusal(kind, wait_us)
         for bucket in buckets:
-            self._own.take(bucket)
             self._spent[bucket] = self._spent.get(bucket, 0) + 1
         self._has_spent.set()
 

@@ -50,6 +50,11 @@ class Rate:
         """Microseconds in which an empty bucket becomes full."""
         return self.interval_us * self.burst
 
+    @cached_property
+    def slack_us(self) -> int:
+        """A bucket that is full in no more than this has a token."""
+        return self.span_us - self.interval_us
+
 
 @dataclass(frozen=True, eq=False)
 class Bucket:
@@ -76,15 +81,23 @@ class Buckets:
 
     def wait_us(self, buckets: Sequence[Bucket]) -> int:
         """How long until each of them has a token; 0 where all have one now."""
-        now, wait = self._now_us(), 0
-        for bucket in buckets:
-            rate = bucket.rate
-            wait = max(wait, self._full_at.get(bucket.key, 0) - now + rate.interval_us - rate.span_us)
-        return wait
+        now, wait_us = self._now_us(), 0
+        for each in buckets:
+            wait_us = max(wait_us, self._full_at.get(each.key, 0) - now - each.rate.slack_us)
+        return wait_us
 
-    def take(self, bucket: Bucket, tokens: int = 1) -> None:
+    def take(self, buckets: Sequence[Bucket]) -> int:
+        """One token from each, and 0; or none, and how long until each has one."""
+        wait_us = self.wait_us(buckets)
+        if not wait_us:
+            self.note(buckets)
+        return wait_us
+
+    def note(self, buckets: Sequence[Bucket]) -> None:
+        """One token was taken from each, by whoever decided it."""
         now = self._now_us()
-        self._keep(bucket, max(self._full_at.get(bucket.key, 0), now) + tokens * bucket.rate.interval_us, now)
+        for each in buckets:
+            self._keep(each, max(self._full_at.get(each.key, 0), now) + each.rate.interval_us, now)
 
     def hear(self, bucket: Bucket, full_in_us: int) -> None:
         """Somebody who knows more says in which time it will be full; the worse news counts."""

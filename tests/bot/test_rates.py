@@ -39,11 +39,8 @@ def bucket(rate: str, key: str = "somebody") -> Bucket:
 
 
 def take(buckets: Buckets, *wanted: Bucket) -> float:
-    """As whoever decides does it: 0 where each gave a token, else the seconds to wait."""
-    wait_us = buckets.wait_us(wanted)
-    for each in wanted if not wait_us else ():
-        buckets.take(each)
-    return wait_us / SECOND_US
+    """0 where each gave a token, else the seconds to wait."""
+    return buckets.take(wanted) / SECOND_US
 
 
 @pytest.mark.parametrize(
@@ -86,7 +83,8 @@ def test_a_debt_is_paid_before_the_next_token_and_is_never_more_than_a_burst(
     buckets: Buckets, clock: StandingClock
 ) -> None:
     ours = bucket("1/s:5")
-    buckets.take(ours, 7)
+    for _ in range(7):
+        buckets.note([ours])
     assert take(buckets, ours) == 3
     buckets.hear(ours, 1_000 * SECOND_US)
     assert take(buckets, ours) == 6
@@ -96,23 +94,24 @@ def test_a_debt_is_paid_before_the_next_token_and_is_never_more_than_a_burst(
 
 def test_better_news_than_what_is_known_here_changes_nothing(buckets: Buckets) -> None:
     ours = bucket("1/s:5")
-    buckets.take(ours, 5)
+    for _ in range(5):
+        buckets.note([ours])
     buckets.hear(ours, 0)
     assert take(buckets, ours) == 1
 
 
 def test_full_buckets_are_not_kept(buckets: Buckets, clock: StandingClock) -> None:
     for number in range(FEW_BUCKETS):
-        buckets.take(bucket("1/s:5", f"once {number}"))
+        buckets.note([bucket("1/s:5", f"once {number}")])
     clock.move(1)
-    buckets.take(bucket("1/s:5"))
+    buckets.note([bucket("1/s:5")])
     assert len(buckets) == 1
 
 
 def test_buckets_have_a_bound_and_the_oldest_begin_anew(buckets: Buckets) -> None:
     rate = Rate.parse("1/h:1")
     for number in range(MOST_BUCKETS + 1):
-        buckets.take(Bucket(str(number), rate))
+        buckets.note([Bucket(str(number), rate)])
     assert len(buckets) == MOST_BUCKETS // 2
     assert take(buckets, bucket("1/h:1", "0")) == 0
     assert take(buckets, bucket("1/h:1", str(MOST_BUCKETS))) == 3600
