@@ -55,7 +55,7 @@ async def _at(stage: Stage, effort: Effort, connections: int) -> list[Section]:
     rooms = await prepare_rooms(settings, connections // 2)
     async with AsyncExitStack() as stack:
         servers = {
-            "janji": await stack.enter_async_context(stage.janji(settings, module="benchmarks.janji")),
+            "janji": await stack.enter_async_context(stage.janji(settings)),
             "one": await stack.enter_async_context(stage.node("one", database=database)),
             "group": await stack.enter_async_context(stage.node("group", database=database)),
         }

@@ -31,7 +31,7 @@ async def measure(stage: Stage, effort: Effort) -> list[Section]:
     ours, theirs = [], []
     for _ in range(effort.repetitions):
         # A new process each time: memory that was used once is not all given back.
-        ours.append(await _measure(stage.janji(settings, module="benchmarks.janji"), effort.idle, _guest))
+        ours.append(await _measure(stage.janji(settings), effort.idle, _guest))
         theirs.append(await _measure(stage.node("one", database="idle"), effort.idle, _node_guest))
     return [_section(effort, ours, theirs)]
 

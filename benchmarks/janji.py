@@ -1,21 +1,13 @@
-"""`python -m bot` with its limit on how often one client may speak out of reach, and with countdowns that are armed.
-
-Fifty people may send a thousand messages a second between them; past that the program says "too fast" by design. The
-limit is counted all the same.
-"""
+"""`python -m bot` with countdowns that are armed, though nobody has set them here."""
 
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Any
 
 from bot import app
 from bot.__main__ import main
-from bot.doors.socketio_limits import Limits
 from bot.services import Services
-
-OUT_OF_REACH = 1_000_000
 
 _build = app.build
 
@@ -32,7 +24,6 @@ async def _arm(services: Services) -> None:
 
 
 if __name__ == "__main__":
-    # Neither is a setting, and shall not become one for the sake of being measured.
-    vars(app)["Limits"] = partial(Limits, commands_per_s=OUT_OF_REACH, command_burst=OUT_OF_REACH)
+    # This is no setting, and shall not become one for the sake of being measured.
     vars(app)["build"] = _build_armed
     sys.exit(main(sys.argv[1:]))

@@ -35,7 +35,7 @@ async def measure(stage: Stage, effort: Effort) -> list[Section]:
     settings = await stage.prepare("lost")
     rooms = await prepare_rooms(settings, (STAYING + effort.lost) // 2)
     async with AsyncExitStack() as stack:
-        janji = await stack.enter_async_context(stage.janji(settings, module="benchmarks.janji"))
+        janji = await stack.enter_async_context(stage.janji(settings))
         node = await stack.enter_async_context(stage.node("group", database="lost"))
         ours = [person for room in rooms for person in janji_pair(room, janji, janji)]
         theirs = [person for room in rooms for person in node_pair(room, node, node)]

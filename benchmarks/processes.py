@@ -20,7 +20,7 @@ async def measure(stage: Stage, effort: Effort) -> list[Section]:
     rooms = await prepare_rooms(settings, CONNECTIONS // 2)
     async with AsyncExitStack() as stack:
         ours = [
-            await stack.enter_async_context(stage.janji(each, module="benchmarks.janji"))
+            await stack.enter_async_context(stage.janji(each))
             for each in (settings, settings.model_copy(update={"port": free_port()}))
         ]
         theirs = [
