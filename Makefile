@@ -7,7 +7,7 @@ is_new_enough := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(is_new_enough)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test check format bench diagram contracts lock clean
+.PHONY: demo test check format bench fuzz diagram contracts lock clean
 
 demo: $(installed)
 	@$(python) -m bot demo
@@ -28,6 +28,10 @@ format: $(VENV)/.installed
 
 bench: $(installed)
 	@$(python) -m benchmarks
+
+# make fuzz ARGS="--seed 7 --cases 20000" repeats a seed, or does less.
+fuzz: $(installed)
+	@$(python) -m tests.fuzz $(ARGS)
 
 diagram: $(VENV)/.installed
 	@$(python) -m bot diagram
