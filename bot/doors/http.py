@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
 SHOWN_THERAPISTS = 24
+HANDSHAKE = ("Upgrade", "Connection", "Sec-WebSocket-Version", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 P = TypeVar("P", bound=Payload)
@@ -70,6 +71,7 @@ async def raw_body_of(request: web.Request) -> Any:
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error of an API route has the shape of the contract, in the language of who asked."""
     try:
+        _check_handshake(request)
         return await handler(request)
     except web.HTTPException as error:
         if not request.path.startswith("/api/"):
@@ -79,6 +81,15 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         if not isinstance(error, Refusal) and not is_outage(error):
             log.exception("a request failed", path=request.path)
         return _refused(request, situation_of(error))
+
+
+def _check_handshake(request: web.Request) -> None:
+    """aiohttp repeats what is wrong in a handshake, and fails where that is no text (3.14.5)."""
+    for name in HANDSHAKE:
+        try:
+            request.headers.get(name, "").encode()
+        except UnicodeEncodeError:
+            raise web.HTTPBadRequest from None
 
 
 def _refusal_of_http(error: web.HTTPException) -> Refusal:
