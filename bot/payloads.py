@@ -48,7 +48,8 @@ def _clean(text: str) -> str:
 
 def _not_empty(text: str) -> str:
     """Spaces and invisible marks alone are nothing that anybody could read."""
-    if all(unicodedata.category(char) in _INVISIBLE for char in text):
+    is_plain = text[:1].isalnum()  # as nearly every text begins
+    if not is_plain and all(unicodedata.category(char) in _INVISIBLE for char in text):
         raise ValueError(N_("must not be empty"))
     return text
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bot.doors.socketio_server import SocketIOServer
 
 RESERVED_NAMES = frozenset({"connect", "connect_error", "disconnect", "*"})
-# Who sends this many times more than the rate is no impatient person, and each packet too many is a strike.
+# Whose commands beyond the rate are this many times the rate is no impatient person, and each one more is a strike.
 FAR_BEYOND = 5
 
 T = TypeVar("T")
@@ -82,15 +82,12 @@ class Client:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._commands = TokenBucket(limits.commands_per_s, limits.command_burst, now)
-        self._packets = TokenBucket(FAR_BEYOND * limits.commands_per_s, FAR_BEYOND * limits.command_burst, now)
+        self._excess = TokenBucket(FAR_BEYOND * limits.commands_per_s, FAR_BEYOND * limits.command_burst, now)
         self._late = self._loop.call_later(limits.connect_timeout_s, self._did_not_knock)
 
     # What comes in: nothing here waits
 
     def received(self, text: str) -> None:
-        if self._packets.take(self._loop.time()) > 0:
-            self._connection.strike("far too many packets")
-            return
         try:
             packet = decode_packet(text)
         except ValueError:
@@ -129,6 +126,8 @@ class Client:
         is_too_fast = refusal.code == "too_many_requests"
         if is_too_fast:
             self._counters.commands_over_rate += 1
+            if self._excess.take(self._loop.time()) > 0:
+                self._connection.strike("far too many commands")
         else:
             self._counters.commands_refused += 1
         if name in RESERVED_NAMES or (ack_id is None and not is_too_fast):
