@@ -12,7 +12,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from bot.doors import commands, contracts, health, http, origins, streams
+from bot.doors import commands, contracts, health, http, origins, outlet, streams
 from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 # Five seconds are the most that an end may take: clients and their commands get half of it.
 DRAIN_S = 2.5
 REQUESTS_FINISH_S = 0.5
+# Whoever takes nothing of an answer for so long is cut off by the system, whatever it is that we send.
+UNTAKEN_MS = 30_000
 
 
 def build(services: Services) -> tuple[web.Application, SocketIOServer]:
@@ -35,6 +37,7 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app = web.Application(middlewares=middlewares, client_max_size=http.LARGEST_BODY)
     app.on_response_prepare.append(origins.say_who_is_welcome)
     app[http.SERVICES] = services
+    app[outlet.COUNTERS] = outlet.StreamCounters()
     server = SocketIOServer(
         limits=_limits_of(settings),
         transports=settings.transports,
@@ -74,6 +77,7 @@ class Serving:
     """A web process that accepts connections."""
 
     services: Services
+    app: web.Application
     port: int
 
 
@@ -88,7 +92,7 @@ async def serving(settings: Settings, *, reuse_port: bool = False) -> AsyncItera
         site = web.SockSite(runner, listening)
         await site.start()
         try:
-            yield Serving(services, listening.getsockname()[1])
+            yield Serving(services, app, listening.getsockname()[1])
         finally:
             services.stopping.set()
             await site.stop()  # whoever comes now finds another process, or nobody, at once
@@ -100,6 +104,8 @@ def _listen(host: str, port: int, reuse_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; the connections inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
     if reuse_port:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listening.bind((host, port))

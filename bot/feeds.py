@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -31,6 +31,8 @@ __all__ = ["ContentDiffers", "Entry", "Feeds", "Following", "NewEntry"]
 BATCHES_IN_FLIGHT = 2
 LARGEST_BATCH = 500
 PAGE = 200
+# A reader is given so many at once, and more when they have taken these: a reader who is far behind is no slow one.
+AT_ONCE = 32
 # So many of a feed's newest entries stay in memory at least, for readers who come back after a moment.
 KEPT_IN_MEMORY = 256
 LOOK_EVERY_S = (1.0, 1.3)
@@ -42,7 +44,12 @@ MOST_WAITING = 20_000
 MOST_FEEDS_PER_LOOK = 1000
 
 Deliver = Callable[[Sequence[Entry]], None]
+Ready = Callable[[], Awaitable[None]]
 _Failures = (PyMongoError, OSError)
+
+
+async def _always() -> None:
+    """The reader who has room for everything."""
 
 
 class ContentDiffers(Refusal):
@@ -133,12 +140,16 @@ _Batch = dict[_Feed, deque[_Pending]]
 
 
 class Following:
-    """One reader of one feed: `deliver` gets every entry after the cursor, in order, without a gap, and once."""
+    """One reader of one feed: `deliver` gets every entry after the cursor, in order, without a gap, and once.
 
-    def __init__(self, feeds: Feeds, feed: _Feed, cursor: int, deliver: Deliver) -> None:
+    Who is behind gets a few at a time, and the next ones when `ready` says that they have room.
+    """
+
+    def __init__(self, feeds: Feeds, feed: _Feed, cursor: int, deliver: Deliver, ready: Ready) -> None:
         self._feeds = feeds
         self._feed = feed
         self._deliver = deliver
+        self.ready = ready
         self.cursor = cursor
         self.is_live = False
         self.is_closed = False
@@ -204,6 +215,16 @@ class Feeds:
 
     def __len__(self) -> int:
         return len(self._feeds)
+
+    @property
+    def readers(self) -> int:
+        """How many followings are open."""
+        return sum(len(feed.followings) for feed in self._feeds.values())
+
+    @property
+    def unwritten(self) -> int:
+        """How many entries somebody waits for that are not yet known to be durable."""
+        return sum(len(feed.by_id) for feed in self._feeds.values())
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -423,10 +444,10 @@ class Feeds:
         """The entry that stands under this id already."""
         return await self._entries.known(entry_id, feed, None)
 
-    def follow(self, feed: str, cursor: int, deliver: Deliver) -> Following:
+    def follow(self, feed: str, cursor: int, deliver: Deliver, ready: Ready = _always) -> Following:
         """Deliver everything after the cursor, from now until the following is closed."""
         known = self._feed(feed)
-        following = Following(self, known, cursor, deliver)
+        following = Following(self, known, cursor, deliver, ready)
         known.followings.add(following)
         if known.head == cursor:
             following.is_live = True
@@ -448,7 +469,9 @@ class Feeds:
             except _Failures:
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
                 continue
-            following.take(page)
+            for start in range(0, len(page), AT_ONCE):
+                await following.ready()
+                following.take(page[start : start + AT_ONCE])
             if feed.head is not None and following.cursor >= feed.head:
                 following.is_live = True
                 return
@@ -472,8 +495,11 @@ class Feeds:
         if len(feed.recent) >= 2 * KEPT_IN_MEMORY:
             del feed.recent[:-KEPT_IN_MEMORY]
         for following in list(feed.followings):
-            if following.is_live:
+            if following.is_live and len(fresh) <= AT_ONCE:
                 following.take(fresh)
+            elif following.is_live:
+                following.is_live = False
+                self._spawn(self._bring_up(feed, following))
 
     def _hear(self, document: Mapping[str, Any]) -> None:
         """Another process has written an entry."""

@@ -23,6 +23,7 @@ from bot.contract.shapes import (
     SignedInTherapist,
     TherapistProfile,
 )
+from bot.contract.streams import GoingAwaySignal
 
 
 class Refused(Sent):
@@ -173,6 +174,9 @@ class PageOfGuest(Sent):
     last_seq: Seq
     epoch: str
     resync: bool
+    over: bool
+    """Nothing will ever follow: the visit whose room this is has ended."""
+    signals: list[GoingAwaySignal]
     server_time: Moment
 
 
@@ -183,6 +187,9 @@ class PageOfTherapist(Sent):
     last_seq: Seq
     epoch: str
     resync: bool
+    over: bool
+    """Nothing will ever follow: the visit whose room this is has ended."""
+    signals: list[GoingAwaySignal]
     server_time: Moment
 
 

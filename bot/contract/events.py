@@ -154,6 +154,14 @@ def _of_streams(story: Story) -> Iterator[Spoken]:
         {"soon": {"retry_in_ms": 1730}},
         ("sse",),
     )
+    yield Spoken(
+        "going_away_of_socket",
+        "going_away",
+        streams.GoingAwaySignal,
+        "The same in a frame of a plain WebSocket, which is closed after it.",
+        {"soon": {"signal": "going_away", "data": {"retry_in_ms": 1730}}},
+        ("websocket",),
+    )
     for reader, model in (("guest", answers.PageOfGuest), ("therapist", answers.PageOfTherapist)):
         yield Spoken(
             f"page_of_{reader}",

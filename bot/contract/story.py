@@ -208,6 +208,8 @@ class Story:
             "last_seq": 12,
             "epoch": EPOCH,
             "resync": False,
+            "over": False,
+            "signals": [],
             "server_time": moment(NOW),
         }
 

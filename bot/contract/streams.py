@@ -24,6 +24,13 @@ class GoingAway(Sent):
     retry_in_ms: Annotated[int, Field(ge=0)]
 
 
+class GoingAwaySignal(Sent):
+    """The same where it has no name of its own: in a frame of a plain WebSocket, and in the answer of a long poll."""
+
+    signal: Literal["going_away"]
+    data: GoingAway
+
+
 class StreamStart(Sent):
     """Where the stream begins: entries after `since` follow."""
 

@@ -126,7 +126,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         if self._may_write():
             self._gather(text_frame(frame))
             return
-        if len(self.queue) >= self._limits.max_queued_frames or self._waiting_bytes() >= self._limits.max_queued_bytes:
+        if len(self.queue) >= self._limits.max_queued_frames or self.waiting_bytes >= self._limits.max_queued_bytes:
             self.abort_slow_reader()
             return
         self._put(frame)
@@ -160,7 +160,14 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self.engine.counters.slow_readers_aborted += 1
         self.abort(SLOW_READER)
 
-    def _waiting_bytes(self) -> int:
+    @property
+    def is_busy(self) -> bool:
+        """Whether a quarter of what may wait for its reader does."""
+        many = 4 * len(self.queue) > self._limits.max_queued_frames
+        return many or 4 * self.waiting_bytes > self._limits.max_queued_bytes
+
+    @property
+    def waiting_bytes(self) -> int:
         buffered = 0 if self.transport is None else self.transport.get_write_buffer_size()
         return self.queue.size + self._gathered_bytes + buffered
 

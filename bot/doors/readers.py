@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.doors.socketio_packets import encode_event
-from bot.feeds import Entry, Feeds, Following
+from bot.feeds import Entry, Feeds, Following, Ready
 from bot.render import encode_entry
 from bot.views import Audience
 from bot.words import Words
@@ -25,6 +25,7 @@ class Reader:
     feeds: Feeds
     words: Words
     send: Send
+    ready: Ready
     followings: dict[str, Following] = field(default_factory=dict)
 
     def follow(
@@ -44,7 +45,7 @@ class Reader:
                 if on_entry is not None:
                     on_entry(entry)
 
-        following = self.followings[feed] = self.feeds.follow(feed, cursor, deliver)
+        following = self.followings[feed] = self.feeds.follow(feed, cursor, deliver, self.ready)
 
     def leave(self, feed: str) -> None:
         following = self.followings.pop(feed, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from bot.doors.therapist import open_searches
@@ -21,6 +22,8 @@ from matching.search import Answer
 
 # A snapshot brings this many entries; what lies beyond follows one by one on the same connection.
 ENTRIES_AT_ONCE = 200
+# …and no more text than this: on a slow line it has to arrive before anything else does.
+CHARACTERS_AT_ONCE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,15 @@ async def page_of(
     known = since if since is not None and not is_resync else max(head - ENTRIES_AT_ONCE, 0)
     start = max(known, first - 1)
     entries = await services.feeds.since(feed, start, ENTRIES_AT_ONCE) if start < head else []
+    is_from_the_end = since is None or is_resync
+    entries = _that_fit(entries[::-1])[::-1] if is_from_the_end else _that_fit(entries)
     return Page(entries, entries[-1].seq if entries else start, is_resync)
+
+
+def _that_fit(entries: list[Entry]) -> list[Entry]:
+    """The first ones, as many as a snapshot can carry and at least one."""
+    characters = accumulate(len(entry.data.get("text", "")) for entry in entries)
+    return [entry for entry, so_far in zip(entries, characters, strict=True) if so_far <= CHARACTERS_AT_ONCE]
 
 
 async def guest_snapshot(

@@ -21,6 +21,8 @@ class Limits:
     max_queued_frames: int = 256
     max_queued_bytes: int = 512_000
     """What waits for one reader, in our queue and in the transport's buffer together."""
+    stalled_for_s: float = 5.0
+    """For a reader who is behind to take anything at all of what waits."""
     max_strikes: int = 10
     commands_per_s: float = 20.0
     command_burst: int = 60

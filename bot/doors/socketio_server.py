@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -33,6 +32,7 @@ from bot.connections import Release
 from bot.doors.connection import SERVER_DISCONNECT, Connection
 from bot.doors.door import Command, Door, Post
 from bot.doors.engine import Engine
+from bot.doors.farewell import GOING_AWAY, farewell
 from bot.doors.gate import RESERVED_NAMES, Client, Session
 from bot.doors.socketio_limits import Counters, Limits
 from bot.doors.socketio_packets import encode_disconnect, encode_event
@@ -41,10 +41,10 @@ PINNED = "5.18.1"
 
 # Coming in reads far more than talking does: when everybody comes back at once, those who talk keep their turn.
 ADMITTED_AT_ONCE = 16
-SPREAD_OF_RETURNS_MS = 4000
 # When drained: for the commands in flight, and for the hooks of those who had to be aborted.
 COMMANDS_FINISH_S = 2.0
 LAST_HOOKS_S = 1.0
+LOOK_FOR_ROOM_EVERY_S = 0.02
 
 Entrance = tuple[Door, Mapping[str, Command], Mapping[str, Post]]
 
@@ -149,6 +149,22 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         session = self._sessions.get(sid)
         return session.send if session is not None else _to_nobody
 
+    async def until_room(self, sid: str) -> None:
+        """Until little waits for this client, or it has gone: for what need not be sent all at once.
+
+        A client who takes nothing at all meanwhile is aborted.
+        """
+        loop = asyncio.get_running_loop()
+        waiting, since = -1, loop.time()
+        while (session := self._sessions.get(sid)) is not None and session.connection.is_busy:
+            connection = session.connection
+            if connection.waiting_bytes != waiting:
+                waiting, since = connection.waiting_bytes, loop.time()
+            elif loop.time() - since > self.limits.stalled_for_s:
+                connection.abort_slow_reader()
+                return
+            await asyncio.sleep(LOOK_FOR_ROOM_EVERY_S)  # what a transport has sent has no event
+
     async def emit(self, event: str, data: Mapping[str, Any], to: str) -> None:
         """Upstream's emit, to one sid and nobody else."""
         session = self._sessions.get(to)
@@ -177,8 +193,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         self._drained_at = deadline = asyncio.get_running_loop().time() + grace_s
         self.engine.closing = True
         for session in list(self._sessions.values()):
-            notice = {"retry_in_ms": random.randint(0, SPREAD_OF_RETURNS_MS)}
-            session.send(encode_event(session.namespace, "going_away", notice))
+            session.send(encode_event(session.namespace, GOING_AWAY, farewell()))
         connections = list(self.engine.sockets.values())
         await _finish_commands(connections, min(COMMANDS_FINISH_S, grace_s))
         for connection in connections:

@@ -123,6 +123,7 @@ class _Doorway:
             feeds=self.services.feeds,
             words=self.services.words,
             send=self.server.sender(sid),
+            ready=partial(self.server.until_room, sid),
         )
 
 

@@ -1,13 +1,15 @@
 """The feeds without Socket.IO: server-sent events, long poll and plain WebSocket, by the same cursor.
 
-A reader takes entries at its own pace: what has not been read stays in the feed, and nothing gathers for a slow one.
+A reader takes entries at its own pace: what has not been read stays in the feed, and nothing gathers for a slow one
+but the piece that is being written to it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -20,12 +22,13 @@ from bot.connections import RETURN_AFTER_S
 from bot.doors.answers import refusal
 from bot.doors.bearers import Stretch, bearer_of, stretch_of
 from bot.doors.commands import execute
+from bot.doors.farewell import GOING_AWAY, farewell
 from bot.doors.http import SERVICES, address_of, json_response, locale_of
-from bot.doors.situations import is_outage, situation_of
+from bot.doors.outlet import Outlet, outlet_of
+from bot.doors.situations import RETRY_AFTER_S, is_outage, situation_of
 from bot.doors.snapshots import page_of
-from bot.doors.socketio_server import SPREAD_OF_RETURNS_MS
 from bot.doors.token_bucket import TokenBucket
-from bot.errors import Refusal
+from bot.errors import Outage, Refusal
 from bot.feeds import Entry
 from bot.limits import Asker, too_fast
 from bot.payloads import StreamQuery, WebSocketFrame, parse, refusal_of
@@ -44,6 +47,10 @@ HEARTBEAT_S = 15.0
 LONGEST_WAIT_S = 20.0
 RETRY_MS = 2_000
 RETURN_AFTER_MS = int(RETURN_AFTER_S * 1000)
+# Written in one go; more of a page waits, unencoded, until the reader has taken this.
+LARGEST_PIECE = 64 * 1024
+# For the other side's half of a goodbye.
+CLOSE_WITHIN_S = 1.0
 
 
 class Reading:
@@ -88,6 +95,18 @@ class Reading:
             entries = await self._read()
         return entries
 
+    async def follow(self, wait_s: float) -> list[Entry]:
+        """As `next`; an outage only delays what comes."""
+        try:
+            return await self.next(wait_s)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_AFTER_S):
+                    await self._services.stopping.wait()
+            return []
+
     async def _read(self) -> list[Entry]:
         self._news.clear()
         entries: list[Entry] = []
@@ -126,6 +145,8 @@ async def _begin(request: web.Request, query: StreamQuery, since: int | None, st
     It ends, and counts no longer as a connection, with the stack.
     """
     services = request.app[SERVICES]
+    if services.is_stopping:
+        raise Outage("this process is about to end")
     stack.callback(services.connections.admit(address_of(request)))
     bearer = await _admitted(request, services)
     stretch = await stretch_of(services, bearer, query.feed)
@@ -167,6 +188,7 @@ async def poll(request: web.Request) -> web.Response:
             "epoch": services.epoch,
             "resync": is_resync,
             "over": reading.is_over and not reading.gave_way,
+            "signals": [_going_away(services, reading)] if _must_move(services, reading) else [],
             "server_time": moment(services.clock.now()),
         }
     return json_response(answer, headers={"Cache-Control": "no-store"})
@@ -181,23 +203,50 @@ async def server_sent_events(request: web.Request) -> web.StreamResponse:
         reading, is_resync = await _begin(request, query, _last_event_id(request, query), stack)
         with suppress(ConnectionError):
             await stream.prepare(request)
-            start = orjson.dumps({"epoch": services.epoch, "since": reading.cursor}).decode()
+            outlet = stack.enter_context(outlet_of(request))
+            start = orjson.dumps(_start(services, reading)).decode()
             name = "resync" if is_resync else "start"
-            await stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode())
+            await outlet.send(stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode()))
             while not (services.is_stopping or reading.is_over):
-                entries = await reading.next(HEARTBEAT_S)
-                events = b"".join(b"id: %d\ndata: %b\n\n" % (entry.seq, reading.frame(entry)) for entry in entries)
-                await stream.write(events or b": still here\n\n")
-            await stream.write(_goodbye(services, reading))
+                entries = await reading.follow(HEARTBEAT_S)
+                for piece in _pieces(reading, entries) if entries else [b": still here\n\n"]:
+                    await outlet.send(stream.write(piece))
+            await outlet.send(stream.write(_goodbye(services, reading)))
     return stream
+
+
+def _start(services: Services, reading: Reading) -> dict[str, Any]:
+    return {"epoch": services.epoch, "since": reading.cursor}
+
+
+def _pieces(reading: Reading, entries: Sequence[Entry]) -> Iterator[bytes]:
+    """The entries as events, several at a time."""
+    piece = bytearray()
+    for entry in entries:
+        piece += b"id: %d\ndata: %b\n\n" % (entry.seq, reading.frame(entry))
+        if len(piece) >= LARGEST_PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def _goodbye(services: Services, reading: Reading) -> bytes:
     """The end of the feed, or when to come back to it; a browser that comes back by itself keeps to that, too."""
-    if not (reading.gave_way or services.is_stopping):
+    if not _must_move(services, reading):
         return b"event: end\ndata: {}\n\n"
-    retry_in_ms = RETURN_AFTER_MS if reading.gave_way else random.randint(0, SPREAD_OF_RETURNS_MS)
-    return b'retry: %d\nevent: going_away\ndata: {"retry_in_ms":%d}\n\n' % (retry_in_ms, retry_in_ms)
+    notice = _going_away(services, reading)["data"]
+    return b"retry: %d\nevent: going_away\ndata: %b\n\n" % (notice["retry_in_ms"], orjson.dumps(notice))
+
+
+def _must_move(services: Services, reading: Reading) -> bool:
+    """Whether this ends although the feed goes on."""
+    return reading.gave_way or services.is_stopping
+
+
+def _going_away(services: Services, reading: Reading) -> dict[str, Any]:
+    """The goodbye as a signal, on the transports that have frames and answers instead of named events."""
+    return {"signal": GOING_AWAY, "data": {"retry_in_ms": RETURN_AFTER_MS} if reading.gave_way else farewell()}
 
 
 def _last_event_id(request: web.Request, query: StreamQuery) -> int | None:
@@ -215,34 +264,53 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     services, query = request.app[SERVICES], _query(request)
     settings = services.settings
     socket = web.WebSocketResponse(
-        heartbeat=settings.ping_interval_s, compress=False, max_msg_size=settings.largest_frame_bytes
+        heartbeat=settings.ping_interval_s,
+        compress=False,
+        max_msg_size=settings.largest_frame_bytes,
+        timeout=CLOSE_WITHIN_S,
     )
     with ExitStack() as stack:
         reading, is_resync = await _begin(request, query, query.since, stack)
-        await socket.prepare(request)
-        start = {"start": True, "resync": is_resync, "epoch": services.epoch, "since": reading.cursor}
-        await socket.send_str(orjson.dumps(start).decode())
-        writer = asyncio.create_task(_write_entries(socket, services, reading))
-        try:
-            await _take_commands(socket, services, reading.bearer, address_of(request), locale_of(request))
-        finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+        with suppress(ConnectionError):
+            await socket.prepare(request)
+            line = Line(socket, stack.enter_context(outlet_of(request)))
+            await line.send(orjson.dumps({"start": True, "resync": is_resync, **_start(services, reading)}))
+            writer = asyncio.create_task(_write_entries(line, services, reading))
+            try:
+                await _take_commands(line, services, reading.bearer, address_of(request), locale_of(request))
+            finally:
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
     return socket
 
 
-async def _write_entries(socket: web.WebSocketResponse, services: Services, reading: Reading) -> None:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A plain WebSocket, and the way out to its reader."""
+
+    socket: web.WebSocketResponse
+    outlet: Outlet
+
+    async def send(self, frame: bytes) -> None:
+        await self.outlet.send(self.socket.send_frame(frame, WSMsgType.TEXT))
+
+    async def close(self, code: int) -> None:
+        await self.outlet.send(self.socket.close(code=code))
+
+
+async def _write_entries(line: Line, services: Services, reading: Reading) -> None:
     try:
-        while not (services.is_stopping or reading.is_over or socket.closed):
-            for entry in await reading.next(HEARTBEAT_S):
-                await socket.send_frame(reading.frame(entry), WSMsgType.TEXT)
-        await socket.close(code=_close_code(services, reading))
+        while not (services.is_stopping or reading.is_over or line.socket.closed):
+            for entry in await reading.follow(HEARTBEAT_S):
+                await line.send(reading.frame(entry))
+        if _must_move(services, reading):
+            await line.send(orjson.dumps(_going_away(services, reading)))
+        await line.close(_close_code(services, reading))
     except ConnectionError:
         pass
-    except Exception as error:
-        if not is_outage(error):
-            log.exception("a stream failed")
-        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+    except Exception:
+        log.exception("a stream failed")
+        await line.close(WSCloseCode.TRY_AGAIN_LATER)
 
 
 def _close_code(services: Services, reading: Reading) -> int:
@@ -251,15 +319,13 @@ def _close_code(services: Services, reading: Reading) -> int:
     return WSCloseCode.GOING_AWAY if services.is_stopping else WSCloseCode.OK
 
 
-async def _take_commands(
-    socket: web.WebSocketResponse, services: Services, bearer: Bearer, address: str, locale: Locale
-) -> None:
+async def _take_commands(line: Line, services: Services, bearer: Bearer, address: str, locale: Locale) -> None:
     """One after the other, each answered; what is no frame of ours is answered too."""
     rate, loop = services.settings.limit_commands_per_connection, asyncio.get_running_loop()
     pace = TokenBucket(rate.per_s, rate.burst, loop.time())
-    async for message in socket:
+    async for message in line.socket:
         if message.type is not WSMsgType.TEXT:
-            await socket.close(code=WSCloseCode.UNSUPPORTED_DATA)
+            await line.close(WSCloseCode.UNSUPPORTED_DATA)
             return
         ack: Any = None
         wait_s = pace.take(loop.time())
@@ -273,7 +339,7 @@ async def _take_commands(
             if not isinstance(error, Refusal) and not is_outage(error):
                 log.exception("a command failed")
             answer = {"ok": False, "error": error_view(services.words, situation_of(error), locale)}
-        await socket.send_str(orjson.dumps({"ack": ack, **answer}).decode())
+        await line.send(orjson.dumps({"ack": ack, **answer}))
 
 
 def _echo(client_id: Any) -> str | None:

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest, Therapist, client_id, guest, therapist
 from tests.house import House
 
@@ -266,7 +267,9 @@ async def test_a_frame_that_is_no_command_is_answered_and_the_socket_stays(house
         assert (await socket.receive(timeout=PATIENCE_S)).type is aiohttp.WSMsgType.CLOSE
 
 
-async def test_streams_say_goodbye_when_the_process_is_told_to_stop(house: House, http: ClientSession) -> None:
+async def test_streams_say_when_to_come_back_when_the_process_is_told_to_stop(
+    house: House, http: ClientSession
+) -> None:
     token = house.tokens.sign("guest", "c_somebody")
     async with (
         sse(http, f"{house.url}/api/sse/bookings", token) as stream,
@@ -274,7 +277,39 @@ async def test_streams_say_goodbye_when_the_process_is_told_to_stop(house: House
     ):
         assert (await stream.event())[0] == "start"
         await socket.receive_json(timeout=PATIENCE_S)
+        poll = asyncio.create_task(ask(http, f"{house.url}/api/poll/bookings?since=0&wait=20", token))
+        await until_asked(house)
         house.services.stopping.set()
-        assert (await stream.event())[0] == "going_away"
+        name, _, notice = await stream.event()
+        by_socket = await socket.receive_json(timeout=PATIENCE_S)
         message = await socket.receive(timeout=PATIENCE_S)
-        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.GOING_AWAY)
+        (by_poll,) = (await poll)["signals"]
+    assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.GOING_AWAY)
+    assert name == by_socket["signal"] == by_poll["signal"] == "going_away"
+    waits_ms = [notice["retry_in_ms"], by_socket["data"]["retry_in_ms"], by_poll["data"]["retry_in_ms"]]
+    assert all(0 <= wait_ms <= 4000 for wait_ms in waits_ms)
+    assert len(set(waits_ms)) > 1, "everybody would come back at once"
+
+
+async def ask(http: ClientSession, url: str, token: str) -> dict[str, Any]:
+    async with http.get(url, headers=bearer(token)) as response:
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+async def until_asked(house: House) -> None:
+    """Until three readers follow the feed: what a request does has no event that could be awaited."""
+
+    async def is_asked() -> None:
+        assert house.services.feeds.readers == 3
+
+    await eventually(is_asked)
+
+
+async def test_a_process_that_is_about_to_end_opens_no_stream(house: House, http: ClientSession) -> None:
+    token = house.tokens.sign("guest", "c_somebody")
+    house.services.stopping.set()
+    for path in ("api/poll/bookings", "api/sse/bookings", "ws/bookings"):
+        async with http.get(f"{house.url}/{path}", headers=bearer(token)) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (503, "unavailable")
+            assert int(response.headers["Retry-After"]) > 0
