@@ -20,7 +20,7 @@ def mermaid() -> str:
             names = sorted(_spoken(event) for event, move in rows.items() if target in move.to and target != state)
             if names:
                 lines.append(f"    {state} --> {target}: {', '.join(names)}")
-    lines += [f"    {state} --> [*]" for state in ENDED_STATES]
+    lines += [f"    {state} --> [*]" for state in (*ENDED_STATES, State.ERASED)]
     return "\n".join(lines)
 
 

@@ -237,6 +237,10 @@ class Message(CommandPayload):
     text: Text
 
 
+class ForgetMe(CommandPayload):
+    pass
+
+
 class Rate(CommandPayload):
     """A rating of the visit that was completed last; with a revision, of the one whose card says so."""
 
@@ -254,6 +258,7 @@ GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
     "cancel": Cancel,
     "message": Message,
     "rate": Rate,
+    "forget_me": ForgetMe,
 }
 
 

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
+from bot.access import Access
 from bot.clock import Now
+from bot.erasure import Erasure
 from bot.feeds import Feeds, NewEntry
 from bot.jobs import Jobs
 from bot.outboxes import Performed
@@ -69,6 +71,8 @@ class Perform:
         therapists: Therapists,
         reservations: Reservations,
         jobs: Jobs,
+        access: Access,
+        erasure: Erasure,
         policy: Policy,
         now: Now,
         arrival_s: float,
@@ -79,6 +83,8 @@ class Perform:
         self._therapists = therapists
         self._reservations = reservations
         self._jobs = jobs
+        self._access = access
+        self._erasure = erasure
         self._policy = policy
         self._now = now
         self._arrival = timedelta(seconds=arrival_s)
@@ -103,6 +109,8 @@ class Perform:
             do.ReserveSlot: self._reserve_slot,
             do.ReleaseSlot: self._release_slot,
             do.CountVisit: self._count_visit,
+            do.EndTokens: self._end_tokens,
+            do.EraseGuest: self._erase_guest,
             find.FindCandidates: self._find_candidates,
             find.KeepHold: self._keep_hold,
             find.ReleaseHold: self._release_hold,
@@ -244,6 +252,12 @@ class Perform:
     async def _count_visit(self, effect: do.CountVisit, cause: Cause) -> bool:
         return await self._jobs.enqueue("default", "workers.jobs.count_visits", cause.effect_id, effect.therapist_id)
 
+    async def _end_tokens(self, effect: do.EndTokens, cause: Cause) -> None:
+        await self._access.end("guest", cause.record_id)
+
+    async def _erase_guest(self, effect: do.EraseGuest, cause: Cause) -> None:
+        await self._erasure(self._take, cause.record_id, conversation_feed(cause.record_id))
+
     # --- from the search ----------------------------------------------------------------------------------------------
 
     async def _find_candidates(self, effect: find.FindCandidates, cause: Cause) -> None:
@@ -333,7 +347,7 @@ def offer_data(
         "booking": {
             "service": booking["service"],
             "duration": booking["duration"],
-            "address": booking["location"]["address"],
+            "address": (booking["location"] or {}).get("address"),
         },
         "guest": {"name": booking["name"]},
         "distance_km": round(distance_km, 2),

@@ -30,6 +30,7 @@ from conversations.replies import N_
 from conversations.values import Locale
 
 NAME_OF_THE_BOT = "Janji"
+MESSAGE_DELETED = N_("This message was deleted.")
 PROBLEM_TITLE = N_("That did not work")
 LINES: Mapping[Audience, Mapping[str, str]] = {
     "guest": replies.LINES,
@@ -78,13 +79,14 @@ def render_entry(words: Words, entry: Entry, locale: Locale, audience: Audience)
     render = _VIEWS.get(entry.type)
     if render is None:
         words.report_gap("entry type", entry.type)
+    data = render(words, entry.data, locale, audience) if render else _as_json(entry.data)
     return {
         "feed": entry.feed,
         "seq": entry.seq,
         "id": entry.id,
         "at": moment(entry.at),
         "type": entry.type,
-        "data": render(words, entry.data, locale, audience) if render else _as_json(entry.data),
+        "data": {**data, "redacted": True} if entry.data.get("redacted") else data,
     }
 
 
@@ -141,6 +143,8 @@ def notification_view(words: Words, raw: Raw, locale: Locale, audience: Audience
 
 
 def _message_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+    if raw.get("redacted"):
+        return {"from": raw.get("from"), "text": words.say(locale, MESSAGE_DELETED), "client_id": None}
     return {name: raw.get(name) for name in ("from", "text", "client_id")}
 
 

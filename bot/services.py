@@ -17,6 +17,7 @@ from bot.auth import Tokens
 from bot.bus import Bus
 from bot.clock import Clock
 from bot.connections import OpenConnections
+from bot.erasure import Erasure
 from bot.feeds import Feeds
 from bot.jobs import Jobs
 from bot.limits import RateLimits
@@ -27,6 +28,7 @@ from bot.store import driver, indexes
 from bot.store.catalogue import Catalogue
 from bot.store.entries import Entries
 from bot.store.records import Records
+from bot.store.redactions import Redactions
 from bot.store.reservations import Reservations
 from bot.store.rooms import Rooms
 from bot.store.sign_ins import SignIns
@@ -188,6 +190,8 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         therapists=therapists,
         reservations=reservations,
         jobs=jobs,
+        access=access,
+        erasure=Erasure(conversations, bookings, searches, Redactions(database["entries"]), access),
         policy=policy_of(settings),
         now=clock.now,
         arrival_s=settings.arrival_s,

@@ -98,6 +98,11 @@ class BookingExpired(News):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class GuestErased(News):
+    """The guest wants to be forgotten: what was ordered, when, for how much and who came stays."""
+
+
 Event = (
     BookingOpened
     | TherapistProposed
@@ -109,6 +114,7 @@ Event = (
     | GuestMissed
     | BookingCancelled
     | BookingExpired
+    | GuestErased
 )
 
 
@@ -219,21 +225,30 @@ def _expire(booking: Booking, event: BookingExpired, now: datetime) -> Booking:
     return replace(booking, state=Status.EXPIRED, ended_at=now)
 
 
+def _erase(booking: Booking, event: GuestErased, now: datetime) -> Booking:
+    assert booking.visit is not None, "a booking is opened with a visit"
+    visit = replace(booking.visit, location=None, contact=None, gender_preference="any", notes=None)
+    rating = replace(booking.rating, comment=None) if booking.rating else None
+    return replace(booking, visit=visit, rating=rating, cancel_reason=None)
+
+
+_ERASURE: Mapping[type[Any], Handler] = {GuestErased: _erase}
 _ENDINGS: Mapping[type[Any], Handler] = {BookingCancelled: _cancel, BookingExpired: _expire}
 
 TRANSITIONS: Mapping[Status, Mapping[type[Any], Handler]] = {
     Status.NEW: {BookingOpened: _open},
-    Status.SEARCHING: {TherapistProposed: _propose, **_ENDINGS},
-    Status.PENDING_ACCEPT: {TherapistReturned: _return, TherapistBooked: _book, **_ENDINGS},
+    Status.SEARCHING: {TherapistProposed: _propose, **_ENDINGS, **_ERASURE},
+    Status.PENDING_ACCEPT: {TherapistReturned: _return, TherapistBooked: _book, **_ENDINGS, **_ERASURE},
     Status.ACTIVE: {
         VisitProgressed: _progress,
         VisitCompleted: _complete,
         GuestMissed: _miss,
         TherapistReturned: _return,
         **_ENDINGS,
+        **_ERASURE,
     },
-    Status.COMPLETED: {RatingGiven: _rate},
-    Status.CANCELLED: {},
-    Status.EXPIRED: {},
-    Status.NO_SHOW: {},
+    Status.COMPLETED: {RatingGiven: _rate, **_ERASURE},
+    Status.CANCELLED: _ERASURE,
+    Status.EXPIRED: _ERASURE,
+    Status.NO_SHOW: _ERASURE,
 }

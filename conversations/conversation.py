@@ -23,8 +23,10 @@ class State(StrEnum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    ERASED = "erased"
 
 
+# From these the guest can book again; after having been erased, there is no guest.
 ENDED_STATES = (State.COMPLETED, State.CANCELLED, State.EXPIRED)
 
 
@@ -120,7 +122,7 @@ def state_on_screen(conversation: Conversation) -> do.ShowState:
 def _known_of_guest(conversation: Conversation) -> dict[str, Any]:
     """What the form may be filled with, because the same guest said it for the last booking."""
     visit = conversation.visit
-    if visit is None:
+    if visit is None or visit.contact is None or visit.location is None:
         return {}
     return {
         "duration": visit.duration,

@@ -131,6 +131,16 @@ class CountVisit:
     booking_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class EndTokens:
+    """No token of this guest opens anything any more, and their connections are closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EraseGuest:
+    """Take the guest's personal data out of everything that this conversation has led to; see `bot/erasure.py`."""
+
+
 Effect = (
     Say
     | ShowCard
@@ -146,4 +156,6 @@ Effect = (
     | ShowTherapistBooking
     | NotifyTherapist
     | CountVisit
+    | EndTokens
+    | EraseGuest
 )

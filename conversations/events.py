@@ -74,6 +74,11 @@ class Cancelled(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureRequested(Command):
+    """The guest wants to be forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
 class VisitRated(Command):
     """Without a revision it is about the visit that was completed last, whatever card it was pressed on."""
 
@@ -159,6 +164,7 @@ Event = (
     | AnotherWanted
     | SearchAgainPressed
     | Cancelled
+    | ErasureRequested
     | VisitRated
     | ProgressMade
     | TherapistWithdrew

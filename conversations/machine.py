@@ -39,6 +39,8 @@ __all__ = [
 SILENCE_S = 15.0
 # A visit that was neither completed nor cancelled this long after its planned end is closed by rule.
 VISIT_GRACE_S = 2 * 3600.0
+# What was on its way when a guest was erased has arrived by then, and is erased as well.
+ERASE_AGAIN_S = 60.0
 # How long the answer about a slot is waited for before it is asked for again.
 RESERVING_S = 30.0
 
@@ -143,6 +145,7 @@ def _searching(
     terms = conversation.terms
     visit = conversation.visit
     assert visit is not None, "a search follows a confirmed visit"
+    assert visit.location is not None, "a confirmed visit takes place somewhere"
     assert conversation.booking_id is not None, "a search belongs to a booking"
     attempt = 0 if direct else 1
     deadline_at = now + timedelta(seconds=terms.direct_s if direct else terms.answer_s)
@@ -444,6 +447,38 @@ def _cancel(conversation: Conversation, event: on.Cancelled, now: datetime) -> D
     return Decision(cancelled, effects)
 
 
+def _erase(conversation: Conversation, event: on.ErasureRequested, now: datetime) -> Decision:
+    """What goes on is cancelled by the ordinary road; then nothing is left of the guest, and nobody can come back.
+
+    Not while the therapist is there: who is with whom must be known until the visit is over, or was cancelled.
+    """
+    if conversation.progress == "arrived" and conversation.state is State.ACTIVE:
+        return Decision(conversation, refusal="not_now")
+    is_over = conversation.state in (State.IDLE, *ENDED_STATES)
+    ended = Decision(conversation) if is_over else _cancel(conversation, on.Cancelled("guest"), now)
+    erased = Conversation(
+        conversation.id,
+        version=conversation.version,
+        state=State.ERASED,
+        revision=conversation.revision + 1,
+        expires_at=now + timedelta(seconds=ERASE_AGAIN_S),
+        terms=conversation.terms,
+    )
+    last_words = (do.Say("erased"), state_on_screen(erased))
+    return Decision(erased, (*ended.effects, *last_words, do.EndTokens(), do.EraseGuest()))
+
+
+def _erase_again(conversation: Conversation, event: on.DeadlinePassed, now: datetime) -> Decision:
+    """A process that was slow, or a message that was under way, may have written something in the meantime."""
+    if not _is_due(conversation, now):
+        return Decision(conversation)
+    return Decision(replace(conversation, expires_at=None), (do.EraseGuest(),))
+
+
+def _stay_erased(conversation: Conversation, event: on.ErasureRequested, now: datetime) -> Decision:
+    return Decision(conversation)
+
+
 def _let_slot_go(conversation: Conversation, event: on.SlotReserved, now: datetime) -> Decision:
     """The slot was reserved for a choice that no longer stands: it is free again."""
     if event.reservation_id == conversation.reservation_id and conversation.state is State.ACTIVE:
@@ -518,6 +553,8 @@ def _notify_therapist(conversation: Conversation, kind: str) -> tuple[do.Effect,
     visit = conversation.visit
     if conversation.therapist is None or conversation.booking_id is None or visit is None:
         return ()
+    if visit.contact is None or visit.location is None:
+        return ()
     params = {"guest": visit.contact.name, "address": visit.location.address}
     return (do.NotifyTherapist(conversation.therapist.id, conversation.booking_id, kind, params),)
 
@@ -548,8 +585,12 @@ def _is_due(conversation: Conversation, now: datetime) -> bool:
 
 
 def _rows(state: State, rows: dict[type[Any], Move]) -> dict[type[Any], Move]:
-    """The rows of a state, with what holds in every state: the language can be chosen, a late slot is let go."""
-    always = {on.LocaleChosen: Move(_choose_locale, (state,)), on.SlotReserved: Move(_let_slot_go, (state,))}
+    """The rows of a state, with what holds in all: the guest can choose the language and go, a late slot is let go."""
+    always = {
+        on.LocaleChosen: Move(_choose_locale, (state,)),
+        on.SlotReserved: Move(_let_slot_go, (state,)),
+        on.ErasureRequested: Move(_erase, (State.ERASED, state)),
+    }
     return {**always, **rows}
 
 
@@ -612,6 +653,11 @@ TRANSITIONS: Mapping[State, Mapping[type[Any], Move]] = {
     ),
     State.CANCELLED: _rows(State.CANCELLED, {on.BookPressed: Move(_open_form, (State.CONFIRMING,))}),
     State.EXPIRED: _rows(State.EXPIRED, {on.BookPressed: Move(_open_form, (State.CONFIRMING,))}),
+    State.ERASED: {
+        on.SlotReserved: Move(_let_slot_go, (State.ERASED,)),
+        on.ErasureRequested: Move(_stay_erased, (State.ERASED,)),
+        on.DeadlinePassed: Move(_erase_again, (State.ERASED,)),
+    },
 }
 
 # Where a refusal says more than "not now".

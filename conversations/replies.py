@@ -47,6 +47,7 @@ LINES: Mapping[str, str] = {
     "cancelled_by_operator": N_("Your booking was cancelled by our team."),
     "form_closed": N_("Alright, nothing was booked. Book whenever you like."),
     "form_expired": N_("This request was closed because it was not confirmed. Book again whenever you like."),
+    "erased": N_("We are deleting what we know about you. This conversation ends here."),
     "request_expired": N_("This request was closed. Book again whenever you like."),
 }
 
@@ -91,6 +92,7 @@ SUBTITLES: Mapping[str, str] = {
     "completed": N_("Visit completed"),
     "cancelled": N_("Booking cancelled"),
     "expired": N_("Closed"),
+    "erased": N_("Deleted"),
 }
 
 NOTIFICATIONS: Mapping[str, tuple[str, str]] = {

@@ -95,14 +95,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What was confirmed on the service card."""
+    """What was confirmed on the service card; of a guest who was erased the place and the contact are None."""
 
     service_id: str
     service_names: dict[str, str]
     duration: int
     price: Money
-    location: Location
-    contact: Contact
+    location: Location | None
+    contact: Contact | None
     gender_preference: GenderPreference = "any"
     notes: str | None = None
 

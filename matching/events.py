@@ -94,6 +94,11 @@ class StatusAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestErased:
+    """The guest wants to be forgotten: who was asked and what they answered stays, where it was for does not."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """A ring: whether anything is due is decided by the moments in the record."""
 
@@ -109,5 +114,6 @@ Event = (
     | TherapistTaken
     | SearchCancelled
     | StatusAsked
+    | GuestErased
     | DeadlinePassed
 )

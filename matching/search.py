@@ -383,6 +383,21 @@ def _report_ended(search: Search, event: on.StatusAsked | on.TherapistGivenBack,
     return Decision(search, (do.ReportExhausted(search.conversation_id),))
 
 
+def _erase(search: Search, event: on.GuestErased, now: datetime) -> Decision:
+    """Distances from three therapists would lead back to the guest's door: whole kilometres say enough of why."""
+    offers = tuple(
+        replace(
+            offer,
+            distance_km=float(round(offer.distance_km)),
+            why={reason: float(round(km)) for reason, km in offer.why.items()},
+            reason=None,
+        )
+        for offer in search.offers
+    )
+    because = None if search.state is State.CANCELLED else search.ended_because
+    return Decision(replace(search, needs=None, offers=offers, ended_because=because))
+
+
 # --- the pieces of a move ---------------------------------------------------------------------------------------------
 
 
@@ -535,17 +550,24 @@ TRANSITIONS: Mapping[State, Mapping[type[Any], Handler]] = {
         on.StatusAsked: _report_found,
         on.DeadlinePassed: _ring_found,
     },
-    State.WON: {on.CandidatesHeld: _give_back_holds, on.OfferAccepted: _accept_again, on.HoldKept: _kept_too_late},
+    State.WON: {
+        on.CandidatesHeld: _give_back_holds,
+        on.OfferAccepted: _accept_again,
+        on.HoldKept: _kept_too_late,
+        on.GuestErased: _erase,
+    },
     State.EXHAUSTED: {
         on.CandidatesHeld: _give_back_holds,
         on.HoldKept: _kept_too_late,
         on.TherapistGivenBack: _report_ended,
         on.TherapistTaken: _win_late,
         on.StatusAsked: _report_ended,
+        on.GuestErased: _erase,
     },
     State.CANCELLED: {
         on.CandidatesHeld: _give_back_holds,
         on.HoldKept: _kept_too_late,
         on.StatusAsked: _report_ended,
+        on.GuestErased: _erase,
     },
 }

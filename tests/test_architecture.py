@@ -23,12 +23,14 @@ DRIVERS = {"motor", "pymongo", "bson", "gridfs"}
 LONGEST_MODULE = 700
 
 # Who may call what writes into the document of a record: the turn alone changes the record itself; an effect that was
-# performed leaves the outbox, and a preliminary answer is replaced by the one that was given.
+# performed leaves the outbox, a preliminary answer is replaced by the one that was given, and those of a guest who was
+# erased are forgotten.
 WRITES_TO_RECORDS = {
     "decide": {"bot/turns.py"},
     "save": {"bot/turns.py"},
     "performed": {"bot/outboxes.py"},
     "amend_answer": {"bot/doors/answers.py"},
+    "forget_answers": {"bot/erasure.py"},
 }
 RECORD_COLLECTIONS = {"conversations", "searches", "bookings"}
 MONGO_READS = {"aggregate", "count_documents", "distinct", "find", "find_one"}

@@ -19,6 +19,7 @@ from bot.payloads import (
     CommandPayload,
     ConfirmService,
     FindAnother,
+    ForgetMe,
     Message,
     Rate,
     RoomMessage,
@@ -74,6 +75,7 @@ class GuestCommands:
             "cancel": self._cancel,
             "message": self._message,
             "rate": self._rate,
+            "forget_me": self._forget_me,
         }
 
     async def execute(self, guest: Guest, name: str, payload: Any) -> Answer:
@@ -152,6 +154,14 @@ class GuestCommands:
         event = on.VisitRated(Rating(payload.stars, payload.comment or None), payload.revision)
         return await self._take(guest.conversation_id, "rate", event, payload)
 
+    async def _forget_me(self, guest: Guest, payload: ForgetMe) -> Answer:
+        try:
+            return await self._take(guest.conversation_id, "forget_me", on.ErasureRequested(), payload)
+        except Refusal as refused:
+            if refused.code == "not_now":
+                raise Refusal("not_now", THERAPIST_IS_THERE) from None
+            raise
+
     async def _message(self, guest: Guest, payload: Message) -> Answer:
         if not guest.is_active:
             stored = await self._services.conversations.load(guest.conversation_id)
@@ -199,7 +209,7 @@ async def said_before(
     )
     if entry is None:
         raise refusal("not_now")
-    if entry.digest != digest_of(party, payload.text):
+    if entry.digest not in (None, digest_of(party, payload.text)):  # a message that was redacted has none
         raise ContentDiffers()
     return said(entry)
 
@@ -229,3 +239,6 @@ def post_message(
 
 def said(entry: Entry) -> Answer:
     return {"ok": True, "seq": entry.seq, "id": entry.id}
+
+
+THERAPIST_IS_THERE = N_("Your therapist is with you. Ask again when the visit is over, or cancel it first.")

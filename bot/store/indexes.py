@@ -22,6 +22,7 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
             [("conversation_id", ASCENDING)],
             {"unique": True, "partialFilterExpression": {"state": {"$in": ["asking", "keeping", "found"]}}},
         ),
+        ([("conversation_id", ASCENDING), ("state", ASCENDING)], {}),
         ([("offers.offer_id", ASCENDING)], {}),
         ([("offers.therapist_id", ASCENDING), ("state", ASCENDING)], {}),
     ],

@@ -120,6 +120,15 @@ class Records(Generic[R]):
             {"_id": record_id, "answers.key": key}, {"$set": {"answers.$.answer": answer}}
         )
 
+    async def forget_answers(self, record_id: str) -> None:
+        """Whatever was answered to commands so far: whoever sends one of them again gets no answer from memory."""
+        await self._collection.update_one({"_id": record_id}, {"$set": {"answers": []}})
+
+    async def of_conversation(self, conversation_id: str) -> list[str]:
+        """The ids of all records that belong to a conversation."""
+        cursor = self._collection.find({"conversation_id": {"$eq": conversation_id}}, {"_id": 1})
+        return [document["_id"] async for document in cursor]
+
     async def performed(self, record_id: str, effect_ids: Sequence[str]) -> None:
         """These effects have been done: they leave the outbox."""
         await self._collection.update_one({"_id": record_id}, {"$pull": {"outbox": {"id": {"$in": list(effect_ids)}}}})

@@ -106,6 +106,7 @@ def rated(stars: int = 5, comment: str | None = None) -> on.VisitRated:
     return on.VisitRated(Rating(stars, comment))
 
 
+ERASE = on.ErasureRequested()
 CANCEL = on.Cancelled("guest", "changed my mind")
 RING = on.DeadlinePassed()
 INDONESIAN = on.LocaleChosen("id", "Asia/Jakarta")
@@ -171,6 +172,10 @@ def expired() -> Conversation:
     return told(form, RING, at=after(TERMS.form_s))
 
 
+def erased() -> Conversation:
+    return told(cancelled(), ERASE, at=after(9))
+
+
 EVERYWHERE = (
     idle(),
     confirming(),
@@ -181,6 +186,7 @@ EVERYWHERE = (
     completed(),
     cancelled(),
     expired(),
+    erased(),
 )
 
 # --- what came of it --------------------------------------------------------------------------------------------------

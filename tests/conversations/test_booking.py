@@ -14,6 +14,7 @@ from conversations.booking import (
     BookingCancelled,
     BookingExpired,
     BookingOpened,
+    GuestErased,
     GuestMissed,
     RatingGiven,
     Status,
@@ -26,7 +27,7 @@ from conversations.booking import (
 )
 from conversations.money import Money
 from conversations.values import Rating
-from tests.conversations.scenes import AYU, BAGUS, NOW, VISIT, after
+from tests.conversations.scenes import AYU, BAGUS, CONTACT, NOW, PLACE, VISIT, after
 
 OPENED = BookingOpened("c_1", VISIT, commission_basis_points=3000)
 PROPOSED, RETURNED = TherapistProposed(AYU), TherapistReturned()
@@ -38,8 +39,9 @@ EXPIRED, MISSED, COMPLETED, ON_THE_WAY = (
     VisitCompleted(),
     VisitProgressed("on_the_way"),
 )
+ERASED = GuestErased()
 RATED = RatingGiven(Rating(4, "calm hands"))
-EVENTS = (OPENED, PROPOSED, RETURNED, BOOKED, ON_THE_WAY, COMPLETED, RATED, MISSED, CANCELLED, EXPIRED)
+EVENTS = (OPENED, PROPOSED, RETURNED, BOOKED, ON_THE_WAY, COMPLETED, RATED, MISSED, CANCELLED, EXPIRED, ERASED)
 
 
 def after_all(*events: Any) -> Booking:
@@ -86,6 +88,10 @@ ROWS = (
     Row("a booked therapist can withdraw", ACTIVE, RETURNED, Status.SEARCHING),
     Row("a visit can be cancelled", ACTIVE, CANCELLED, Status.CANCELLED),
     Row("a visit can be closed", ACTIVE, EXPIRED, Status.EXPIRED),
+    *(
+        Row(f"the guest of a booking that is {each.state} can be erased", each, ERASED, each.state)
+        for each in (SEARCHING, PROPOSAL, ACTIVE, *ENDED)
+    ),
 )
 
 
@@ -148,6 +154,21 @@ def test_nobody_earns_anything_without_a_visit(booking: Booking) -> None:
 def test_the_last_rating_counts() -> None:
     mended = after_all(OPENED, PROPOSED, BOOKED, COMPLETED, RATED, RatingGiven(Rating(5)))
     assert mended.rating == Rating(5, None)
+
+
+@pytest.mark.parametrize("booking", [SEARCHING, PROPOSAL, ACTIVE, *ENDED], ids=lambda each: each.state)
+def test_who_the_guest_was_is_forgotten_and_what_was_booked_is_not(booking: Booking) -> None:
+    erased = decide(replace(booking, rating=Rating(4, "calm hands")), ERASED, after(9)).record
+    assert erased.visit is not None
+    assert (erased.visit.contact, erased.visit.location, erased.visit.notes) == (None, None, None)
+    for personal in (CONTACT.name, CONTACT.phone, PLACE.address, PLACE.latitude, "calm hands", "changed my mind"):
+        assert str(personal) not in str(erased)
+    facts = ("id", "state", "conversation_id", "therapist", "reservation_id", "created_at", "ended_at", "cancelled_by")
+    money = ("commission_basis_points", "commission", "earnings")
+    assert all(getattr(erased, name) == getattr(booking, name) for name in (*facts, *money))
+    assert erased.visit.price == VISIT.price
+    assert erased.rating == Rating(4)
+    assert decide(erased, ERASED, after(10)).record == erased, "once more is no news"
 
 
 def test_a_cancelled_booking_says_by_whom_and_why() -> None:

@@ -9,7 +9,7 @@ import pytest
 from conversations import booking
 from conversations import effects as do
 from conversations import events as on
-from conversations.machine import RESERVING_S, Conversation, State, decide
+from conversations.machine import RESERVING_S, TRANSITIONS, Conversation, State, decide
 from conversations.values import Countdown
 from tests.conversations.scenes import (
     AYU,
@@ -213,7 +213,10 @@ def test_a_choice_does_not_lapse_while_the_slot_is_being_reserved() -> None:
 
 # --- cancelling -------------------------------------------------------------------------------------------------------
 
-CANCELLABLE = [each for each in EVERYWHERE if each.expires_at is not None] + [reserving(), searching(AYU)]
+CANCELLABLE = [
+    *(each for each in EVERYWHERE if on.Cancelled in TRANSITIONS[each.state]),
+    *(reserving(), searching(AYU)),
+]
 
 
 @pytest.mark.parametrize("conversation", CANCELLABLE, ids=lambda each: each.state)

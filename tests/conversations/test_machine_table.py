@@ -14,6 +14,7 @@ from conversations.machine import ENDED_STATES, REFUSALS, TRANSITIONS, Conversat
 from tests.conversations.scenes import (
     CANCEL,
     CONTACT,
+    ERASE,
     EVERYWHERE,
     INDONESIAN,
     MILLISECOND,
@@ -33,6 +34,7 @@ from tests.conversations.scenes import (
     completed,
     confirm,
     confirming,
+    erased,
     exhausted,
     expired,
     idle,
@@ -67,6 +69,7 @@ THERAPIST_BOOKING, NOTIFY, COUNT = do.ShowTherapistBooking, do.NotifyTherapist, 
 FORM = (SAY, STATE, CARD)
 NEXT_SEARCH = (BOOKING, BACK, SAY, STATE)
 NOBODY = (SAY, STATE, CARD)
+FORGOTTEN = (SAY, STATE, do.EndTokens, do.EraseGuest)
 PROGRESS = (BOOKING, SAY, STATE, THERAPIST_BOOKING)
 
 ROWS = (
@@ -121,7 +124,19 @@ ROWS = (
     *(
         Row(f"the language can be chosen while {each.state}", each, INDONESIAN, after(9), each.state)
         for each in EVERYWHERE
+        if each.state is not State.ERASED
     ),
+    *(
+        Row(f"a guest can ask to be erased while {each.state}", each, ERASE, after(9), State.ERASED, FORGOTTEN)
+        for each in (idle(), completed(), cancelled(), expired())
+    ),
+    *(
+        Row(f"a guest who asks to be erased while {each.state} cancels first", each, ERASE, after(9), State.ERASED,
+            (*kinds(decide(each, CANCEL, after(9))), *FORGOTTEN))
+        for each in (confirming(), searching(), choosing(), active(), no_therapist())
+    ),
+    Row("asking to be erased again is no news", erased(), ERASE, after(20), State.ERASED),
+    Row("a guest is erased again after a while", erased(), RING, after(300), State.ERASED, (do.EraseGuest,)),
     *(
         Row(f"a slot reserved for nobody is let go while {each.state}", each, reserved("o_old"), after(9), each.state,
             (RELEASE,))
@@ -172,6 +187,7 @@ EVENTS: tuple[Any, ...] = (
     another(choosing()),
     again(no_therapist()),
     CANCEL,
+    ERASE,
     rated(),
     news(active(), "arrived"),
     withdrew(active()),

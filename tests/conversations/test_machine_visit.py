@@ -9,12 +9,16 @@ import pytest
 from conversations import booking
 from conversations import effects as do
 from conversations import events as on
-from conversations.machine import VISIT_GRACE_S, Conversation, State, decide
+from conversations.machine import ERASE_AGAIN_S, VISIT_GRACE_S, Conversation, State, decide
 from conversations.values import Rating
 from tests.conversations.scenes import (
     AYU,
     BAGUS,
     CANCEL,
+    CONTACT,
+    ERASE,
+    EVERYWHERE,
+    PLACE,
     RING,
     TERMS,
     accept,
@@ -24,6 +28,7 @@ from tests.conversations.scenes import (
     book,
     changes_nothing,
     completed,
+    confirm,
     lines,
     news,
     rated,
@@ -231,3 +236,48 @@ def test_the_rating_card_of_an_earlier_visit_rates_no_later_one() -> None:
 def test_a_visit_that_did_not_take_place_is_not_rated() -> None:
     missed = told(active(), news(active(), "no_show"), at=after(6000))
     assert decide(missed, rated(), after(9000)).refusal == "not_now"
+
+
+# --- being forgotten --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("conversation", EVERYWHERE, ids=lambda each: each.state)
+def test_nothing_of_the_guest_is_left_in_the_record(conversation: Conversation) -> None:
+    kept = decide(conversation, ERASE, after(30)).record
+    for personal in (CONTACT.name, CONTACT.phone, PLACE.address, PLACE.latitude, PLACE.longitude, "Asia/"):
+        assert str(personal) not in str(kept)
+    assert (kept.id, kept.state) == (conversation.id, State.ERASED)
+
+
+def test_a_visit_is_cancelled_before_its_guest_is_forgotten_and_the_therapist_is_told() -> None:
+    decision = decide(active(), ERASE, after(60))
+    assert lines(decision) == ["cancelled_by_guest", "erased"]
+    assert word_to_booking(decision, booking.BookingCancelled).by == "guest"
+    assert [notice.kind for notice in wanted(decision, do.NotifyTherapist)] == ["booking_cancelled"]
+    assert wanted(decision, do.ReleaseSlot)
+    assert [type(each) for each in decision.effects[-2:]] == [do.EndTokens, do.EraseGuest], "when all is said and done"
+
+
+def test_who_is_with_whom_stays_known_while_the_therapist_is_there() -> None:
+    visit = told(active(), news(active(), "arrived"), at=after(600))
+    decision = decide(visit, ERASE, after(700))
+    assert decision.refusal == "not_now"
+    assert changes_nothing(decision, visit)
+    assert decide(told(visit, CANCEL), ERASE, after(700)).record.state is State.ERASED
+    over = told(visit, news(visit, "completed"), at=after(6000))
+    assert decide(over, ERASE, after(6001)).record.state is State.ERASED
+
+
+def test_what_arrives_late_is_erased_a_minute_later_and_then_no_clock_is_left() -> None:
+    gone = told(completed(), ERASE, at=after(9000))
+    assert gone.expires_at == after(9000 + ERASE_AGAIN_S)
+    again_gone = decide(gone, RING, after(9000 + ERASE_AGAIN_S))
+    assert wanted(again_gone, do.EraseGuest)
+    assert again_gone.record.expires_at is None
+
+
+def test_a_guest_who_was_forgotten_cannot_do_anything_more() -> None:
+    gone = told(active(), ERASE, at=after(60))
+    for command in (book(), CANCEL, rated(), confirm(gone)):
+        assert decide(gone, command, after(61)).refusal == "not_now"
+    assert changes_nothing(decide(gone, on.LocaleChosen("id", "Asia/Jakarta"), after(61)), gone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +51,7 @@ class Row:
     effects: tuple[type, ...] = ()
 
 
+ERASED = on.GuestErased()
 FIND, OFFER, CLOSE, KEEP, RELEASE = do.FindCandidates, do.SendOffer, do.CloseOffer, do.KeepHold, do.ReleaseHold
 
 ROWS = (
@@ -181,6 +182,10 @@ ROWS = (
     Row("a slot reserved as the search lapsed has won it", lapsed(), TAKEN, CHOICE_ENDS_AT, State.WON),
     Row("who is held after cancelling is let go", cancelled(), LATE_HOLD, after(9), State.CANCELLED, (RELEASE,)),
     Row("a hold kept after cancelling is let go", cancelled(), KEPT, after(9), State.CANCELLED, (RELEASE,)),
+    *(
+        Row(f"the guest of a search that is {each.state} can be erased", each, ERASED, CHOICE_ENDS_AT, each.state)
+        for each in (won(), exhausted(), cancelled())
+    ),
     Row("a cancelled search says that it ended", cancelled(), STATUS, after(9), State.CANCELLED, (do.ReportExhausted,)),
 )
 
@@ -199,6 +204,21 @@ def test_no_row_is_without_its_sentence() -> None:
     assert told >= {(state, event) for state, rows in TRANSITIONS.items() for event in rows}
 
 
+@pytest.mark.parametrize("search", [won(), exhausted(), cancelled()], ids=lambda each: each.state)
+def test_where_a_search_was_for_is_forgotten_and_who_was_asked_is_not(search: Search) -> None:
+    offers = tuple(
+        replace(each, distance_km=2.345, why={"distance_km": 2.345}, reason="it is far") for each in search.offers
+    )
+    erased = decide(replace(search, offers=offers), ERASED, after(900)).record
+    assert erased.needs is None
+    assert [(each.therapist_id, each.answer, each.asked_at) for each in erased.offers] == [
+        (each.therapist_id, each.answer, each.asked_at) for each in search.offers
+    ]
+    assert {(each.distance_km, each.why["distance_km"], each.reason) for each in erased.offers} == {(2.0, 2.0, None)}
+    assert CANCEL.why not in str(erased)
+    assert decide(erased, ERASED, after(901)).record == erased, "once more is no news"
+
+
 def test_every_live_state_has_a_clock_and_a_row_for_its_end() -> None:
     for search in (asking("ayu"), keeping("ayu"), found("ayu")):
         assert search.expires_at is not None
@@ -208,7 +228,7 @@ def test_every_live_state_has_a_clock_and_a_row_for_its_end() -> None:
 
 def test_an_event_without_a_row_changes_nothing() -> None:
     for search in (Search("s_1"), asking("ayu"), keeping("ayu"), found("ayu"), won(), exhausted(), cancelled()):
-        for event in (START, LATE_HOLD, KEPT, LOST, GIVEN_BACK, TAKEN, CANCEL, STATUS, RING):
+        for event in (START, LATE_HOLD, KEPT, LOST, GIVEN_BACK, TAKEN, CANCEL, STATUS, ERASED, RING):
             if type(event) not in TRANSITIONS[search.state]:
                 decision = decide(search, event, after(500))
                 assert (decision.record, decision.effects) == (search, ())

@@ -125,6 +125,7 @@ GUEST: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "cancel": ({}, {"reason?": "optional text"}),
     "message": ({"text": "Halo"}, {"text": "text"}),
     "rate": ({"stars": 5}, {"stars": "stars", "comment?": "optional text", "revision?": "optional revision"}),
+    "forget_me": ({}, {}),
 }
 THERAPIST: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "availability": (
@@ -422,7 +423,7 @@ async def test_depth_and_size_within_a_frame_are_refused_like_any_other_nonsense
 
 # --- moves that are not possible --------------------------------------------------------------------------------------
 
-NOT_NOW = dict.fromkeys(GUEST, "not_now")
+NOT_NOW = {name: "not_now" for name in GUEST if name != "forget_me"}
 ENDED = {name: code for name, code in NOT_NOW.items() if name != "book"}
 LIVE = {"book": "already_live", "confirm_service": "already_live"}
 # What is refused in each state, and how.

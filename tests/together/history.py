@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from conversations import events as on
-from conversations.machine import ENDED_STATES, Conversation, State
+from conversations.machine import Conversation, State
 from conversations.values import Rating, Terms, Therapist
 from matching import events as found
 from matching.policy import Policy
@@ -113,10 +113,20 @@ class History:
 
     def cancel(self, who: int, what: int, where: int) -> bool:
         guest = _pick(GUESTS, who)
-        if self.conversation(guest).state in (State.IDLE, *ENDED_STATES):
+        if self.conversation(guest).state in invariants.RESTING_STATES:
             return False
         refusal = self.command(guest, on.Cancelled("operator" if what >= 192 else "guest"), self._awake(where))
         assert refusal is None, "every state that is not ended can be cancelled"
+        return True
+
+    def erase(self, who: int, what: int, where: int) -> bool:
+        """A guest wants to be forgotten, whatever goes on; seldom, since nothing happens to them afterwards."""
+        if what < 192:
+            return False
+        guest = _pick(GUESTS, who)
+        was = self.conversation(guest)
+        refusal = self.command(guest, on.ErasureRequested(), self._awake(where))
+        assert (refusal is None) == (was.progress != "arrived" or was.state is not State.ACTIVE)
         return True
 
     def answer(self, who: int, what: int, where: int) -> bool:
@@ -225,7 +235,7 @@ class History:
                 return [yes, on.AnotherWanted(revision, offer_id), yes]
             case State.NO_THERAPIST:
                 return [on.SearchAgainPressed(revision)]
-            case State.SEARCHING | State.ACTIVE:
+            case State.SEARCHING | State.ACTIVE | State.ERASED:
                 return []
             case State.COMPLETED:
                 return [on.VisitRated(Rating(4)), *self._wishes()]
@@ -268,6 +278,7 @@ _WEIGHTS: tuple[tuple[int, Move], ...] = (
     (10, History.answer),
     (4, History.visit),
     (1, History.cancel),
+    (1, History.erase),
     (3, History.wait),
     (3, History.ring_in_time),
     (2, History.ring_anyhow),

@@ -11,9 +11,13 @@ from conversations.booking import ENDED_STATUSES, Booking, Status
 from conversations.machine import ENDED_STATES, Conversation, State
 from matching.search import Answer, Offer, Search
 from matching.search import State as SearchState
-from tests.together.shell import Key, Shell
+from tests.conversations.scenes import CONTACT, PLACE
+from tests.together.shell import Key, Room, Shell
 
-RESTING_STATES = (State.IDLE, *ENDED_STATES)
+RESTING_STATES = (State.IDLE, *ENDED_STATES, State.ERASED)
+PERSONAL = (CONTACT.name, CONTACT.phone, PLACE.address, str(PLACE.latitude), str(PLACE.longitude))
+
+ROOMS: tuple[Room, ...] = ("search", "booking")
 
 # What the booking is while the conversation stands where it stands; None is a form that was never confirmed.
 STATUSES: Mapping[State, tuple[Status | None, ...]] = {
@@ -26,6 +30,7 @@ STATUSES: Mapping[State, tuple[Status | None, ...]] = {
     State.COMPLETED: (Status.COMPLETED,),
     State.CANCELLED: (None, Status.CANCELLED),
     State.EXPIRED: (None, Status.EXPIRED, Status.NO_SHOW),
+    State.ERASED: (None,),
 }
 ENDED_SEARCH = (None, SearchState.WON, SearchState.EXHAUSTED, SearchState.CANCELLED)
 # What the conversation's search is.
@@ -51,12 +56,15 @@ def follow(key: Key, before: Any, after: Any) -> None:
 
 
 def _follow_conversation(before: Conversation, after: Conversation) -> None:
-    assert (after.expires_at is None) == (after.state in RESTING_STATES), "a waiting state has a clock, no other has"
+    waits = after.expires_at is not None
+    assert waits or after.state in RESTING_STATES, "a waiting state has a clock"
+    assert not waits or after.state not in (State.IDLE, *ENDED_STATES), "what has ended has none"
+    assert before.state is not State.ERASED or after.state is State.ERASED, "who was forgotten does not come back"
     assert after.revision >= before.revision, "revisions only grow"
     assert after.state == before.state or after.revision > before.revision, "a move makes the older cards stale"
-    if before.state in ENDED_STATES and after.state is not State.CONFIRMING:
+    if before.state in ENDED_STATES and after.state not in (State.CONFIRMING, State.ERASED):
         same = replace(after, version=before.version, stars=before.stars)
-        assert same == before, "what has ended changes by a new booking only, and by its rating"
+        assert same == before, "what has ended changes by its rating, a new booking or its erasure only"
 
 
 def _follow_search(before: Search, after: Search) -> None:
@@ -64,7 +72,7 @@ def _follow_search(before: Search, after: Search) -> None:
     assert before.is_live or before.state is SearchState.NEW or not after.is_live, "an ended search stays ended"
     assert after.is_live or not after.open_offers(), "an ended search has no open offer"
     _follow_offers(before, after)
-    if before.state is SearchState.CANCELLED:
+    if before.state is SearchState.CANCELLED and after.needs is not None:
         assert replace(after, version=before.version) == before, "nothing that comes after cancelling changes anything"
 
 
@@ -81,8 +89,8 @@ def _follow_offers(before: Search, after: Search) -> None:
 
 def _follow_booking(before: Booking, after: Booking) -> None:
     if before.state in ENDED_STATUSES:
-        same = replace(after, version=before.version, told=before.told, rating=before.rating)
-        assert same == before, "an ended booking stays as it is, but for its rating"
+        told = {name: getattr(before, name) for name in ("version", "told", "rating", "visit", "cancel_reason")}
+        assert replace(after, **told) == before, "an ended booking stays as it is, but for its rating and its guest"
 
 
 # --- at every moment --------------------------------------------------------------------------------------------------
@@ -141,7 +149,16 @@ def agree(shell: Shell) -> None:
     for conversation in shell.records("conversation"):
         _agree_about_booking(conversation, shell)
         _agree_about_search(conversation, shell)
+        _nothing_is_known_of_who_was_erased(conversation, shell)
     _nothing_is_left_behind(shell)
+
+
+def _nothing_is_known_of_who_was_erased(conversation: Conversation, shell: Shell) -> None:
+    if conversation.state is not State.ERASED:
+        return
+    theirs = [each for room in ROOMS for each in shell.records(room) if each.conversation_id == conversation.id]
+    for record in (conversation, *theirs):
+        assert not any(each in str(record) for each in PERSONAL), f"{record.id} knows who {conversation.id} was"
 
 
 def _agree_about_booking(conversation: Conversation, shell: Shell) -> None:

@@ -48,6 +48,7 @@ SEEN_ON_FEEDS = (
     do.ShowTherapistBooking,
     do.NotifyTherapist,
     do.CountVisit,
+    do.EndTokens,
     find.SendOffer,
     find.CloseOffer,
 )
@@ -298,6 +299,13 @@ class Shell:
             self.reservations[effect.reservation_id] = replace(reservation, is_active=False)
         yield from ()
 
+    def _erase_guest(self, effect: do.EraseGuest, cause: Cause) -> Performance:
+        for room, event in (("booking", booking.GuestErased()), ("search", found.GuestErased())):
+            for record in self.records(room):
+                if record.conversation_id == cause.record_id:
+                    yield
+                    self.take(room, record.id, event, cause.process)
+
     def _find_candidates(self, effect: find.FindCandidates, cause: Cause) -> Performance:
         holds: list[found.Held] = []
         if effect.until > self.now:
@@ -338,6 +346,7 @@ class Shell:
     _calls: Mapping[type, Callable[..., Performance]] = {
         do.ReserveSlot: _reserve_slot,
         do.ReleaseSlot: _release_slot,
+        do.EraseGuest: _erase_guest,
         find.FindCandidates: _find_candidates,
         find.KeepHold: _keep_hold,
         find.ReleaseHold: _release_hold,

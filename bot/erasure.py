@@ -1,0 +1,44 @@
+"""Erases a guest: what was personal goes from records, feeds and memories, what happened and what it cost stays.
+
+It is an effect of the conversation: performed at least once, by whichever process comes to it, and again a minute
+later. Everything in it can be done twice. Where personal data stands is said in `docs/decisions/0009-erasure.md`.
+"""
+
+from __future__ import annotations
+
+from bot.access import Access
+from bot.store.records import Records
+from bot.store.redactions import Redactions
+from bot.turns import Turns
+from conversations.booking import Booking, GuestErased
+from conversations.machine import Conversation
+from matching import events as found
+from matching.search import Search
+
+
+class Erasure:
+    """`await erasure(turns, conversation_id, feed)`: the conversation itself forgot its guest in the turn before."""
+
+    def __init__(
+        self,
+        conversations: Records[Conversation],
+        bookings: Records[Booking],
+        searches: Records[Search],
+        redactions: Redactions,
+        access: Access,
+    ) -> None:
+        self._conversations = conversations
+        self._bookings = bookings
+        self._searches = searches
+        self._redactions = redactions
+        self._access = access
+
+    async def __call__(self, turns: Turns, conversation_id: str, feed: str) -> None:
+        for booking_id in await self._bookings.of_conversation(conversation_id):
+            await turns.take("booking", booking_id, GuestErased())
+        search_ids = await self._searches.of_conversation(conversation_id)
+        for search_id in search_ids:
+            await turns.take("search", search_id, found.GuestErased())
+        await self._conversations.forget_answers(conversation_id)
+        changed = await self._redactions.redact(feed, [conversation_id, *search_ids])
+        await self._access.tell_changed("guest", conversation_id, changed)
