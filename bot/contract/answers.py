@@ -70,7 +70,7 @@ class RefusedAck(Sent):
 # What a command is acked with; where nothing stands here, `Done`.
 GUEST_ACKS: Mapping[str, type[Done]] = {
     **dict.fromkeys(
-        ("book", "confirm_service", "accept_therapist", "find_another", "search_again", "cancel"),
+        ("book", "confirm_service", "accept_therapist", "find_another", "search_again", "cancel", "rate"),
         Moved,
     ),
     "message": Said,
@@ -207,6 +207,8 @@ class ClientSettings(Sent):
     demo: bool
     demo_therapist_phone: str | None
     map_default: MapCentre
+    fallback_after_s: float
+    """How long a page waits for Socket.IO before it reads a stream instead."""
 
 
 class Alive(Sent):

@@ -128,6 +128,14 @@ class NoTherapistCard(_Card):
     card: Literal["no_therapist"]
 
 
+class RatingCard(_Card):
+    """The visit is completed, and the guest says how it was; `stars` are those that were given already."""
+
+    card: Literal["rating"]
+    therapist: PickedTherapist
+    stars: Annotated[int, Field(ge=1, le=5)] | None
+
+
 class ProblemCard(_Card):
     """Something could not be done, and why."""
 
@@ -139,7 +147,9 @@ class CardEntry(_Entry):
     """Something to look at and to press."""
 
     type: Literal["card"]
-    data: Annotated[ServiceCard | TherapistCard | NoTherapistCard | ProblemCard, Field(discriminator="card")]
+    data: Annotated[
+        ServiceCard | TherapistCard | NoTherapistCard | RatingCard | ProblemCard, Field(discriminator="card")
+    ]
 
 
 # --- where somebody stands --------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ _ENTRIES: Sequence[tuple[str, type[Any], str, tuple[Audience, ...], tuple[str, .
         entries.CardEntry,
         "The guest has something to decide, or pressed a card that was stale.",
         READERS,
-        ("card_service", "card_therapist", "card_no_therapist", "card_problem"),
+        ("card_service", "card_therapist", "card_no_therapist", "card_rating", "card_problem"),
     ),
     (
         "state",

@@ -113,6 +113,13 @@ GUEST_EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example("that_is_too_long", "active", _command(text="panjang " * 501), "too_large", ("text",)),
         Example("to_nobody", "idle", _command(text="Halo?"), "not_now"),
     ),
+    "rate": (
+        Example("with_stars_and_words", "completed", _command(revision=5, stars=5, comment="Very kind.")),
+        Example("with_stars_alone", "completed", _command(stars=4)),
+        Example("of_an_old_card", "completed", _command(revision=0, stars=4), "stale"),
+        Example("with_six_stars", "completed", _command(stars=6), "invalid", ("stars",)),
+        Example("no_visit", "idle", _command(stars=5), "not_now"),
+    ),
 }
 
 THERAPIST_EXAMPLES: Mapping[str, Sequence[Example]] = {

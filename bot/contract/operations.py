@@ -85,6 +85,7 @@ OPERATIONS: Mapping[Key, Operation] = {
             "demo": False,
             "demo_therapist_phone": None,
             "map_default": {**MAP_DEFAULT, "address": ""},
+            "fallback_after_s": 10.0,
         },
     ),
     ("GET", "/words/{locale}.json"): Operation(

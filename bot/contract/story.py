@@ -82,6 +82,7 @@ CHOOSING = replace(
     expires_at=NOW + timedelta(minutes=2),
 )
 ACTIVE = replace(CHOOSING, state=State.ACTIVE, revision=4)
+COMPLETED = replace(ACTIVE, state=State.COMPLETED, revision=5)
 NO_THERAPIST = replace(SEARCHING, state=State.NO_THERAPIST, revision=3, countdown=None)
 
 
@@ -125,6 +126,7 @@ class Story:
             "card_service": _in_chat(3, "card", _card(CONFIRMING)),
             "card_therapist": _in_chat(9, "card", _card(CHOOSING)),
             "card_no_therapist": _in_chat(9, "card", _card(NO_THERAPIST)),
+            "card_rating": _in_chat(15, "card", _card(COMPLETED)),
             "card_problem": _in_chat(5, "card", {"card": "problem", "revision": 2, "code": "unavailable"}),
             "state_searching": _in_chat(5, "state", self._standing(SEARCHING, SEARCHED)),
             "state_active": _in_chat(10, "state", self._standing(ACTIVE, BOOKED)),
