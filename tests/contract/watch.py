@@ -91,7 +91,7 @@ class Watch:
 
     # --- frames and events of the streams -----------------------------------------------------------------------------
 
-    def frame(self, text: str) -> None:
+    def frame(self, text: str | bytes) -> None:
         frame = orjson.loads(text)
         if "start" in frame:
             self.check("WebSocket", streams.SocketStart, text)
@@ -148,7 +148,8 @@ def _watched() -> Iterator[None]:
     """Every application that is built in these tests is watched."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bot.app, "build", _watching(bot.app.build))
-        patch.setattr(web.WebSocketResponse, "send_str", _sending(web.WebSocketResponse.send_str))
+        for way in ("send_str", "send_frame"):
+            patch.setattr(web.WebSocketResponse, way, _sending(getattr(web.WebSocketResponse, way)))
         patch.setattr(web.StreamResponse, "write", _writing(web.StreamResponse.write))
         yield
 
@@ -163,7 +164,7 @@ def _watching(build: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _sending(send: Callable[..., Any]) -> Callable[..., Any]:
-    async def watched(self: Any, data: str, *more: Any, **named: Any) -> None:
+    async def watched(self: Any, data: str | bytes, *more: Any, **named: Any) -> None:
         if self._req is not None and self._req.path in SOCKETS:
             WATCH.frame(data)
         await send(self, data, *more, **named)
