@@ -164,6 +164,22 @@ def test_only_the_store_writes_to_the_database() -> None:
     assert {module for module in writing if not module.startswith("bot/store/")} <= {"bot/services.py"}
 
 
+def test_every_emit_says_to_whom() -> None:
+    """An emit without a recipient reaches everybody of a namespace, also those who are refused at that moment."""
+    assert to_everybody(ast.parse('server.emit("secret", data)\nserver.emit("entry", data, to=sid)')) == [1]
+    assert not [f"{module}:{line}" for module in modules("bot", "workers") for line in to_everybody(tree(module))]
+
+
+def to_everybody(module: ast.Module) -> list[int]:
+    """The lines that emit without a recipient, in upstream's way."""
+    emits = [each for each in ast.walk(module) if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute)]
+    return [
+        each.lineno
+        for each in emits
+        if ast.unparse(each.func).endswith(".emit") and not {"to", "room"} & {one.arg for one in each.keywords}
+    ]
+
+
 # --- shape ------------------------------------------------------------------------------------------------------------
 
 

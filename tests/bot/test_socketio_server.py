@@ -562,6 +562,7 @@ async def test_a_connect_that_makes_no_sense_is_refused(knock: str, code: str) -
 
 
 async def test_a_socket_that_never_connects_is_closed() -> None:
+    assert Limits().connect_timeout_s + Limits().close_grace_s <= 12
     async with house(limits=Limits(connect_timeout_s=0.1)) as h:
         assert await read_to_the_end(await h.websocket()) == []
         assert h.counters.connect_timeouts == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,14 +13,12 @@ from bot.contract.examples import COMMANDS
 from bot.render import TYPES_SHOWN
 from bot.views import Audience
 from tests.clients import PATIENCE_S, guest, therapist
-from tests.contract.scenes import Sender, scene
-from tests.contract.watch import WATCH
+from tests.contract.scenes import scene
+from tests.contract.ways import Say, bearer, by_http, by_socket_io, by_websocket
 from tests.house import House
 
 AUDIENCES: tuple[Audience, ...] = ("guest", "therapist")
 Document = dict[str, Any]
-# Says a command as the sender, and gives the status, where the transport has one, and the ack or the error.
-Say = Callable[[Sender, str, dict[str, Any]], Awaitable[tuple[int | None, dict[str, Any]]]]
 
 
 @pytest.fixture
@@ -36,43 +34,7 @@ async def document(http: ClientSession, name: str) -> Document:
         return found
 
 
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
 # --- commands, on three transports ------------------------------------------------------------------------------------
-
-
-def by_http(http: ClientSession) -> Say:
-    async def say(sender: Sender, command: str, payload: dict[str, Any]) -> tuple[int | None, dict[str, Any]]:
-        path = f"/api/{sender.audience}/{command}"
-        async with http.post(path, json=payload, headers=bearer(sender.token)) as response:
-            return response.status, await response.json()
-
-    return say
-
-
-async def by_socket_io(sender: Sender, command: str, payload: dict[str, Any]) -> tuple[int | None, dict[str, Any]]:
-    namespace = sender.client.namespace
-    ack = await sender.client.sio.call(command, payload, namespace=namespace, timeout=PATIENCE_S)
-    WATCH.ack(namespace, command, ack)
-    return None, ack
-
-
-def by_websocket(http: ClientSession) -> Say:
-    async def say(sender: Sender, command: str, payload: dict[str, Any]) -> tuple[int | None, dict[str, Any]]:
-        async with http.ws_connect("/ws/bookings", headers=bearer(sender.token)) as socket:
-            await socket.send_json({"event": command, "data": payload})
-            while True:
-                frame = await socket.receive_json(timeout=PATIENCE_S)
-                if "ack" in frame:
-                    acked = frame.pop("ack")
-                    # What could be no `client_id` is not sent back.
-                    sent = payload.get("client_id")
-                    assert acked == (sent if isinstance(sent, str) else None)
-                    return None, frame
-
-    return say
 
 
 def examples_in_openapi(openapi: Document) -> Iterator[tuple[str, str, Document, Document]]:
