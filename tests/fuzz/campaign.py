@@ -134,7 +134,7 @@ async def served(settings: Settings, folder: Path) -> AsyncIterator[Served]:
 
 
 async def until_ready(house: Served, http: ClientSession) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(3 * PATIENCE_S):
         while True:
             assert house.process.returncode is None, house.log.read_text()[-3000:]
             try:

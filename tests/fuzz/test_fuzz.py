@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aiohttp import ClientSession
+
 from bot.embedded import Servers
 from tests.fuzz import campaign
+from tests.house import settings_for
 
 # The same cases each time, so that a change of the code alone can turn this red; `make fuzz` draws others.
 SEED = 20_261
@@ -19,3 +22,27 @@ async def test_nonsense_on_every_transport_is_refused_and_leaves_nothing_behind(
     assert not report.breaches, "\n".join([str(report), *report.breaches[:5]])
     assert report.wrong > CASES / 2
     assert {"ok", "invalid", "unauthorized", "not_found", "not_now", "too_large", "closed"} <= set(report.told)
+
+
+async def test_a_hoard_of_binary_attachments_costs_no_memory(servers: Servers, database: str, tmp_path: Path) -> None:
+    settings = campaign.generous(settings_for(servers, database))
+    async with campaign.served(settings, tmp_path) as house:
+        await hoard(house.url)
+        before = await house.at_rest()
+        for _ in range(20):
+            await hoard(house.url)
+        after = await house.at_rest()
+    assert after["resident"] - before["resident"] < 5_000_000
+
+
+async def hoard(url: str) -> None:
+    """A guest who announces attachments without end, and sends them until the connection is closed."""
+    async with ClientSession(url) as http, http.ws_connect("/socket.io/?EIO=4&transport=websocket") as socket:
+        await socket.send_str("40/guest,")
+        await socket.receive()
+        try:
+            await socket.send_str('45999999999-/guest,["message",{"_placeholder":true,"num":0}]')
+            for _ in range(200):
+                await socket.send_bytes(b"x" * 30_000)
+        except ConnectionError:
+            return
