@@ -36,13 +36,14 @@ MASSAGE = Service(
     tuple(Price(minutes, Money(minutes * 400_000, "IDR")) for minutes in (60, 90, 120)),
 )
 PLACE = Location("Jl. Sultan Agung 7, Jakarta Selatan", -6.2088, 106.8456)
+GUEST = Contact("Budi Santoso", "+6281234567890")
 VISIT = Visit(
     "balinese",
     MASSAGE.names,
     90,
     Money(36_000_000, "IDR"),
     PLACE,
-    Contact("Budi Santoso", "+6281234567890"),
+    GUEST,
     notes="Blok B, lantai 3",
 )
 BOOKED = Booking(
@@ -149,7 +150,7 @@ class Story:
                 "notification",
                 {
                     "kind": "booking_active",
-                    "params": {"guest": VISIT.contact.name, "address": PLACE.address},
+                    "params": {"guest": GUEST.name, "address": PLACE.address},
                     "sound": None,
                     "urgency": "high",
                 },

@@ -16,6 +16,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bot.app import build
+from bot.connections import OpenConnections
 from bot.contract import catalogue
 from bot.contract.asyncapi import asyncapi_document
 from bot.contract.examples import COMMANDS, examples_of
@@ -41,7 +42,12 @@ Document = Mapping[str, Any]
 def routes() -> frozenset[Key]:
     """The routes of the application that really serves."""
     settings = Settings(secret=SECRET)
-    app, _ = build(cast(Services, SimpleNamespace(settings=settings, words=Words())))
+    app, _ = build(
+        cast(
+            Services,
+            SimpleNamespace(settings=settings, words=Words(), connections=OpenConnections(per_address=1, per_token=1)),
+        )
+    )
     return frozenset(routes_of(app))
 
 
