@@ -238,7 +238,7 @@ class Message(CommandPayload):
 
 
 class ForgetMe(CommandPayload):
-    pass
+    """Deletes whatever we know about the guest, for good. What goes on is cancelled first, and every token ends."""
 
 
 class Rate(CommandPayload):

@@ -70,7 +70,7 @@ class RefusedAck(Sent):
 # What a command is acked with; where nothing stands here, `Done`.
 GUEST_ACKS: Mapping[str, type[Done]] = {
     **dict.fromkeys(
-        ("book", "confirm_service", "accept_therapist", "find_another", "search_again", "cancel", "rate"),
+        ("book", "confirm_service", "accept_therapist", "find_another", "search_again", "cancel", "rate", "forget_me"),
         Moved,
     ),
     "message": Said,

@@ -19,6 +19,7 @@ from bot.contract.shapes import (
     Moment,
     OpenOffer,
     Params,
+    Redactable,
     Sent,
     Seq,
     TherapistProfile,
@@ -37,11 +38,11 @@ class _Entry(Sent):
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-class SaidMessage(Sent):
+class SaidMessage(Redactable):
     from_: Annotated[Literal["guest", "therapist"], Field(alias="from")]
     text: str
-    client_id: str
-    """The one that its sender chose: it tells a message of one's own from all others."""
+    client_id: str | None
+    """The one that its sender chose: it tells a message of one's own from all others. None when it was deleted."""
 
 
 class MessageEntry(_Entry):
@@ -51,7 +52,7 @@ class MessageEntry(_Entry):
     data: SaidMessage
 
 
-class SystemLine(Sent):
+class SystemLine(Redactable):
     key: Annotated[str, Field(examples=list(replies.LINES))]
     """For clients that bring words of their own."""
     text: str
@@ -69,7 +70,7 @@ class SystemEntry(_Entry):
 # --- cards ------------------------------------------------------------------------------------------------------------
 
 
-class _Card(Sent):
+class _Card(Redactable):
     revision: int
     """A card of an older revision than the state's is over: its buttons are answered `stale`."""
     title: str
@@ -116,8 +117,8 @@ class TherapistCard(_Card):
     card: Literal["therapist"]
     offer_id: str
     therapist: TherapistProfile
-    distance_km: float
-    distance_text: str
+    distance_km: float | None
+    distance_text: str | None
     arrival_text: str
     expires_at: Moment | None
 
@@ -155,7 +156,7 @@ class CardEntry(_Entry):
 # --- where somebody stands --------------------------------------------------------------------------------------------
 
 
-class _Standing(Sent):
+class _Standing(Redactable):
     state: ConversationState
     revision: int
     header: ChatHeader
@@ -205,7 +206,7 @@ class OfferEntry(_Entry):
     data: OpenOffer
 
 
-class ClosedOffer(Sent):
+class ClosedOffer(Redactable):
     offer_id: str
     why: Literal["taken", "cancelled", "expired", "declined", "accepted"]
 
@@ -217,7 +218,7 @@ class OfferClosedEntry(_Entry):
     data: ClosedOffer
 
 
-class ChangedBooking(Sent):
+class ChangedBooking(Redactable):
     booking: BookingOfTherapist
 
 
@@ -228,7 +229,7 @@ class BookingEntry(_Entry):
     data: ChangedBooking
 
 
-class ShownNotification(Sent):
+class ShownNotification(Redactable):
     kind: Annotated[str, Field(examples=list(replies.NOTIFICATIONS))]
     title: str
     body: str

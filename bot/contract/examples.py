@@ -120,6 +120,11 @@ GUEST_EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example("with_six_stars", "completed", _command(stars=6), "invalid", ("stars",)),
         Example("no_visit", "idle", _command(stars=5), "not_now"),
     ),
+    "forget_me": (
+        Example("after_a_visit", "completed", _command()),
+        Example("on_the_way", "active", _command()),
+        Example("for_a_reason", "idle", _command(reason="None of your business."), "invalid", ("reason",)),
+    ),
 }
 
 THERAPIST_EXAMPLES: Mapping[str, Sequence[Example]] = {

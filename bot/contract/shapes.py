@@ -49,6 +49,13 @@ class Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
+class Redactable(Sent):
+    """What an entry says. It goes on being there when its guest has been forgotten, without what was theirs."""
+
+    redacted: bool = False
+    """Whether what was personal is gone from it; left out where it is not."""
+
+
 class MoneyAmount(Sent):
     """Never a fraction: 25,000,000 of IDR are Rp250.000."""
 
@@ -140,7 +147,7 @@ class ChatHeader(Sent):
 
 
 class BookingOfGuest(Sent):
-    """A booking as its guest sees it."""
+    """A booking as its guest sees it; of one who was forgotten, without name, number and place."""
 
     id: str
     status: BookingStatus
@@ -149,9 +156,9 @@ class BookingOfGuest(Sent):
     """In minutes."""
     price: MoneyAmount
     price_text: str
-    location: GivenLocation
-    name: str
-    phone: str
+    location: GivenLocation | None
+    name: str | None
+    phone: str | None
     """E.164."""
     therapist: PersonInBooking | None
     progress: Step | None
@@ -161,8 +168,8 @@ class BookingOfGuest(Sent):
 
 
 class GuestInBooking(Sent):
-    name: str
-    phone: str
+    name: str | None
+    phone: str | None
 
 
 class BookingOfTherapist(BookingOfGuest):
@@ -179,21 +186,21 @@ class BookingOfTherapist(BookingOfGuest):
 class OfferedVisit(Sent):
     service_name: str
     duration: int
-    address: str
+    address: str | None
 
 
 class OfferedGuest(Sent):
-    name: str
+    name: str | None
 
 
-class OpenOffer(Sent):
+class OpenOffer(Redactable):
     """A visit that a therapist is asked to make; no phone number before they are booked."""
 
     offer_id: str
     booking: OfferedVisit
     guest: OfferedGuest
-    distance_km: float
-    distance_text: str
+    distance_km: float | None
+    distance_text: str | None
     respond_by: Moment
     earnings: MoneyAmount
     earnings_text: str
