@@ -178,6 +178,12 @@ class Settings(BaseSettings):
     fallback_after_s: Seconds = 6.0
     """How long a page does without Socket.IO before it takes the next best transport that works."""
     reservation_buffer_minutes: Annotated[int, Field(ge=0, le=240)] = 15
+    typing_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 6.0
+    """How long somebody is shown as typing who does not say so again."""
+    presence_grace_s: Annotated[FiniteFloat, Field(ge=0.1, le=600)] = 30.0
+    """How long somebody whose connection has gone may take to come back before they are shown as offline."""
+    presence_beat_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 10.0
+    """How often a process says again who is connected to it."""
 
     @property
     def welcome_origins(self) -> tuple[str, ...]:

@@ -1,0 +1,145 @@
+"""The notes of the live signals in Redis: one hash per topic with an expiry, and who of the therapists is there.
+
+Nothing waits for it longer than a fraction of a second, and whoever is here is written on it again at every beat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bot.presence import KEPT_FOR, Key, Note
+
+EXCHANGED_WITHIN_S = 0.5
+CLOSED_WITHIN_S = 0.2
+# So many topics in one round trip: encoding them holds up everybody else for a few milliseconds at most.
+TOPICS_AT_ONCE = 100
+KEPT_FOR_MS = int(KEPT_FOR.total_seconds() * 1000)
+
+Failures = (RedisError, OSError, TimeoutError)
+T = TypeVar("T")
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What is to be pinned, taken down and read, by topic."""
+
+    notes: Mapping[str, Mapping[Key, Note]] = field(default_factory=dict)
+    taken_down: Mapping[str, Collection[Key]] = field(default_factory=dict)
+    wanted: frozenset[str] = frozenset()
+
+
+class Noticeboard:
+    """`exchange` and `call_the_roll` raise one of `Failures` after at most half a second for each round trip."""
+
+    def __init__(self, redis_url: str, *, namespace: str = "") -> None:
+        self._url = redis_url
+        self._prefix = f"janji:{namespace}:signals:" if namespace else "janji:signals:"
+        self._redis: Redis | None = None
+        self.is_well = True
+
+    async def exchange(self, pinned: Pinned) -> dict[str, dict[Key, Note]]:
+        """Pin, take down and read in one pipeline, or in several where there is much; gives the wanted topics."""
+        found: dict[str, dict[Key, Note]] = {}
+        for topics in in_parts([*pinned.notes, *pinned.taken_down, *pinned.wanted]):
+            found |= await self._within_time(self._exchange(pinned, topics))
+        return found
+
+    async def call_the_roll(self, here: Mapping[str, datetime], now: datetime) -> list[str]:
+        """Say until when each of these is here for certain, and hear who else is."""
+        people: list[str] = await self._within_time(self._call_the_roll(here, now))
+        return people
+
+    async def close(self) -> None:
+        redis, self._redis = self._redis, None
+        if redis is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSED_WITHIN_S):
+                await redis.aclose()
+        except Failures:
+            pass
+
+    async def _within_time(self, work: Any) -> Any:
+        try:
+            async with asyncio.timeout(EXCHANGED_WITHIN_S):
+                result = await work
+        except Failures:
+            self.is_well = False
+            await self.close()  # what is left on this connection is an answer to nobody
+            raise
+        self.is_well = True
+        return result
+
+    def _connection(self) -> Redis:
+        if self._redis is None:
+            self._redis = Redis.from_url(
+                self._url,
+                max_connections=1,
+                socket_connect_timeout=EXCHANGED_WITHIN_S,
+                socket_timeout=EXCHANGED_WITHIN_S,
+            )
+        return self._redis
+
+    async def _exchange(self, pinned: Pinned, topics: Sequence[str]) -> dict[str, dict[Key, Note]]:
+        pipeline = self._connection().pipeline(transaction=False)
+        for topic in topics:
+            if notes := pinned.notes.get(topic):
+                pipeline.hset(self._prefix + topic, mapping={_field(key): _text(note) for key, note in notes.items()})
+                pipeline.pexpire(self._prefix + topic, KEPT_FOR_MS)
+            if lapsed := pinned.taken_down.get(topic):
+                pipeline.hdel(self._prefix + topic, *map(_field, lapsed))
+        wanted = [topic for topic in topics if topic in pinned.wanted]
+        for topic in wanted:
+            pipeline.hgetall(self._prefix + topic)
+        answers = await pipeline.execute()
+        return {
+            topic: dict(_notes(answer))
+            for topic, answer in zip(wanted, answers[len(answers) - len(wanted) :], strict=True)
+        }
+
+    async def _call_the_roll(self, here: Mapping[str, datetime], now: datetime) -> list[str]:
+        name = f"{self._prefix}therapists"
+        pipeline = self._connection().pipeline(transaction=False)
+        if here:
+            pipeline.zadd(name, {person: _ms(until) for person, until in here.items()})
+            pipeline.pexpire(name, KEPT_FOR_MS)
+        pipeline.zremrangebyscore(name, "-inf", _ms(now))
+        pipeline.zrange(name, 0, -1)
+        answers = await pipeline.execute()
+        return [person.decode() for person in answers[-1]]
+
+
+def in_parts(topics: Iterable[T]) -> Iterable[list[T]]:
+    """Each topic once, so many at a time as make one round trip."""
+    left = iter(dict.fromkeys(topics))
+    while part := list(islice(left, TOPICS_AT_ONCE)):
+        yield part
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def _field(key: Key) -> str:
+    return ":".join(key)
+
+
+def _text(note: Note) -> str:
+    return f"{_ms(note.until)} {note.version} {note.value}"
+
+
+def _notes(fields: Mapping[bytes, bytes]) -> Iterable[tuple[Key, Note]]:
+    for name, text in fields.items():
+        what, by, process = name.decode().split(":")
+        until, version, value = text.decode().split(" ", 2)
+        yield Key(what, by, process), Note(value, _EPOCH + int(until) * _MILLISECOND, int(version))  # type: ignore[arg-type]  # our own words
