@@ -427,6 +427,13 @@ class Feeds:
         """The number of the newest entry, 0 where there is none."""
         return (await self._entries.heads([feed])).get(feed, 0)
 
+    async def has(self, feed: str, seq: int) -> bool:
+        """Whether the feed has come that far; the database is asked only about what is not known here."""
+        known = self._feeds.get(feed)
+        if known is not None and known.head is not None and seq <= known.head:
+            return True
+        return seq <= await self.head(feed)
+
     async def since(self, feed: str, cursor: int, limit: int = PAGE) -> list[Entry]:
         """A contiguous run after the cursor."""
         known = self._feeds.get(feed)

@@ -160,6 +160,10 @@ def _offer_closed(words: Words, raw: Raw, locale: Locale, audience: Audience) ->
     return {"offer_id": raw.get("offer_id"), "why": raw.get("why")}
 
 
+def _receipt(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+    return {"by": raw.get("by"), "seq": raw.get("seq")}
+
+
 _VIEWS: Mapping[str, Callable[[Words, Raw, Locale, Audience], dict[str, Any]]] = {
     "message": _message_view,
     "system": system_view,
@@ -169,6 +173,7 @@ _VIEWS: Mapping[str, Callable[[Words, Raw, Locale, Audience], dict[str, Any]]] =
     "booking": _booking_entry,
     "offer": _offer_entry,
     "offer_closed": _offer_closed,
+    "read": _receipt,
 }
 
 

@@ -49,6 +49,11 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
             [("feed", ASCENDING), ("client_id", ASCENDING)],
             {"unique": True, "partialFilterExpression": {"client_id": {"$exists": True}}},
         ),
+        # How far each side has read, from its last receipt: a message costs this index nothing.
+        (
+            [("feed", ASCENDING), ("data.by", ASCENDING), ("data.seq", ASCENDING)],
+            {"partialFilterExpression": {"type": "read"}},
+        ),
         # The state lines of a booking: they say which part of a conversation its therapist may read.
         ([("data.booking_id", ASCENDING), ("seq", ASCENDING)], {"partialFilterExpression": {"type": "state"}}),
     ],

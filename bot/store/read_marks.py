@@ -1,0 +1,31 @@
+"""How far the two sides of a conversation have read, and what they have not: asked of the entries."""
+
+from __future__ import annotations
+
+from bot.store.driver import Collection
+from bot.views import Audience
+
+
+class ReadMarks:
+    """The receipts and messages in the collection `entries`."""
+
+    def __init__(self, entries: Collection) -> None:
+        self._entries = entries
+
+    async def last(self, feed: str, by: Audience) -> int:
+        """The number up to which they have read, 0 for nothing."""
+        query = {"feed": {"$eq": feed}, "type": "read", "data.by": by}
+        async for receipt in self._entries.find(query, {"data.seq": 1}).sort("data.seq", -1).limit(1):
+            seq: int = receipt["data"]["seq"]
+            return seq
+        return 0
+
+    async def has_message(self, feed: str, sender: Audience, *, after: int, up_to: int) -> bool:
+        """Whether this side wrote something between the two."""
+        query = {"feed": {"$eq": feed}, "seq": {"$gt": after, "$lte": up_to}, "type": "message", "data.from": sender}
+        return await self._entries.find_one(query, {"_id": 1}) is not None
+
+    async def count_messages(self, feed: str, sender: Audience, *, after: int) -> int:
+        query = {"feed": {"$eq": feed}, "seq": {"$gt": after}, "type": "message", "data.from": sender}
+        count: int = await self._entries.count_documents(query)
+        return count
