@@ -74,6 +74,7 @@ class Perform:
         access: Access,
         erasure: Erasure,
         policy: Policy,
+        is_at_work: Callable[[str], bool | None],
         now: Now,
         arrival_s: float,
         buffer_minutes: int,
@@ -86,6 +87,7 @@ class Perform:
         self._access = access
         self._erasure = erasure
         self._policy = policy
+        self._is_at_work = is_at_work
         self._now = now
         self._arrival = timedelta(seconds=arrival_s)
         self._buffer_minutes = buffer_minutes
@@ -283,7 +285,10 @@ class Perform:
         visit_ends_at = now + self._arrival + timedelta(minutes=effect.needs.duration)
         cells = visit_cells(now, visit_ends_at, self._buffer_minutes)
         busy = await self._reservations.taken_by([each.therapist_id for each in candidates], cells)
-        known = [replace(each, is_busy=each.therapist_id in busy) for each in candidates]
+        known = [
+            replace(each, is_busy=each.therapist_id in busy, is_offline=self._is_at_work(each.therapist_id) is False)
+            for each in candidates
+        ]
         eligible = [each for each in known if is_eligible(each, effect.needs, effect.radius_km, effect.refused)]
         return rank(eligible, now, effect.asked_before)
 

@@ -21,12 +21,17 @@ from bot.erasure import Erasure
 from bot.feeds import Feeds
 from bot.jobs import Jobs
 from bot.limits import RateLimits
+from bot.noticeboard import Noticeboard
 from bot.outboxes import Outboxes
 from bot.perform import Perform
+from bot.presence import Rules
+from bot.receipts import Receipts
 from bot.settings import Settings
+from bot.signals import Signals
 from bot.store import driver, indexes
 from bot.store.catalogue import Catalogue
 from bot.store.entries import Entries
+from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
 from bot.store.redactions import Redactions
 from bot.store.reservations import Reservations
@@ -66,6 +71,8 @@ class Services:
     bus: Bus
     limits: RateLimits
     connections: OpenConnections
+    signals: Signals
+    receipts: Receipts
     jobs: Jobs
     catalogue: Catalogue
     therapists: Therapists
@@ -131,6 +138,11 @@ def terms_of(settings: Settings) -> Terms:
     )
 
 
+def rules_of(settings: Settings) -> Rules:
+    """The times of the live signals."""
+    return Rules(settings.typing_s, settings.presence_grace_s, settings.presence_beat_s)
+
+
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
     """The database alone, for commands that need nothing else."""
@@ -147,7 +159,7 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
     """Services with their clocks running; leaving stops them in the order in which they lean on each other."""
     async with connected(settings) as database:
         services = await _build(settings, database)
-        async with services.bus, services.feeds, services.limits:
+        async with services.bus, services.feeds, services.limits, services.signals:
             services.spawn(services.clock.follow())
             services.spawn(services.access.follow())
             if with_sweep:
@@ -171,6 +183,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     epoch = await _epoch(database)
     bus = Bus(settings.redis_url, namespace=epoch)
     feeds = Feeds(entries, bus, clock.now)
+    signals = Signals(Noticeboard(settings.redis_url, namespace=epoch), bus, clock.now, rules_of(settings))
     jobs = Jobs(settings.redis_url)
     therapists = Therapists(database["therapists"])
     reservations = Reservations(database["reservations"])
@@ -193,6 +206,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         access=access,
         erasure=Erasure(conversations, bookings, searches, Redactions(database["entries"]), access),
         policy=policy_of(settings),
+        is_at_work=signals.is_at_work,
         now=clock.now,
         arrival_s=settings.arrival_s,
         buffer_minutes=settings.reservation_buffer_minutes,
@@ -215,6 +229,8 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         connections=OpenConnections(
             per_address=settings.connections_per_address, per_token=settings.connections_per_token
         ),
+        signals=signals,
+        receipts=Receipts(feeds, ReadMarks(database["entries"])),
         jobs=jobs,
         catalogue=Catalogue(database["services"]),
         therapists=therapists,

@@ -14,6 +14,8 @@ GenderPreference = Literal["any", "female", "male"]
 RATING_KM_PER_STAR = 2.0
 WAITING_KM_AT_MOST = 3.0
 WAITING_FULL_S = 3600.0
+# Whose console is connected nowhere sees no offer: whoever sits at theirs may live this much farther away.
+OFFLINE_KM = 5.0
 # Who was asked in this search before and did not answer comes after everyone who was not.
 ASKED_BEFORE_KM = 1000.0
 
@@ -51,7 +53,10 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is known of a therapist at the moment of asking; `distance_km` is the great-circle distance to the guest."""
+    """What is known of a therapist at the moment of asking; `distance_km` is the great-circle distance to the guest.
+
+    `is_offline` is said only of somebody whose console is known to be connected nowhere.
+    """
 
     therapist_id: str
     distance_km: float
@@ -61,6 +66,7 @@ class Candidate:
     is_available: bool = True
     is_held: bool = False
     is_busy: bool = False
+    is_offline: bool = False
     last_offer_at: datetime | None = None
 
 
@@ -99,7 +105,10 @@ def is_eligible(candidate: Candidate, needs: Needs, radius_km: float | None, ref
 
 
 def rank(candidates: Iterable[Candidate], now: datetime, asked_before: Collection[str] = ()) -> list[Ranked]:
-    """Nearest and best first, fair to those who waited longest for an offer; equal costs are ordered by id."""
+    """Nearest and best first, fair to those who waited longest for an offer, and rather somebody who is there.
+
+    Equal costs are ordered by id.
+    """
     ranked = [_priced(candidate, now, candidate.therapist_id in asked_before) for candidate in candidates]
     return sorted(ranked, key=lambda each: (each.cost_km, each.candidate.therapist_id))
 
@@ -110,6 +119,8 @@ def _priced(candidate: Candidate, now: datetime, was_asked: bool) -> Ranked:
         "rating_km": round((5.0 - candidate.rating) * RATING_KM_PER_STAR, 3),
         "waiting_km": round(-WAITING_KM_AT_MOST * _waiting_share(candidate.last_offer_at, now), 3),
     }
+    if candidate.is_offline:
+        why["offline_km"] = OFFLINE_KM
     if was_asked:
         why["asked_before_km"] = ASKED_BEFORE_KM
     return Ranked(candidate, round(sum(why.values()), 3), why)

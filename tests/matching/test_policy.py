@@ -106,6 +106,13 @@ def test_who_was_asked_before_comes_after_everybody_who_was_not() -> None:
     assert order(silent, stranger, asked_before=("silent",)) == ["stranger", "silent"]
 
 
+def test_who_is_at_their_console_is_asked_before_a_neighbour_who_is_not() -> None:
+    away_from_it = replace(someone("gone", distance_km=1.0), is_offline=True)
+    assert order(away_from_it, someone("there", distance_km=5.9)) == ["there", "gone"]
+    assert order(away_from_it, someone("there", distance_km=6.1)) == ["gone", "there"]
+    assert order(away_from_it, replace(someone("gone too", distance_km=0.9), is_offline=True)) == ["gone too", "gone"]
+
+
 def test_equal_costs_are_ordered_by_id_whatever_the_order_in_which_they_were_found() -> None:
     same = [someone(each) for each in ("citra", "ayu", "bagus")]
     assert order(*same) == order(*reversed(same)) == ["ayu", "bagus", "citra"]
@@ -120,6 +127,7 @@ CANDIDATES = st.lists(
         rating=st.floats(1, 5),
         gender=st.sampled_from(("female", "male")),
         durations=st.just((60, 90)),
+        is_offline=st.booleans(),
         last_offer_at=st.none() | st.integers(0, 7200).map(lambda s: NOW - timedelta(seconds=s)),
     ),
     max_size=8,
@@ -133,6 +141,7 @@ def test_every_place_in_the_order_is_explained(candidates: list[Candidate], aske
     for each in ranked:
         assert each.cost_km == round(sum(each.why.values()), 3)
         assert ("asked_before_km" in each.why) == (each.candidate.therapist_id in asked)
+        assert ("offline_km" in each.why) == each.candidate.is_offline
     assert [each.cost_km for each in ranked] == sorted(each.cost_km for each in ranked)
     assert rank(reversed(candidates), NOW, asked) == ranked
 
