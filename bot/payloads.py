@@ -83,6 +83,7 @@ Text = Annotated[
 ]
 Note = Annotated[str, StringConstraints(strict=True, max_length=1000), AfterValidator(_clean)]
 Revision = Annotated[StrictInt, Field(ge=0, le=2**53)]
+Cursor = Annotated[StrictInt, Field(ge=0, le=2**53)]
 Latitude = Annotated[float, Field(strict=True, ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(strict=True, ge=-180, le=180, allow_inf_nan=False)]
 Duration = Literal[60, 90, 120]
@@ -249,7 +250,29 @@ class Rate(CommandPayload):
     revision: Revision | None = None
 
 
-GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
+class Typing(Payload):
+    """Said again at most every three seconds while keys are pressed. Signals carry no `client_id`: twice is once."""
+
+    on: StrictBool
+
+
+class Delivered(Payload):
+    """This device has every entry up to `seq`."""
+
+    seq: Cursor
+
+
+class Read(Delivered):
+    """The person has seen everything up to `seq`."""
+
+
+class TabPresence(Payload):
+    """This tab is in the background, or back."""
+
+    away: StrictBool
+
+
+GUEST_COMMANDS: Mapping[str, type[Payload]] = {
     "book": Book,
     "confirm_service": ConfirmService,
     "accept_therapist": AcceptTherapist,
@@ -259,6 +282,10 @@ GUEST_COMMANDS: Mapping[str, type[CommandPayload]] = {
     "message": Message,
     "rate": Rate,
     "forget_me": ForgetMe,
+    "typing": Typing,
+    "delivered": Delivered,
+    "read": Read,
+    "presence": TabPresence,
 }
 
 
@@ -327,6 +354,21 @@ class RoomMessage(CommandPayload):
     text: Text
 
 
+class RoomTyping(Typing):
+    __doc__ = Typing.__doc__
+    booking_id: Id
+
+
+class RoomDelivered(Delivered):
+    __doc__ = Delivered.__doc__
+    booking_id: Id
+
+
+class RoomRead(Read):
+    __doc__ = Read.__doc__
+    booking_id: Id
+
+
 THERAPIST_COMMANDS: Mapping[str, type[Payload]] = {
     "availability": Availability,
     "accept_offer": AcceptOffer,
@@ -334,6 +376,10 @@ THERAPIST_COMMANDS: Mapping[str, type[Payload]] = {
     "progress": Progress,
     "cancel_booking": CancelBooking,
     "message": RoomMessage,
+    "typing": RoomTyping,
+    "delivered": RoomDelivered,
+    "read": RoomRead,
+    "presence": TabPresence,
 }
 
 
@@ -370,6 +416,8 @@ class StreamQuery(Payload):
     since: Annotated[int, Field(ge=0, le=2**53)] | None = None
     epoch: Annotated[str, Field(max_length=64)] | None = None
     wait: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 20.0
+    signals: Annotated[str, Field(max_length=128)] | None = None
+    """What a poll knows of the live signals: `signals_cursor` of the answer before."""
 
 
 class WebSocketFrame(Payload):

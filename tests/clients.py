@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import socketio
@@ -24,6 +25,9 @@ def client_id() -> str:
     return f"test-{next(_ids)}"
 
 
+SIGNALS = ("typing", "delivered", "presence")
+
+
 class Client:
     """One connection to a namespace, with everything it has received."""
 
@@ -34,12 +38,15 @@ class Client:
         self.sio = socketio.AsyncClient(reconnection=False, serializer="default")
         self.session: dict[str, Any] = {}
         self.entries: list[dict[str, Any]] = []
+        self.signals: list[tuple[str, dict[str, Any]]] = []
         self.refused: dict[str, Any] | None = None
         self.farewell: dict[str, Any] | None = None
         self.is_cut_off = False
         self._news = asyncio.Condition()
         self.sio.on("session", self._on_session, namespace=self.namespace)
         self.sio.on("entry", self._on_entry, namespace=self.namespace)
+        for name in SIGNALS:
+            self.sio.on(name, partial(self._on_signal, name), namespace=self.namespace)
         self.sio.on("going_away", self._on_farewell, namespace=self.namespace)
         self.sio.on("disconnect", self._on_cut_off, namespace=self.namespace)
         self.sio.on("connect_error", self._on_refused, namespace=self.namespace)
@@ -56,6 +63,11 @@ class Client:
         WATCH.event(self.namespace, "entry", entry)
         async with self._news:
             self.entries.append(entry)
+            self._news.notify_all()
+
+    async def _on_signal(self, name: str, data: dict[str, Any]) -> None:
+        async with self._news:
+            self.signals.append((name, data))
             self._news.notify_all()
 
     async def _on_farewell(self, notice: dict[str, Any]) -> None:
@@ -104,6 +116,18 @@ class Client:
         ack = await self.send(command, **payload)
         assert not ack["ok"], f"{command} was not refused: {ack}"
         return str(ack["error"]["code"])
+
+    async def signal(self, name: str, **payload: Any) -> dict[str, Any]:
+        """The answer to a live signal, whatever it says."""
+        ack: dict[str, Any] = await self.sio.call(name, payload, namespace=self.namespace, timeout=PATIENCE_S)
+        return ack
+
+    async def until_told(self, name: str, **data: Any) -> None:
+        """Until the newest signal of this name says so."""
+        await self.until(lambda: self.told(name)[-1:] == [data], f"{name} {data}")
+
+    def told(self, name: str) -> list[dict[str, Any]]:
+        return [data for signal, data in self.signals if signal == name]
 
     async def until(self, condition: Callable[[], bool], what: str, *, patience_s: float = PATIENCE_S) -> None:
         try:

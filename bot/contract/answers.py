@@ -23,7 +23,7 @@ from bot.contract.shapes import (
     SignedInTherapist,
     TherapistProfile,
 )
-from bot.contract.streams import GoingAwaySignal
+from bot.contract.streams import GoingAwaySignal, GuestPresent, IsTyping, SignalFrame, TherapistPresent
 
 
 class Refused(Sent):
@@ -81,7 +81,34 @@ THERAPIST_ACKS: Mapping[str, type[Done]] = {"availability": AvailabilitySet, "me
 # --- snapshots --------------------------------------------------------------------------------------------------------
 
 
-class GuestSession(StandingOfGuest):
+class Receipt(Sent):
+    """How far one side has got; 0 for nothing."""
+
+    delivered: Seq
+    read: Seq
+
+
+class BothReceipts(Sent):
+    guest: Receipt
+    therapist: Receipt
+
+
+class _Live(Sent):
+    receipts: BothReceipts
+    unread: Annotated[int, Field(ge=0)]
+    """How many messages of the other side came after one's own `read`."""
+    typing: IsTyping | None
+    """None where no visit is on."""
+
+
+class BookingWithGuest(BookingOfTherapist, _Live):
+    """A visit that is on, with what is known of its guest at this moment."""
+
+    presence: GuestPresent | None
+    """None where nobody can say."""
+
+
+class GuestSession(StandingOfGuest, _Live):
     """Where a guest stands, and what they have missed; `token` opens the same conversation the next time."""
 
     token: str
@@ -90,6 +117,8 @@ class GuestSession(StandingOfGuest):
     epoch: str
     """A cursor is good only with the epoch it came with."""
     locale: Language
+    presence: TherapistPresent | None
+    """None where no visit is on, or nobody can say."""
     entries: list[GuestEntry]
     last_seq: Seq
     """The cursor after these entries; what follows comes on the stream."""
@@ -104,7 +133,7 @@ class TherapistSession(Sent):
     therapist: PersonInBooking
     available: bool
     offers: list[OpenOffer]
-    bookings: list[BookingOfTherapist]
+    bookings: list[BookingWithGuest]
     feeds: dict[Feed, Seq]
     """The cursor of each feed after these entries."""
     entries: list[TherapistEntry]
@@ -172,11 +201,14 @@ class PageOfGuest(Sent):
 
     entries: list[GuestEntry]
     last_seq: Seq
+    signals: list[SignalFrame | GoingAwaySignal]
+    """All that is to be seen of the other side at this moment, and whether to come back later or elsewhere."""
+    signals_cursor: str
+    """Given back as `signals`, it has the next poll tell at once what has changed in between."""
     epoch: str
     resync: bool
     over: bool
     """Nothing will ever follow: the visit whose room this is has ended."""
-    signals: list[GoingAwaySignal]
     server_time: Moment
 
 
@@ -185,11 +217,14 @@ class PageOfTherapist(Sent):
 
     entries: list[TherapistEntry]
     last_seq: Seq
+    signals: list[SignalFrame | GoingAwaySignal]
+    """All that is to be seen of the other side at this moment, and whether to come back later or elsewhere."""
+    signals_cursor: str
+    """Given back as `signals`, it has the next poll tell at once what has changed in between."""
     epoch: str
     resync: bool
     over: bool
     """Nothing will ever follow: the visit whose room this is has ended."""
-    signals: list[GoingAwaySignal]
     server_time: Moment
 
 

@@ -33,6 +33,12 @@ SECTIONS = (
         "its number `seq` there, an `id` that is the same everywhere, and the moment `at`.",
         ("entry_",),
     ),
+    (
+        "Live signals",
+        "While a visit is on. They have no `seq`, are never stored, and say how it is now. On Socket.IO and "
+        "server-sent events each is an event of its name.",
+        ("signal_",),
+    ),
     ("Coming and going on Socket.IO", "", ("connect", "session_", "going_away")),
     (
         "Commands of a guest",

@@ -52,6 +52,18 @@ class MessageEntry(_Entry):
     data: SaidMessage
 
 
+class ReadUpTo(Redactable):
+    by: Literal["guest", "therapist"]
+    seq: Seq
+
+
+class ReadEntry(_Entry):
+    """Somebody has seen everything up to `seq`; each of these goes on from the one before it."""
+
+    type: Literal["read"]
+    data: ReadUpTo
+
+
 class SystemLine(Redactable):
     key: Annotated[str, Field(examples=list(replies.LINES))]
     """For clients that bring words of their own."""
@@ -244,9 +256,10 @@ class NotificationEntry(_Entry):
     data: ShownNotification
 
 
-GuestEntry = Annotated[MessageEntry | SystemEntry | CardEntry | StateEntry, Field(discriminator="type")]
+GuestEntry = Annotated[MessageEntry | ReadEntry | SystemEntry | CardEntry | StateEntry, Field(discriminator="type")]
 TherapistEntry = Annotated[
     MessageEntry
+    | ReadEntry
     | SystemEntry
     | CardEntry
     | TherapistStateEntry

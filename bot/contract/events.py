@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.contract import answers, entries, streams
-from bot.contract.story import EPOCH, Story
+from bot.contract.story import EPOCH, SIGNALS, Story
 from bot.views import Audience
 
 ChannelName = Literal["guest", "therapist", "websocket", "sse", "poll"]
@@ -41,6 +41,7 @@ def entries_of(story: Story) -> Iterator[Spoken]:
 
 _ENTRIES: Sequence[tuple[str, type[Any], str, tuple[Audience, ...], tuple[str, ...]]] = (
     ("message", entries.MessageEntry, "The guest or the therapist of the visit wrote.", READERS, ("message",)),
+    ("read", entries.ReadEntry, "Somebody has seen a message of the other side.", READERS, ("read",)),
     ("system", entries.SystemEntry, "Something happened that the bot says in a line.", READERS, ("system",)),
     (
         "card",
@@ -123,7 +124,32 @@ def others_of(story: Story) -> Iterator[Spoken]:
         {"soon": {"retry_in_ms": 1730}},
         READERS,
     )
+    yield from _of_signals()
     yield from _of_streams(story)
+
+
+def _of_signals() -> Iterator[Spoken]:
+    """Live signals: the same data on every transport, in a frame of its own where events have no names."""
+    for reader, signals in (("guest", streams.GUEST_SIGNALS), ("therapist", streams.THERAPIST_SIGNALS)):
+        for name, model in signals.items():
+            example = {"in_a_visit": SIGNALS[reader][name]}  # type: ignore[index]  # both are readers
+            yield Spoken(f"signal_{name}_to_{reader}", name, model, _WHEN[name], example, (reader, "sse"))  # type: ignore[arg-type]
+    frames = {name: {"signal": name, "data": data} for name, data in SIGNALS["guest"].items()}
+    yield Spoken(
+        "signal_frame",
+        "",
+        streams.SignalFrame,
+        "As on Socket.IO: the same data in a frame of a plain WebSocket, and in an answer of long poll.",
+        frames,
+        ("websocket",),
+    )
+
+
+_WHEN = {
+    "typing": "The other side of a visit begins to type or stops; 6 s without a word of theirs are a stop.",
+    "delivered": "A device of the other side has received more than any before.",
+    "presence": "The other side of a visit comes, goes to the background, or has been gone for 30 s; and first of all.",
+}
 
 
 def _of_streams(story: Story) -> Iterator[Spoken]:

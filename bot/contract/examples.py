@@ -58,6 +58,9 @@ _STALE = _command(revision=0, offer_id=story.OFFER_ID)
 _OFFER = _command(offer_id=story.OFFER_ID)
 _BOOKING = _command(booking_id=story.BOOKING_ID)
 _NOBODYS = _command(booking_id="b_of_somebody_else")
+# Live signals carry no `client_id`.
+_ROOM = {"booking_id": story.BOOKING_ID}
+_NOBODYS_ROOM = {"booking_id": "b_of_somebody_else"}
 
 GUEST_EXAMPLES: Mapping[str, Sequence[Example]] = {
     "book": (
@@ -125,6 +128,19 @@ GUEST_EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example("on_the_way", "active", _command()),
         Example("for_a_reason", "idle", _command(reason="None of your business."), "invalid", ("reason",)),
     ),
+    "typing": (Example("begun", "active", {"on": True}), Example("stopped", "active", {"on": False})),
+    "delivered": (
+        Example("the_first_line", "active", {"seq": 1}),
+        Example("what_is_not_there_yet", "active", {"seq": 2**53}, "invalid", ("seq",)),
+    ),
+    "read": (
+        Example("the_first_line", "active", {"seq": 1}),
+        Example("what_is_not_there_yet", "active", {"seq": 2**53}, "invalid", ("seq",)),
+    ),
+    "presence": (
+        Example("in_the_background", "active", {"away": True}),
+        Example("back", "idle", {"away": False}),
+    ),
 }
 
 THERAPIST_EXAMPLES: Mapping[str, Sequence[Example]] = {
@@ -157,6 +173,20 @@ THERAPIST_EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example("to_the_guest", "visiting", {**_BOOKING, "text": "Baik, saya berangkat."}),
         Example("to_somebody_elses_guest", "free", {**_NOBODYS, "text": "Halo"}, "not_found"),
     ),
+    "typing": (
+        Example("begun", "visiting", {**_ROOM, "on": True}),
+        Example("to_somebody_elses_guest", "free", {**_NOBODYS_ROOM, "on": True}, "not_found"),
+    ),
+    "delivered": (
+        Example("the_first_line", "visiting", {**_ROOM, "seq": 1}),
+        Example("to_somebody_elses_guest", "free", {**_NOBODYS_ROOM, "seq": 1}, "not_found"),
+    ),
+    "read": (
+        Example("the_first_line", "visiting", {**_ROOM, "seq": 1}),
+        Example("what_is_not_there_yet", "visiting", {**_ROOM, "seq": 2**53}, "invalid", ("seq",)),
+        Example("to_somebody_elses_guest", "free", {**_NOBODYS_ROOM, "seq": 1}, "not_found"),
+    ),
+    "presence": (Example("in_the_background", "free", {"away": True}),),
 }
 
 _WRITTEN: Mapping[Audience, Mapping[str, Sequence[Example]]] = {

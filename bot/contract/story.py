@@ -87,6 +87,20 @@ COMPLETED = replace(ACTIVE, state=State.COMPLETED, revision=5)
 NO_THERAPIST = replace(SEARCHING, state=State.NO_THERAPIST, revision=3, countdown=None)
 
 
+SIGNALS: Mapping[Audience, Mapping[str, dict[str, Any]]] = {
+    "guest": {
+        "typing": {"by": "therapist", "on": True},
+        "delivered": {"by": "therapist", "seq": 12},
+        "presence": {"therapist": "online"},
+    },
+    "therapist": {
+        "typing": {"booking_id": BOOKING_ID, "by": "guest", "on": True},
+        "delivered": {"booking_id": BOOKING_ID, "by": "guest", "seq": 12},
+        "presence": {"booking_id": BOOKING_ID, "guest": "away"},
+    },
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """An entry of one of the story's feeds."""
@@ -123,6 +137,7 @@ class Story:
     def entries_of_guest(self) -> Mapping[str, dict[str, Any]]:
         lines = {
             "message": _in_chat(12, "message", {"from": "guest", "text": "Lantai 3, ya.", "client_id": "m-1"}),
+            "read": _in_chat(13, "read", {"by": "therapist", "seq": 12}),
             "system": _in_chat(11, "system", {"key": "booking_confirmed", "params": {}}),
             "card_service": _in_chat(3, "card", _card(CONFIRMING)),
             "card_therapist": _in_chat(9, "card", _card(CHOOSING)),
@@ -167,6 +182,9 @@ class Story:
             "epoch": EPOCH,
             "locale": "en",
             **state_view(self._words, self._standing(ACTIVE, BOOKED), "en", "guest"),
+            **self._live,
+            "typing": {"by": "therapist", "on": False},
+            "presence": {"therapist": "online"},
             "entries": [self.entries_of_guest[name] for name in ("state_active", "system", "message")],
             "last_seq": 12,
             "resync": False,
@@ -179,7 +197,15 @@ class Story:
             "therapist": {"id": THERAPIST_ID, "name": SARI.name, "photo": SARI.photo, "rating": SARI.rating},
             "available": True,
             "offers": [offer_view(self._words, self._raw_offer, "en")],
-            "bookings": [booking_view(self._words, raw_booking(BOOKED), "en", "therapist")],
+            "bookings": [
+                {
+                    **booking_view(self._words, raw_booking(BOOKED), "en", "therapist"),
+                    **self._live,
+                    "unread": 1,
+                    "typing": {"by": "guest", "on": False},
+                    "presence": {"guest": "away"},
+                }
+            ],
             "feeds": {therapist_feed(THERAPIST_ID): 5, conversation_feed(CONVERSATION_ID): 12},
             "entries": [self.entries_of_therapist["message"]],
             "epoch": EPOCH,
@@ -209,10 +235,11 @@ class Story:
         return {
             "entries": [entries["message"]],
             "last_seq": 12,
+            "signals": [{"signal": name, "data": data} for name, data in SIGNALS[audience].items()],
+            "signals_cursor": f"{BOOKING_ID}.online.1.12",
             "epoch": EPOCH,
             "resync": False,
             "over": False,
-            "signals": [],
             "server_time": moment(NOW),
         }
 
@@ -221,6 +248,12 @@ class Story:
         retry_after_s = 2.0 if code in ("unavailable", "too_many_requests") else None
         refusal = Refusal(code, replies.REFUSALS[code], fields=fields, retry_after_s=retry_after_s)
         return error_view(self._words, refusal, "en")
+
+    @property
+    def _live(self) -> dict[str, Any]:
+        """The message of the guest has reached the therapist and was not read yet."""
+        receipts = {"guest": {"delivered": 11, "read": 0}, "therapist": {"delivered": 12, "read": 0}}
+        return {"receipts": receipts, "unread": 0}
 
     @property
     def _raw_offer(self) -> dict[str, Any]:

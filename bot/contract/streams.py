@@ -58,6 +58,74 @@ def frame_of(ack: type[Sent]) -> Any:
 
 # --- live signals: they expire, are never stored and have no number ---------------------------------------------------
 
+Party = Literal["guest", "therapist"]
+Present = Literal["online", "away", "offline"]
+
+
+class IsTyping(Sent):
+    """The other side types, or has stopped, which needs no word of theirs."""
+
+    by: Party
+    on: bool
+
+
+class WasDelivered(Sent):
+    """Everything up to `seq` has reached a device of theirs; it only goes forward."""
+
+    by: Party
+    seq: Seq
+
+
+class TherapistPresent(Sent):
+    """Whether the therapist of the visit is there; `away` is a phone in the background."""
+
+    therapist: Present
+
+
+class GuestPresent(Sent):
+    """Whether the guest of the visit is there; `away` is a phone in the background."""
+
+    guest: Present
+
+
+class _InBooking(Sent):
+    booking_id: str
+
+
+class IsTypingInRoom(_InBooking, IsTyping):
+    __doc__ = IsTyping.__doc__
+
+
+class WasDeliveredInRoom(_InBooking, WasDelivered):
+    __doc__ = WasDelivered.__doc__
+
+
+class GuestPresentInRoom(_InBooking, GuestPresent):
+    __doc__ = GuestPresent.__doc__
+
+
 Signals = Mapping[str, type[Sent]]
-GUEST_SIGNALS: Signals = {}
-THERAPIST_SIGNALS: Signals = {}
+GUEST_SIGNALS: Signals = {"typing": IsTyping, "delivered": WasDelivered, "presence": TherapistPresent}
+THERAPIST_SIGNALS: Signals = {
+    "typing": IsTypingInRoom,
+    "delivered": WasDeliveredInRoom,
+    "presence": GuestPresentInRoom,
+}
+
+
+class TypingFrame(Sent):
+    signal: Literal["typing"]
+    data: IsTyping | IsTypingInRoom
+
+
+class DeliveredFrame(Sent):
+    signal: Literal["delivered"]
+    data: WasDelivered | WasDeliveredInRoom
+
+
+class PresenceFrame(Sent):
+    signal: Literal["presence"]
+    data: TherapistPresent | GuestPresentInRoom
+
+
+SignalFrame = Annotated[TypingFrame | DeliveredFrame | PresenceFrame, Field(discriminator="signal")]

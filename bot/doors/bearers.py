@@ -21,11 +21,15 @@ AUDIENCES: tuple[Audience, ...] = ("guest", "therapist")
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The part of a feed that somebody may read: from `first` on, and up to `last` where it has ended for them."""
+    """The part of a feed that somebody may read: from `first` on, and up to `last` where it has ended for them.
+
+    `booking_id` is whose room it is, for a therapist.
+    """
 
     feed: str
     first: int = 1
     last: int | None = None
+    booking_id: str | None = None
 
 
 async def bearer_of(request: web.Request, audience: Audience | None = None, *, with_ticket: bool = False) -> Bearer:
@@ -73,5 +77,5 @@ async def stretch_of(services: Services, bearer: Bearer, feed: str | None) -> St
         for booking in await services.bookings.find(query, limit=1):
             room = await services.rooms.of(booking.id, bearer.subject)
             if room is not None:
-                return Stretch(room.feed, room.opens_at, room.closes_at)
+                return Stretch(room.feed, room.opens_at, room.closes_at, booking.id)
     raise refusal("not_found")

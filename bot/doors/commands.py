@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.doors.answers import Answer
 from bot.doors.arrivals import admit_guest, admit_therapist
+from bot.doors.attendance import Attendance
 from bot.doors.bearers import bearer_of, issue_ticket
 from bot.doors.guest import Guest, GuestCommands
 from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of, raw_body_of
@@ -22,13 +23,23 @@ from bot.words import negotiate
 from conversations.values import Locale
 
 
-async def execute(services: Services, bearer: Bearer, address: str, locale: Locale, name: str, payload: Any) -> Answer:
-    """The ack of a command within its time; raises its refusal."""
+async def execute(
+    services: Services,
+    bearer: Bearer,
+    address: str,
+    locale: Locale,
+    name: str,
+    payload: Any,
+    attendance: Attendance | None = None,
+) -> Answer:
+    """The ack of a command within its time; raises its refusal. `attendance` is the connection's that it came on."""
     services.limits.spend(kind_of(name), Asker(address, bearer.subject))
     async with asyncio.timeout(services.settings.command_timeout_s):
         if bearer.audience == "guest":
-            return await GuestCommands(services).execute(Guest(bearer.subject, locale), name, payload)
-        return await TherapistCommands(services).execute(Caller(bearer.subject), name, payload)
+            guest = Guest(bearer.subject, locale, attendance=attendance)
+            return await GuestCommands(services).execute(guest, name, payload)
+        caller = Caller(bearer.subject, attendance=attendance)
+        return await TherapistCommands(services).execute(caller, name, payload)
 
 
 async def _command(request: web.Request, audience: Audience) -> web.Response:

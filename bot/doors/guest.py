@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.auth import digest_of
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
+from bot.doors.attendance import Attendance
 from bot.errors import Refusal
 from bot.feeds import ContentDiffers, Entry, NewEntry
 from bot.payloads import (
@@ -18,24 +19,29 @@ from bot.payloads import (
     Cancel,
     CommandPayload,
     ConfirmService,
+    Delivered,
     FindAnother,
     ForgetMe,
     Message,
     Rate,
+    Read,
     RoomMessage,
     SearchAgain,
+    TabPresence,
+    Typing,
     parse,
 )
 from bot.perform import card_data, conversation_feed, state_data
 from bot.services import Services, terms_of
-from bot.views import raw_booking
+from bot.signals import person_of
+from bot.views import Audience, raw_booking
 from conversations import events as on
 from conversations.ids import derived_id
 from conversations.machine import Conversation, State, card_on_screen, state_on_screen
 from conversations.replies import N_
 from conversations.values import Contact, Locale, Location, Rating
 
-GUEST = "guest"
+GUEST: Audience = "guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,14 @@ class Guest:
     """Who sends: the conversation that their token opens, and the language and time zone of their screen.
 
     `is_active` is what their connection last read on the feed, where it knows; it saves a look at the record.
+    `attendance` is that connection's, where it lasts longer than the command.
     """
 
     conversation_id: str
     locale: Locale
     timezone: str | None = None
     is_active: bool = False
+    attendance: Attendance | None = None
 
 
 def _standing(conversation: Conversation) -> Answer:
@@ -76,6 +84,10 @@ class GuestCommands:
             "message": self._message,
             "rate": self._rate,
             "forget_me": self._forget_me,
+            "typing": self._typing,
+            "delivered": self._delivered,
+            "read": self._read,
+            "presence": self._presence,
         }
 
     async def execute(self, guest: Guest, name: str, payload: Any) -> Answer:
@@ -168,6 +180,27 @@ class GuestCommands:
             if stored is None or stored.record.state is not State.ACTIVE:
                 return await said_before(self._services, guest.conversation_id, GUEST, "guest", payload)
         return await say(self._services, guest.conversation_id, GUEST, "guest", payload)
+
+    async def _typing(self, guest: Guest, payload: Typing) -> Answer:
+        self._services.signals.set_typing(guest.conversation_id, GUEST, payload.on)
+        return {"ok": True}
+
+    async def _delivered(self, guest: Guest, payload: Delivered) -> Answer:
+        if guest.attendance is None or guest.attendance.is_in_visit:
+            await self._services.receipts.check(guest.conversation_id, payload.seq)
+            self._services.signals.set_delivered(guest.conversation_id, GUEST, payload.seq)
+        return {"ok": True}
+
+    async def _read(self, guest: Guest, payload: Read) -> Answer:
+        await self._services.receipts.read(guest.conversation_id, GUEST, payload.seq)
+        return {"ok": True}
+
+    async def _presence(self, guest: Guest, payload: TabPresence) -> Answer:
+        if guest.attendance is not None:
+            guest.attendance.set_away(payload.away)
+        else:
+            self._services.signals.set_away(person_of(GUEST, guest.conversation_id), payload.away)
+        return {"ok": True}
 
     async def _take(self, conversation_id: str, name: str, event: on.Event, payload: CommandPayload) -> Answer:
         command = command_of(GUEST, name, payload, _standing)

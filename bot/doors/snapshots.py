@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from bot.doors.correspondence import correspondence
 from bot.doors.therapist import open_searches
 from bot.errors import Refusal
 from bot.feeds import Entry
 from bot.perform import conversation_feed, offer_data, state_data, therapist_feed
+from bot.presence import Sight
 from bot.render import render_entry, state_view
 from bot.services import Services
+from bot.signals import LiveVisit, live_visit_of
 from bot.views import booking_view, moment, offer_view, raw_booking
 from conversations.booking import Booking
 from conversations.machine import state_on_screen
@@ -24,22 +27,33 @@ from matching.search import Answer
 ENTRIES_AT_ONCE = 200
 # …and no more text than this: on a slow line it has to arrive before anything else does.
 CHARACTERS_AT_ONCE = 64 * 1024
+# Where a room begins whose first line is about to be written.
+NOT_YET = 2**53
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The `session` of the contract, and the cursor after it for every feed that is to be followed."""
+    """The `session` of the contract, and the cursor after it for every feed that is to be followed.
+
+    `visits` are on, with what the session says of their other side; lines up to `head` say nothing newer about them.
+    """
 
     session: dict[str, Any]
     cursors: Mapping[str, int]
+    visits: Mapping[LiveVisit, Sight]
+    head: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A contiguous run of a feed from where a reader stood; `is_resync` says that their cursor could not be used."""
+    """A contiguous run of a feed from where a reader stood; `is_resync` says that their cursor could not be used.
+
+    `head` was the feed's newest entry when it was looked at.
+    """
 
     entries: Sequence[Entry]
     cursor: int
+    head: int
     is_resync: bool
 
 
@@ -61,7 +75,7 @@ async def page_of(
     entries = await services.feeds.since(feed, start, ENTRIES_AT_ONCE) if start < head else []
     is_from_the_end = since is None or is_resync
     entries = _that_fit(entries[::-1])[::-1] if is_from_the_end else _that_fit(entries)
-    return Page(entries, entries[-1].seq if entries else start, is_resync)
+    return Page(entries, entries[-1].seq if entries else start, head, is_resync)
 
 
 def _that_fit(entries: list[Entry]) -> list[Entry]:
@@ -89,6 +103,8 @@ async def guest_snapshot(
     state = state_on_screen(stored.record)
     booking = await services.bookings.load(state.booking_id) if state.booking_id else None
     raw = state_data(state, raw_booking(booking.record) if booking else None)
+    visit = live_visit_of(conversation_id, raw)
+    live, sight = await correspondence(services, conversation_id, "guest", visit)
     session = {
         "token": token,
         "conversation_id": conversation_id,
@@ -96,12 +112,13 @@ async def guest_snapshot(
         "epoch": services.epoch,
         "locale": locale,
         **state_view(services.words, raw, locale, "guest"),
+        **live,
         "entries": [render_entry(services.words, entry, locale, "guest") for entry in page.entries],
         "last_seq": page.cursor,
         "resync": page.is_resync,
         "server_time": moment(services.clock.now()),
     }
-    return Snapshot(session, {feed: page.cursor})
+    return Snapshot(session, {feed: page.cursor}, {visit: sight} if visit else {}, page.head)
 
 
 async def therapist_snapshot(
@@ -116,12 +133,18 @@ async def therapist_snapshot(
     # Without a cursor the snapshot itself says all there is to know, and only what is new follows.
     own_since = since.get(own_feed, await services.feeds.head(own_feed))
     pages = {own_feed: await page_of(services, own_feed, own_since, same_epoch=same_epoch)}
-    bookings = await active_bookings(services, therapist_id)
-    for booking in bookings:
+    bookings, visits = [], {}
+    for booking in await active_bookings(services, therapist_id):
+        view = booking_view(services.words, raw_booking(booking), locale, "therapist")
         room = await services.rooms.of(booking.id, therapist_id)
+        visit = LiveVisit(booking.conversation_id, booking.id, therapist_id)
         if room is not None:
             cursor = since.get(room.feed)
             pages[room.feed] = await page_of(services, room.feed, cursor, first=room.opens_at, same_epoch=same_epoch)
+        live, visits[visit] = await correspondence(
+            services, visit.conversation_id, "therapist", visit, first=room.opens_at if room else NOT_YET
+        )
+        bookings.append(view | live)
     session = {
         "therapist": {
             "id": therapist.id,
@@ -131,7 +154,7 @@ async def therapist_snapshot(
         },
         "available": therapist.is_available,
         "offers": await _offers(services, therapist_id, locale),
-        "bookings": [booking_view(services.words, raw_booking(each), locale, "therapist") for each in bookings],
+        "bookings": bookings,
         "feeds": {feed: page.cursor for feed, page in pages.items()},
         "entries": [
             render_entry(services.words, entry, locale, "therapist")
@@ -143,7 +166,7 @@ async def therapist_snapshot(
         "locale": locale,
         "server_time": moment(services.clock.now()),
     }
-    return Snapshot(session, {feed: page.cursor for feed, page in pages.items()})
+    return Snapshot(session, {feed: page.cursor for feed, page in pages.items()}, visits)
 
 
 async def active_bookings(services: Services, therapist_id: str) -> list[Booking]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.connections import RETURN_AFTER_S, Release
 from bot.doors.arrivals import Arrival, admit_guest, admit_therapist
+from bot.doors.attendance import Attendance
 from bot.doors.door import Post
 from bot.doors.guest import Guest, GuestCommands, said
 from bot.doors.readers import Reader
@@ -21,7 +22,9 @@ from bot.feeds import Entry
 from bot.limits import Asker, kind_of
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
 from bot.perform import conversation_of, therapist_feed
+from bot.presence import NOTHING_SEEN
 from bot.services import Services
+from bot.signals import LiveVisit
 from bot.store.driver import PyMongoError
 from bot.store.rooms import is_room_of
 from bot.views import Audience, error_view
@@ -42,6 +45,7 @@ class _Visitor:
     subject: str
     locale: Locale
     reader: Reader
+    attendance: Attendance
     unwatch: Callable[[], None]
     asker: Asker
     release: Release
@@ -67,6 +71,7 @@ class _Doorway:
         visitor = self.visitors.pop(sid, None)
         if visitor is not None:
             visitor.reader.close()
+            visitor.attendance.close()
             visitor.unwatch()
             visitor.release()
 
@@ -98,6 +103,7 @@ class _Doorway:
             subject=bearer.subject,
             locale=arrival.locale,
             reader=self.reader(sid, bearer.audience, arrival.locale),
+            attendance=Attendance(services.signals, bearer.audience, bearer.subject, partial(self.tell, sid)),
             unwatch=services.access.watch(bearer, partial(self.send_away, sid)),
             asker=Asker(address, bearer.subject),
             release=services.connections.hold(bearer.subject, partial(self.give_way, sid)),
@@ -108,6 +114,9 @@ class _Doorway:
     def give_way(self, sid: str) -> None:
         self.send(sid, encode_event(self.namespace, "going_away", {"retry_in_ms": int(RETURN_AFTER_S * 1000)}))
         self.send_away(sid)
+
+    def tell(self, sid: str, name: str, data: dict[str, Any]) -> None:
+        self.send(sid, encode_event(self.namespace, name, data))
 
     def send(self, sid: str, frame: bytes) -> None:
         self.server.emit_encoded((sid,), frame)
@@ -147,7 +156,7 @@ class GuestDoor(_Doorway):
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
         self.services.limits.spend(kind_of(name), visitor.asker)
-        guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active)
+        guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active, visitor.attendance)
         return await self._commands.execute(guest, name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
@@ -166,6 +175,7 @@ class GuestDoor(_Doorway):
         visitor.is_active = arrival.snapshot.session["state"] == State.ACTIVE
         snapshot, reader = arrival.snapshot, visitor.reader
         self.send(sid, encode_event(self.namespace, "session", snapshot.session))
+        visitor.attendance.enter(snapshot.visits, known_up_to=snapshot.head)
         for feed, cursor in snapshot.cursors.items():
             reader.follow(feed, cursor, on_entry=partial(self._on_entry, visitor))
 
@@ -173,6 +183,7 @@ class GuestDoor(_Doorway):
     def _on_entry(visitor: _Visitor, entry: Entry) -> None:
         if entry.type == "state":
             visitor.is_active = entry.data["state"] == State.ACTIVE
+            visitor.attendance.see(entry)
 
 
 class TherapistDoor(_Doorway):
@@ -195,7 +206,7 @@ class TherapistDoor(_Doorway):
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
         self.services.limits.spend(kind_of(name), visitor.asker)
-        return await self._commands.execute(Caller(visitor.subject, visitor.rooms), name, payload)
+        return await self._commands.execute(Caller(visitor.subject, visitor.rooms, visitor.attendance), name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
         visitor = self.visitors[sid]
@@ -213,6 +224,7 @@ class TherapistDoor(_Doorway):
             {booking["id"]: conversation_of(booking["feed"]) for booking in snapshot.session["bookings"]}
         )
         self.send(sid, encode_event(self.namespace, "session", snapshot.session))
+        visitor.attendance.enter(snapshot.visits)
         for feed, cursor in snapshot.cursors.items():
             watch = self._on_own_entry if feed == therapist_feed(therapist_id) else self._on_room_entry
             reader.follow(feed, cursor, on_entry=partial(watch, sid))
@@ -229,6 +241,7 @@ class TherapistDoor(_Doorway):
         if visitor and entry.type == "state" and not is_room_of(entry.data, visitor.subject):
             visitor.reader.leave(entry.feed)
             visitor.rooms.pop(entry.data["booking_id"], None)
+            visitor.attendance.leave(entry.data["booking_id"])
 
     async def _open_room(self, sid: str, booking_id: str) -> None:
         """Read the visit's conversation on this connection from its first line on; an outage only delays it."""
@@ -239,6 +252,7 @@ class TherapistDoor(_Doorway):
                 await asyncio.sleep(RETRY_AFTER_S)
                 continue
             if room is not None and room.closes_at is None and sid in self.visitors:
-                visitor.rooms[booking_id] = conversation_of(room.feed)
+                conversation_id = visitor.rooms[booking_id] = conversation_of(room.feed)
+                visitor.attendance.enter({LiveVisit(conversation_id, booking_id, visitor.subject): NOTHING_SEEN})
                 visitor.reader.follow(room.feed, room.opens_at - 1, on_entry=partial(self._on_room_entry, sid))
             return

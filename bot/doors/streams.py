@@ -20,8 +20,10 @@ from pydantic import ValidationError
 
 from bot.connections import RETURN_AFTER_S
 from bot.doors.answers import refusal
+from bot.doors.attendance import Attendance
 from bot.doors.bearers import Stretch, bearer_of, stretch_of
 from bot.doors.commands import execute
+from bot.doors.correspondence import visits_of
 from bot.doors.farewell import GOING_AWAY, farewell
 from bot.doors.http import SERVICES, address_of, json_response, locale_of
 from bot.doors.outlet import Outlet, outlet_of
@@ -33,6 +35,7 @@ from bot.feeds import Entry
 from bot.limits import Asker, too_fast
 from bot.payloads import StreamQuery, WebSocketFrame, parse, refusal_of
 from bot.perform import therapist_feed
+from bot.presence import NOTHING_SEEN, Signal
 from bot.render import encode_entry, render_entry
 from bot.services import Services
 from bot.store.rooms import is_room_of
@@ -46,6 +49,8 @@ PAGE = 100
 HEARTBEAT_S = 15.0
 LONGEST_WAIT_S = 20.0
 RETRY_MS = 2_000
+# A poll is followed by the next one; until then its reader counts as being there.
+BETWEEN_POLLS_S = 5.0
 RETURN_AFTER_MS = int(RETURN_AFTER_S * 1000)
 # Written in one go; more of a page waits, unencoded, until the reader has taken this.
 LARGEST_PIECE = 64 * 1024
@@ -54,9 +59,22 @@ CLOSE_WITHIN_S = 1.0
 
 
 class Reading:
-    """One reader of one stretch of a feed, who asks for what comes next."""
+    """One reader of one stretch of a feed, who asks for what comes next, and for the signals that have come.
 
-    def __init__(self, services: Services, bearer: Bearer, stretch: Stretch, locale: Locale, cursor: int) -> None:
+    `can_speak` says whether commands come by the same connection; the reader is absent `absent_after_s` after its end.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        bearer: Bearer,
+        stretch: Stretch,
+        locale: Locale,
+        cursor: int,
+        *,
+        can_speak: bool,
+        absent_after_s: float,
+    ) -> None:
         self._services = services
         self.bearer = bearer
         self._stretch = stretch
@@ -65,6 +83,11 @@ class Reading:
         self.is_over = stretch.last is not None and cursor >= stretch.last
         self.gave_way = False
         self._news = asyncio.Event()
+        self._signals: dict[str, dict[str, Any]] = {}
+        self.attendance = Attendance(
+            services.signals, bearer.audience, bearer.subject, self._take_signal, is_quiet=not can_speak
+        )
+        self._absent_after_s = absent_after_s
         self._following = services.feeds.follow(stretch.feed, cursor, lambda _: self._news.set())
         self._unwatch = services.access.watch(bearer, self._end)
 
@@ -75,6 +98,7 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._following.close()
+        self.attendance.close(self._absent_after_s)
         self._unwatch()
 
     def _end(self) -> None:
@@ -87,10 +111,23 @@ class Reading:
         self.is_over = self.gave_way = True
         self._news.set()
 
+    def _take_signal(self, name: str, data: dict[str, Any]) -> None:
+        """Of each kind the newest: nothing gathers for a slow reader."""
+        self._signals[name] = data
+        self._news.set()
+
+    def signals(self) -> list[Signal]:
+        """Those that have come since they were last asked for."""
+        taken, self._signals = self._signals, {}
+        return list(taken.items())
+
     async def next(self, wait_s: float) -> list[Entry]:
-        """The entries after the cursor, at once or as soon as there is one; none when the time or the feed is over."""
+        """The entries after the cursor, at once or as soon as there is one.
+
+        None when a signal has come first, or the time or the feed is over.
+        """
         entries = await self._read()
-        if not entries and not self.is_over and wait_s > 0:
+        if not entries and not self._signals and not self.is_over and wait_s > 0:
             await self._wait(wait_s)
             entries = await self._read()
         return entries
@@ -116,6 +153,8 @@ class Reading:
             entries.append(entry)
             self.cursor = entry.seq
             self.is_over = entry.seq == self._stretch.last or self._closes(entry)
+            if self.bearer.audience == "guest":
+                self.attendance.see(entry)
         return entries
 
     def _closes(self, entry: Entry) -> bool:
@@ -139,7 +178,15 @@ class Reading:
         return encode_entry(self._services.words, entry, self._locale, self.bearer.audience)
 
 
-async def _begin(request: web.Request, query: StreamQuery, since: int | None, stack: ExitStack) -> tuple[Reading, bool]:
+async def _begin(
+    request: web.Request,
+    query: StreamQuery,
+    since: int | None,
+    stack: ExitStack,
+    *,
+    can_speak: bool = False,
+    absent_after_s: float = 0.0,
+) -> tuple[Reading, bool]:
     """A reading from the cursor, and whether the cursor made no sense and the reader must begin anew.
 
     It ends, and counts no longer as a connection, with the stack.
@@ -152,9 +199,16 @@ async def _begin(request: web.Request, query: StreamQuery, since: int | None, st
     stretch = await stretch_of(services, bearer, query.feed)
     same_epoch = query.epoch in (None, services.epoch)
     page = await page_of(services, stretch.feed, since, first=stretch.first, same_epoch=same_epoch)
+    visits = await visits_of(services, bearer, stretch)
     cursor = page.cursor - len(page.entries)
-    reading = stack.enter_context(Reading(services, bearer, stretch, locale_of(request), cursor))
+    locale = locale_of(request)
+    reading = stack.enter_context(
+        Reading(services, bearer, stretch, locale, cursor, can_speak=can_speak, absent_after_s=absent_after_s)
+    )
     stack.callback(services.connections.hold(bearer.subject, reading.give_way))
+    # What a poll does not know by its own word it hears in its answer; a stream is told everything there is.
+    told = visits if absent_after_s else dict.fromkeys(visits, NOTHING_SEEN)
+    reading.attendance.enter(told, known_up_to=page.head)
     return reading, page.is_resync
 
 
@@ -174,21 +228,26 @@ def _query(request: web.Request) -> StreamQuery:
 
 
 async def poll(request: web.Request) -> web.Response:
-    """`{entries, last_seq, server_time}` at once when there is something, else when there is, or after `wait`.
+    """`{entries, last_seq, signals, …}` at once when there is something, else when there is, or after `wait`.
+
+    `signals` say all there is to be seen at that moment. Who gives `signals_cursor` back as the query's `signals` hears
+    at once what has changed between two polls.
 
     `over` says that nothing will ever follow: the visit whose room this is has ended.
     """
     services, query = request.app[SERVICES], _query(request)
     with ExitStack() as stack:
-        reading, is_resync = await _begin(request, query, query.since, stack)
-        entries = await reading.next(0.0 if is_resync else query.wait)
+        reading, is_resync = await _begin(request, query, query.since, stack, absent_after_s=BETWEEN_POLLS_S)
+        has_news = is_resync or query.signals not in (None, reading.attendance.cursor)
+        entries = await reading.next(0.0 if has_news else query.wait)
         answer = {
             "entries": [reading.view(entry) for entry in entries],
             "last_seq": reading.cursor,
+            "signals": [*_present(reading), *_parting(services, reading)],
+            "signals_cursor": reading.attendance.cursor,
             "epoch": services.epoch,
             "resync": is_resync,
             "over": reading.is_over and not reading.gave_way,
-            "signals": [_going_away(services, reading)] if _must_move(services, reading) else [],
             "server_time": moment(services.clock.now()),
         }
     return json_response(answer, headers={"Cache-Control": "no-store"})
@@ -209,7 +268,7 @@ async def server_sent_events(request: web.Request) -> web.StreamResponse:
             await outlet.send(stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode()))
             while not (services.is_stopping or reading.is_over):
                 entries = await reading.follow(HEARTBEAT_S)
-                for piece in _pieces(reading, entries) if entries else [b": still here\n\n"]:
+                for piece in _pieces(reading, entries):
                     await outlet.send(stream.write(piece))
             await outlet.send(stream.write(_goodbye(services, reading)))
     return stream
@@ -220,15 +279,17 @@ def _start(services: Services, reading: Reading) -> dict[str, Any]:
 
 
 def _pieces(reading: Reading, entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The entries as events, several at a time."""
+    """The entries and signals as events, several at a time."""
     piece = bytearray()
     for entry in entries:
         piece += b"id: %d\ndata: %b\n\n" % (entry.seq, reading.frame(entry))
         if len(piece) >= LARGEST_PIECE:
             yield bytes(piece)
             piece.clear()
-    if piece:
-        yield bytes(piece)
+    for name, data in reading.signals():
+        piece += b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(data))
+    if piece or not entries:
+        yield bytes(piece) or b": still here\n\n"
 
 
 def _goodbye(services: Services, reading: Reading) -> bytes:
@@ -237,6 +298,14 @@ def _goodbye(services: Services, reading: Reading) -> bytes:
         return b"event: end\ndata: {}\n\n"
     notice = _going_away(services, reading)["data"]
     return b"retry: %d\nevent: going_away\ndata: %b\n\n" % (notice["retry_in_ms"], orjson.dumps(notice))
+
+
+def _present(reading: Reading) -> list[dict[str, Any]]:
+    return [{"signal": name, "data": data} for name, data in reading.attendance.present()]
+
+
+def _parting(services: Services, reading: Reading) -> list[dict[str, Any]]:
+    return [_going_away(services, reading)] if _must_move(services, reading) else []
 
 
 def _must_move(services: Services, reading: Reading) -> bool:
@@ -270,14 +339,14 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_WITHIN_S,
     )
     with ExitStack() as stack:
-        reading, is_resync = await _begin(request, query, query.since, stack)
+        reading, is_resync = await _begin(request, query, query.since, stack, can_speak=True)
         with suppress(ConnectionError):
             await socket.prepare(request)
             line = Line(socket, stack.enter_context(outlet_of(request)))
             await line.send(orjson.dumps({"start": True, "resync": is_resync, **_start(services, reading)}))
             writer = asyncio.create_task(_write_entries(line, services, reading))
             try:
-                await _take_commands(line, services, reading.bearer, address_of(request), locale_of(request))
+                await _take_commands(line, services, reading, address_of(request), locale_of(request))
             finally:
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
@@ -303,6 +372,8 @@ async def _write_entries(line: Line, services: Services, reading: Reading) -> No
         while not (services.is_stopping or reading.is_over or line.socket.closed):
             for entry in await reading.follow(HEARTBEAT_S):
                 await line.send(reading.frame(entry))
+            for name, data in reading.signals():
+                await line.send(orjson.dumps({"signal": name, "data": data}))
         if _must_move(services, reading):
             await line.send(orjson.dumps(_going_away(services, reading)))
         await line.close(_close_code(services, reading))
@@ -319,7 +390,7 @@ def _close_code(services: Services, reading: Reading) -> int:
     return WSCloseCode.GOING_AWAY if services.is_stopping else WSCloseCode.OK
 
 
-async def _take_commands(line: Line, services: Services, bearer: Bearer, address: str, locale: Locale) -> None:
+async def _take_commands(line: Line, services: Services, reading: Reading, address: str, locale: Locale) -> None:
     """One after the other, each answered; what is no frame of ours is answered too."""
     rate, loop = services.settings.limit_commands_per_connection, asyncio.get_running_loop()
     pace = TokenBucket(rate.per_s, rate.burst, loop.time())
@@ -334,7 +405,9 @@ async def _take_commands(line: Line, services: Services, bearer: Bearer, address
             ack = _echo(frame.data.get("client_id"))
             if wait_s:
                 raise too_fast(wait_s)
-            answer = await execute(services, bearer, address, locale, frame.event, frame.data)
+            answer = await execute(
+                services, reading.bearer, address, locale, frame.event, frame.data, reading.attendance
+            )
         except Exception as error:
             if not isinstance(error, Refusal) and not is_outage(error):
                 log.exception("a command failed")

@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.auth import new_id
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
+from bot.doors.attendance import Attendance
 from bot.doors.guest import post_message, said_before, say
 from bot.errors import Refusal
 from bot.feeds import ContentDiffers, Entry
@@ -20,11 +21,17 @@ from bot.payloads import (
     CommandPayload,
     DeclineOffer,
     Progress,
+    RoomDelivered,
     RoomMessage,
+    RoomRead,
+    RoomTyping,
+    TabPresence,
     parse,
 )
 from bot.perform import therapist_feed
 from bot.services import Services
+from bot.signals import person_of
+from bot.views import Audience
 from conversations import events as on_conversation
 from conversations.booking import Booking, Status
 from conversations.ids import derived_id
@@ -33,6 +40,8 @@ from matching import events as on_search
 from matching.search import Answer as OfferAnswer
 from matching.search import Search
 
+THERAPIST: Audience = "therapist"
+
 
 def _done(_: Any) -> Answer:
     return {"ok": True}
@@ -40,10 +49,14 @@ def _done(_: Any) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Which therapist sends. `open_rooms` are the conversations that their connection reads, by booking."""
+    """Which therapist sends. `open_rooms` are the conversations that their connection reads, by booking.
+
+    `attendance` is that connection's, where it lasts longer than the command.
+    """
 
     therapist_id: str
     open_rooms: Mapping[str, str] = field(default_factory=dict)
+    attendance: Attendance | None = None
 
 
 class TherapistCommands:
@@ -61,6 +74,10 @@ class TherapistCommands:
             "progress": self._progress,
             "cancel_booking": self._cancel_booking,
             "message": self._message,
+            "typing": self._typing,
+            "delivered": self._delivered,
+            "read": self._read,
+            "presence": self._presence,
         }
 
     async def execute(self, caller: Caller, name: str, payload: Any) -> Answer:
@@ -128,15 +145,45 @@ class TherapistCommands:
         return post_message(self._services, conversation_id, therapist_id, "therapist", message)
 
     async def _message(self, caller: Caller, payload: RoomMessage) -> Answer:
-        conversation_id = caller.open_rooms.get(payload.booking_id)
-        if conversation_id is None:
-            stored = await self._services.bookings.load(payload.booking_id)
-            if stored is None or not _is_theirs(stored.record, caller.therapist_id):
-                raise refusal("not_found")
-            conversation_id = stored.record.conversation_id
-            if stored.record.state is not Status.ACTIVE:
-                return await said_before(self._services, conversation_id, caller.therapist_id, "therapist", payload)
-        return await say(self._services, conversation_id, caller.therapist_id, "therapist", payload)
+        conversation_id, is_open = await self._room(caller, payload.booking_id)
+        answer = say if is_open else said_before
+        return await answer(self._services, conversation_id, caller.therapist_id, THERAPIST, payload)
+
+    async def _typing(self, caller: Caller, payload: RoomTyping) -> Answer:
+        conversation_id, is_open = await self._room(caller, payload.booking_id)
+        if is_open:
+            self._services.signals.set_typing(conversation_id, THERAPIST, payload.on)
+        return {"ok": True}
+
+    async def _delivered(self, caller: Caller, payload: RoomDelivered) -> Answer:
+        conversation_id, is_open = await self._room(caller, payload.booking_id)
+        if is_open:
+            await self._services.receipts.check(conversation_id, payload.seq)
+            self._services.signals.set_delivered(conversation_id, THERAPIST, payload.seq)
+        return {"ok": True}
+
+    async def _read(self, caller: Caller, payload: RoomRead) -> Answer:
+        conversation_id, is_open = await self._room(caller, payload.booking_id)
+        if is_open:
+            await self._services.receipts.read(conversation_id, THERAPIST, payload.seq)
+        return {"ok": True}
+
+    async def _presence(self, caller: Caller, payload: TabPresence) -> Answer:
+        if caller.attendance is not None:
+            caller.attendance.set_away(payload.away)
+        else:
+            self._services.signals.set_away(person_of(THERAPIST, caller.therapist_id), payload.away)
+        return {"ok": True}
+
+    async def _room(self, caller: Caller, booking_id: str) -> tuple[str, bool]:
+        """The conversation of a booking of theirs, and whether the visit is on: after it nobody hears a signal."""
+        conversation_id = caller.open_rooms.get(booking_id)
+        if conversation_id is not None:
+            return conversation_id, True
+        stored = await self._services.bookings.load(booking_id)
+        if stored is None or not _is_theirs(stored.record, caller.therapist_id):
+            raise refusal("not_found")
+        return stored.record.conversation_id, stored.record.state is Status.ACTIVE
 
     async def _take(
         self, therapist_id: str, name: str, event: on_conversation.Event, payload: CommandPayload, booking_id: str

@@ -117,6 +117,11 @@ async def test_every_type_of_entry_in_the_documents_is_really_sent(house: House,
     async with scene(house, "active") as sender, guest(house.url, token=sender.token, since=0) as budi:
         await budi.do("message", text="Halo")
         await budi.until(lambda: bool(budi.of_type("message")), "the message")
+        read_by = house.tokens.sign("therapist", budi.session["booking"]["therapist"]["id"])
+        async with therapist(house.url, read_by) as console:
+            seq = console.session["feeds"][budi.session["feed"]]
+            await console.signal("read", booking_id=budi.session["booking"]["id"], seq=seq)
+        await budi.until(lambda: bool(budi.of_type("read")), "the receipt")
         sent.update(entry["type"] for entry in budi.entries)
     async with scene(house, "visiting") as sender:
         await sender.client.do("availability", available=True)

@@ -27,6 +27,7 @@ NAMED_EVENTS = {
     "resync": streams.StreamStart,
     "end": streams.Nothing,
     "going_away": streams.GoingAway,
+    **{name: streams.GUEST_SIGNALS[name] | streams.THERAPIST_SIGNALS[name] for name in streams.GUEST_SIGNALS},
 }
 SOCKETS = ("/ws/bookings", "/api/bookings/realtime")
 
@@ -95,6 +96,8 @@ class Watch:
         frame = orjson.loads(text)
         if "start" in frame:
             self.check("WebSocket", streams.SocketStart, text)
+        elif "signal" in frame:
+            self.check("WebSocket", streams.SignalFrame, text)
         elif "ack" in frame:
             self.check("WebSocket", any_of(ACK_FRAMES), text)
         else:
@@ -137,7 +140,8 @@ def _event_model(audience: Audience, name: str) -> Any:
         return answers.GuestSession if audience == "guest" else answers.TherapistSession
     if name == "entry":
         return GuestEntry if audience == "guest" else TherapistEntry
-    return {"going_away": streams.GoingAway, "connect_error": streams.ConnectRefused}.get(name)
+    signals = streams.GUEST_SIGNALS if audience == "guest" else streams.THERAPIST_SIGNALS
+    return {**signals, "going_away": streams.GoingAway, "connect_error": streams.ConnectRefused}.get(name)
 
 
 WATCH = Watch()
