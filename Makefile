@@ -26,8 +26,9 @@ format: $(VENV)/.installed
 	$(python) -m ruff format
 	$(python) -m ruff check --fix
 
-bench: $(installed)
-	@$(python) -m benchmarks
+# make bench ARGS="--quick chat idle" measures some of it.
+bench: $(installed) benchmarks/peers/node_modules/.installed
+	@$(python) -m benchmarks $(ARGS)
 
 # make fuzz ARGS="--seed 7 --cases 20000" repeats a seed, or does less.
 fuzz: $(installed)
@@ -50,7 +51,7 @@ lock: $(VENV)/.installed
 
 # What can be made again; the data in .janji cannot.
 clean:
-	rm -rf $(VENV) node_modules artefacts build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) node_modules benchmarks/peers/node_modules artefacts build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements-dev.txt
@@ -64,4 +65,8 @@ node_modules/.installed: package-lock.json
 	@command -v npm >/dev/null || \
 		{ echo "Janji's pages need Node.js 20 or newer, with npm: install it." >&2; exit 1; }
 	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+benchmarks/peers/node_modules/.installed: benchmarks/peers/package-lock.json
+	npm ci --prefix benchmarks/peers --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure Janji on this machine, on servers of its own."
     )
-    parser.add_argument("--quick", action="store_true", help="less than a minute, for a look; not for the record")
+    parser.add_argument("--quick", action="store_true", help="a few minutes, for a look; not for the record")
     parser.add_argument("sections", nargs="*", metavar="section", help=f"some of: {', '.join(SECTIONS)}; else all")
     return parser
 

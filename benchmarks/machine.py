@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
+import shutil
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,13 +16,28 @@ from redis import Redis
 
 from bot.embedded import Servers
 
+PEERS = Path(__file__).parent / "peers"
+
 
 def describe(servers: Servers) -> str:
-    """Two lines: the hardware, and the versions that matter."""
+    """Lines: the hardware, and the versions that matter, ours and the peers'."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "python-socketio", "motor", "uvloop"))
     return (
         f"{_cpu()}, {_cores()} cores, {_memory_gb():.0f} GB, {platform.system()} {platform.release().split('-')[0]}\n"
         f"Python {platform.python_version()}, MongoDB {_mongodb(servers)}, Valkey {_valkey(servers)}, {packages}"
+        f"{_node()}"
+    )
+
+
+def _node() -> str:
+    """The peer's line, where it is installed."""
+    if shutil.which("node") is None:
+        return ""
+    versions = json.loads((PEERS / "package-lock.json").read_text())["packages"]
+    node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    packages = ("socket.io", "mongodb", "redis", "@socket.io/redis-adapter")
+    return f"\nNode.js {node}, " + ", ".join(
+        f"{name} {versions[f'node_modules/{name}']['version']}" for name in packages
     )
 
 

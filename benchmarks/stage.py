@@ -113,6 +113,8 @@ class Stage:
     async def node(self, store: Store, *, database: str, with_redis: bool = False) -> AsyncIterator[Server]:
         """The peer on Node.js; with Redis it shares its rooms with the others that are started so."""
         assert self.servers.mongodb_uri is not None, "both servers are ours"
+        if not (PEERS / "node_modules").exists():
+            raise ServerFailed("The peers are not installed: start with make bench, or run npm ci in benchmarks/peers.")
         port = free_port()
         environment = {
             **os.environ,
