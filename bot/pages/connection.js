@@ -54,6 +54,7 @@ export class Connection {
       rungs: options.rungs,
       patience_ms: options.fallback_after_s * 1000,
       auth: () => options.auth(this.#feeds),
+      isBehind: (session) => this.#isBehind(session),
       onEvent: (name, data) => this.#heard(name, data),
       onLost: () => this.#lost(),
       onRefused: (refusal) => this.#refused(refusal),
@@ -155,13 +156,22 @@ export class Connection {
     else if (this.#ready) this.#read(data);
   }
 
+  #isBehind(session) {
+    if (this.#beginsAnew(session)) return false;
+    return Object.entries(this.#options.headsOf(session)).some(([feed, head]) => head < this.#feeds.since(feed));
+  }
+
+  #beginsAnew(session) {
+    return this.#fresh || session.resync || this.#feeds.isNewEpoch(session);
+  }
+
   /** A snapshot: the first one, or the one with which another road or another process takes over. */
   #resume(session) {
     clearTimeout(this.#offlineTimer);
     this.#offlineTimer = 0;
     this.#unknown.clear();
     if (session.server_time) this.clock.set(session.server_time);
-    if (!this.#fresh && (session.resync || this.#feeds.isNewEpoch(session))) {
+    if (!this.#fresh && this.#beginsAnew(session)) {
       this.restart({ fresh: true });
       return;
     }

@@ -38,7 +38,7 @@ export class Feeds {
     for (const entry of entries) this.#last.set(entry.feed, entry.seq);
     const behind = (feed) => entries.some((entry) => entry.feed === feed) && this.since(feed) < heads[feed];
     const complete = !Object.keys(heads).some(behind);
-    if (complete) for (const [feed, head] of Object.entries(heads)) this.#last.set(feed, head);
+    if (complete) for (const [feed, head] of Object.entries(heads)) this.#last.set(feed, Math.max(head, this.since(feed)));
     return { entries, complete };
   }
 

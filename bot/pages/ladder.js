@@ -21,6 +21,8 @@ const SHORT_PATIENCE_MS = 1000;
  * @property {import("/connection.js").Rung[]} rungs the best first
  * @property {number} patience_ms how long the best may be missing before another stands in
  * @property {() => any} auth what to connect with, asked at each try
+ * @property {(session: any) => boolean} isBehind a snapshot is older than what the road that carries has brought since:
+ *   it would turn the page back, so another one is asked for
  * @property {(name: string, data: any) => void} onEvent from the road that carries; its `session` first
  * @property {() => void} onLost nothing carries any more
  * @property {(refusal: import("/http.js").Refusal) => boolean} onRefused true to stop trying
@@ -122,6 +124,10 @@ export class Ladder {
   #opened(road, session) {
     if (this.#carrying === this.#best && road !== this.#best) {
       road.drop();
+      return;
+    }
+    if (this.#carrying && this.#options.isBehind(session)) {
+      road.giveUp();
       return;
     }
     this.#carrying = road;

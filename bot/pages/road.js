@@ -55,6 +55,11 @@ export class Road {
     this.link = null;
   }
 
+  /** Its snapshot is of no use. */
+  giveUp() {
+    this.#fail(null);
+  }
+
   async #open() {
     this.drop();
     const number = this.#try;

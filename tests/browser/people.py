@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, Locator, Page, Route, expect
+from playwright.async_api import Browser, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy
@@ -72,10 +72,11 @@ async def _opened(
     kept: dict[str, Any],
     *,
     routes: Mapping[str, Callable[[Route], Any]] | None = None,
+    sockets: Callable[[WebSocketRoute], Any] | None = None,
     init_script: str | None = None,
     **more: Any,
 ) -> Page:
-    """A page that finds these values kept; `routes` stand between it and the network, `more` is how it looks."""
+    """A page that finds these values kept; `routes` and `sockets` stand before the network, `more` is how it looks."""
     storage = [{"name": name, "value": json.dumps(value)} for name, value in kept.items()]
     context = await browser.new_context(
         storage_state={"cookies": [], "origins": [{"origin": url, "localStorage": storage}]},
@@ -83,6 +84,8 @@ async def _opened(
     )
     for pattern, handler in (routes or {}).items():
         await context.route(pattern, handler)
+    if sockets is not None:
+        await context.route_web_socket("**/socket.io/*", sockets)
     if init_script is not None:
         await context.add_init_script(init_script)
     page = await context.new_page()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, WebSocketRoute, expect
 
 from bot.embedded import Servers
 from tests.browser.people import (
@@ -21,6 +22,7 @@ from tests.browser.people import (
     therapist_page,
     visit,
 )
+from tests.clients import PATIENCE_S
 from tests.house import House, house_of, settings_for
 
 # When the page has opened a WebSocket, and when it has lost one, in milliseconds.
@@ -69,6 +71,39 @@ async def test_without_websocket_two_pages_chat_on_another_rung_and_come_back_up
         for page in (guest, console):
             await expect(messages(page).last).to_have_text("four")
             await expect(messages(page)).to_have_text(["one", "two", "three", "four"])
+
+
+async def test_a_snapshot_that_comes_late_turns_nothing_back(house: House, browser: Browser) -> None:
+    """While the better rung was taking its snapshot, the one that carries has brought what it does not know."""
+    taken, released, in_order = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+
+    async def hold_the_snapshot(page: WebSocketRoute) -> None:
+        async def pass_on(frame: str | bytes) -> None:
+            async with in_order:
+                if b'"session"' in (frame.encode() if isinstance(frame, str) else frame):
+                    taken.set()
+                    await released.wait()
+                page.send(frame)
+
+        page.connect_to_server().on_message(pass_on)
+
+    async with network_to(house) as network, visit(house) as both:
+        await network.forbid(SOCKET_IO)
+        url = f"http://127.0.0.1:{network.port}"
+        guest = await guest_page(browser, url, both.budi, sockets=hold_the_snapshot)
+        await carried_by(guest, "stream")
+        network.pass_on()
+        async with asyncio.timeout(PATIENCE_S):
+            await taken.wait()
+        await both.write("one")
+        await both.sari.do("progress", booking_id=both.booking_id, step="on_the_way")
+        await expect(guest.get_by_test_id("progress")).to_have_text("On the way")
+        released.set()
+        await carried_by(guest, "socket")
+        await both.write("two")
+        await expect(messages(guest).last).to_have_text("two")
+        await expect(messages(guest)).to_have_text(["one", "two"])
+        await expect(guest.get_by_test_id("progress")).to_have_text("On the way")
 
 
 async def test_where_a_proxy_keeps_streams_back_long_poll_carries(house: House, browser: Browser) -> None:
