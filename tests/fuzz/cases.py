@@ -34,7 +34,7 @@ HANDSHAKE = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing to send. `is_wrong` says that it must change nothing, whatever it is answered."""
+    """One thing to send. `is_wrong`: it must change nothing, whatever it is answered; `is_shut`: it must be refused."""
 
     number: int
     way: Way
@@ -44,6 +44,7 @@ class Case:
     address: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    is_shut: bool = False
 
     def __str__(self) -> str:
         place = f"{self.method} {self.address[:120]}" if self.way == "http" else self.sender
@@ -161,6 +162,9 @@ class Cases:
         path = random.choice(STREAMS)
         # A long poll that is right would wait: here it has nothing to wait for.
         query = "wait=0&" if path.startswith("/api/poll") and random.random() < 0.9 else ""
+        if random.random() < 0.2:
+            address = f"{path}?wait=0&since=0&feed={quote(random.choice(self._cast.strange))}"
+            return Case(number, "http", True, "guest", "GET", address, headers, is_shut=True)
         return Case(number, "http", True, "guest", "GET", f"{path}?{query}{self._query(random)}", headers)
 
     def _page(self, number: int, random: Random) -> Case:

@@ -65,7 +65,9 @@ def value(random: Random, strange: Sequence[Any] = ()) -> Any:
     """Something wrong; `strange` are ids of other people, which look right."""
     if random.random() < 0.004:
         return random.choice(HUGE)()
-    chosen = random.choice((*VALUES, *strange))
+    if strange and random.random() < 0.15:
+        return random.choice(strange)
+    chosen = random.choice(VALUES)
     # A copy, since it may be bent in its turn.
     return json.loads(json.dumps(chosen)) if isinstance(chosen, dict | list) else chosen
 

@@ -73,6 +73,8 @@ class Wires:
         self._judge_text(body)
         if status >= 500:
             raise Breach(f"{status}: {body[:500]!r}")
+        if status < 400 and case.is_shut:
+            raise Breach(f"{status} for what is somebody else's: {body[:500]!r}")
         if status < 400:
             self.told["ok"] += 1
         elif case.method == "HEAD":
