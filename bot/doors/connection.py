@@ -30,6 +30,8 @@ SLOW_READER = "slow reader"
 PROTOCOL_ERROR = "protocol error"
 
 MAX_FRAMES_IN_A_POST = 128
+# What the doors and upstream still look up when a WebSocket is open; all else of its handshake is let go of.
+LOOKED_UP_LATER = ("REMOTE_ADDR", "HTTP_ACCEPT_LANGUAGE", "REQUEST_METHOD", "aiohttp.request")
 CLOSE_FRAME, PING_FRAME, NOOP_FRAME = b"1", b"2", b"6"
 # What the transport may hold before frames wait in our own queue: the mark at which it asks its writers to pause.
 WRITTEN_AHEAD_BYTES = 65_536
@@ -293,6 +295,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         finally:
             self.upgrading = False
         if self.upgraded:
+            _keep_what_is_asked_for(environ)
             await self._serve(ws, request)
         else:
             await ws.close()
@@ -404,3 +407,10 @@ def _packet_of(frame: bytes) -> Packet:
     packet = Packet(MESSAGE)
     packet.encode_cache = frame.decode()
     return packet
+
+
+def _keep_what_is_asked_for(environ: Environ) -> None:
+    """A handshake as its library describes it takes a kilobyte more, for as long as the WebSocket is open."""
+    kept = {name: environ[name] for name in LOOKED_UP_LATER if name in environ}
+    environ.clear()
+    environ.update(kept)

@@ -93,7 +93,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
         self._async = {**self._async, "translate_request": self._environ_of}
 
     def _environ_of(self, request: web.Request) -> Environ:
-        return {**translate_request(request), "REMOTE_ADDR": client_address(request, trust_proxy=self._trust_proxy)}
+        environ: Environ = translate_request(request)
+        environ["REMOTE_ADDR"] = client_address(request, trust_proxy=self._trust_proxy)
+        return environ
 
     def _cors_allowed_origins(self, environ: Environ) -> list[str] | None:
         """Ourselves and those who are listed; None is everybody. A caller without Origin is no browser and may come."""
