@@ -23,7 +23,7 @@ from bot.contract.shapes import (
     SignedInTherapist,
     TherapistProfile,
 )
-from bot.contract.streams import GoingAwaySignal, GuestPresent, IsTyping, SignalFrame, TherapistPresent
+from bot.contract.streams import GuestPresent, IsTyping, SignalFrame, TherapistPresent
 
 
 class Refused(Sent):
@@ -201,7 +201,7 @@ class PageOfGuest(Sent):
 
     entries: list[GuestEntry]
     last_seq: Seq
-    signals: list[SignalFrame | GoingAwaySignal]
+    signals: list[SignalFrame]
     """All that is to be seen of the other side at this moment, and whether to come back later or elsewhere."""
     signals_cursor: str
     """Given back as `signals`, it has the next poll tell at once what has changed in between."""
@@ -217,7 +217,7 @@ class PageOfTherapist(Sent):
 
     entries: list[TherapistEntry]
     last_seq: Seq
-    signals: list[SignalFrame | GoingAwaySignal]
+    signals: list[SignalFrame]
     """All that is to be seen of the other side at this moment, and whether to come back later or elsewhere."""
     signals_cursor: str
     """Given back as `signals`, it has the next poll tell at once what has changed in between."""

@@ -134,12 +134,14 @@ def _of_signals() -> Iterator[Spoken]:
         for name, model in signals.items():
             example = {"in_a_visit": SIGNALS[reader][name]}  # type: ignore[index]  # both are readers
             yield Spoken(f"signal_{name}_to_{reader}", name, model, _WHEN[name], example, (reader, "sse"))  # type: ignore[arg-type]
-    frames = {name: {"signal": name, "data": data} for name, data in SIGNALS["guest"].items()}
+    named = {**SIGNALS["guest"], "going_away": {"retry_in_ms": 1730}}
+    frames = {name: {"signal": name, "data": data} for name, data in named.items()}
     yield Spoken(
         "signal_frame",
         "",
         streams.SignalFrame,
-        "As on Socket.IO: the same data in a frame of a plain WebSocket, and in an answer of long poll.",
+        "As on Socket.IO: the same data in a frame of a plain WebSocket, of which `going_away` is the last, "
+        "and in an answer of long poll.",
         frames,
         ("websocket",),
     )
@@ -179,14 +181,6 @@ def _of_streams(story: Story) -> Iterator[Spoken]:
         "The same on a stream: come back then, with the cursor.",
         {"soon": {"retry_in_ms": 1730}},
         ("sse",),
-    )
-    yield Spoken(
-        "going_away_of_socket",
-        "going_away",
-        streams.GoingAwaySignal,
-        "The same in a frame of a plain WebSocket, which is closed after it.",
-        {"soon": {"signal": "going_away", "data": {"retry_in_ms": 1730}}},
-        ("websocket",),
     )
     for reader, model in (("guest", answers.PageOfGuest), ("therapist", answers.PageOfTherapist)):
         yield Spoken(

@@ -128,4 +128,4 @@ class PresenceFrame(Sent):
     data: TherapistPresent | GuestPresentInRoom
 
 
-SignalFrame = Annotated[TypingFrame | DeliveredFrame | PresenceFrame, Field(discriminator="signal")]
+SignalFrame = Annotated[TypingFrame | DeliveredFrame | PresenceFrame | GoingAwaySignal, Field(discriminator="signal")]

@@ -261,6 +261,8 @@ async def test_the_oldest_connection_of_a_token_gives_way_to_the_newest(
         assert (await socket.receive_json(timeout=PATIENCE_S))["start"] is True
         assert (await stream.event())[::2] == ("going_away", {"retry_in_ms": RETURN_AFTER_S * 1000})
         poll = asyncio.create_task(_poll(http, house, budi.token))
+        moving = await socket.receive_json(timeout=PATIENCE_S)
+        assert moving == {"signal": "going_away", "data": {"retry_in_ms": RETURN_AFTER_S * 1000}}
         closed = await socket.receive(timeout=PATIENCE_S)
         assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.TRY_AGAIN_LATER)
         async with guest(house.url, token=budi.token):
