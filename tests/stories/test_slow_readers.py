@@ -57,7 +57,10 @@ async def be_busy(web: Serving, first: int, step: int = 20) -> None:
 
 
 async def say(web: Serving, room: str, numbers: range) -> None:
-    news = [NewEntry(f"e_{room}_{number}", "message", {"from": "guest", "text": TEXT}) for number in numbers]
+    news = [
+        NewEntry(f"e_{room}_{number}", "message", {"from": "guest", "text": TEXT, "client_id": f"test-{number}"})
+        for number in numbers
+    ]
     await web.services.feeds.append_many(conversation_feed(room), news)
 
 
