@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -55,6 +56,10 @@ class Bus:
         self._tasks: list[asyncio.Task[None]] = []
         self._can_publish = False
         self._is_listening = False
+        self._published_at: float | None = None
+        self._pinged_at: float | None = None
+        self.away_since: datetime | None = datetime.now(UTC)
+        """Since when hints have not gone both ways; None while they do."""
         self.published = 0
         self.dropped = 0
         self.received = 0
@@ -63,6 +68,17 @@ class Bus:
     def healthy(self) -> bool:
         """Whether hints go out and come in, as far as the last attempts told."""
         return self._can_publish and self._is_listening
+
+    @property
+    def waiting(self) -> int:
+        """How many hints have not been sent yet."""
+        return len(self._waiting)
+
+    @property
+    def owed_s(self) -> float:
+        """How long Redis has owed an answer to what it was told last, 0 where it has answered."""
+        asked_at = [at for at in (self._published_at, self._pinged_at) if at is not None]
+        return time.monotonic() - min(asked_at) if asked_at else 0.0
 
     def on(self, kind: str, handler: Handler) -> None:
         self._handlers[kind] = handler
@@ -108,17 +124,30 @@ class Bus:
             async with asyncio.timeout(PUBLISH_WITHIN_S):
                 await redis.ping()  # otherwise a failure would be remembered until there is something to publish
             while True:
-                self._can_publish = True
+                self._note(can_publish=True)
                 self.published += count
                 count = 0
+                self._published_at = None
                 await self._is_waiting.wait()
                 batch, count = self._next_batch()
+                self._published_at = time.monotonic()
                 async with asyncio.timeout(PUBLISH_WITHIN_S):
                     await redis.publish(self._channel, batch)
         except _Failures:
-            self._can_publish = False
+            self._note(can_publish=False)
             self.dropped += count
             raise
+        finally:
+            self._published_at = None
+
+    def _note(self, *, can_publish: bool | None = None, is_listening: bool | None = None) -> None:
+        """What an attempt has told, and since when it has not gone well."""
+        self._can_publish = self._can_publish if can_publish is None else can_publish
+        self._is_listening = self._is_listening if is_listening is None else is_listening
+        if self.healthy:
+            self.away_since = None
+        elif self.away_since is None:
+            self.away_since = datetime.now(UTC)
 
     def _next_batch(self) -> tuple[bytes, int]:
         batch = bytearray(self._process)
@@ -142,17 +171,20 @@ class Bus:
                 now = time.monotonic()
                 if message is not None:
                     heard_at = now
-                    self._is_listening = True
+                    self._pinged_at = None
+                    self._note(is_listening=True)
                     if message["type"] == "message":
                         self._hear(message["data"])
                 if now - heard_at > SILENT_AT_MOST_S:
                     raise TimeoutError("no answer to a ping")
                 if now - pinged_at > PING_EVERY_S:
                     pinged_at = now
+                    self._pinged_at = self._pinged_at or now
                     async with asyncio.timeout(PUBLISH_WITHIN_S):
                         await pubsub.ping()
         finally:
-            self._is_listening = False
+            self._pinged_at = None
+            self._note(is_listening=False)
             await _close(pubsub)
 
     def _hear(self, batch: bytes) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rq import Queue
-from rq.exceptions import DuplicateJobError
+from rq import Queue, Worker
+from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.job import Job
 
 log = structlog.get_logger()
+
+# Those that workers take jobs from, the most urgent first.
+QUEUES = ("critical", "notify", "default")
 
 # Redis is a courier: who cannot reach it within this time leaves the job to the sweep, and does not ask again at once.
 REDIS_TIMEOUT_S = 0.5
@@ -22,6 +28,14 @@ ENQUEUE_WITHIN_S = 1.0
 ASK_AGAIN_AFTER_S = 2.0
 THREADS = 2
 JOB_LIVES_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """Seconds since a worker was last heard of, and since the oldest waiting job was asked for; None: there is none."""
+
+    heard_s: float | None
+    waiting_s: float | None
 
 
 class Jobs:
@@ -60,6 +74,32 @@ class Jobs:
             function, args=args, job_id=safe_id, unique=True, result_ttl=0, job_timeout=JOB_LIVES_S
         )
 
+    async def at_work(self) -> AtWork:
+        """How the workers are doing; raises RedisError, OSError or TimeoutError where Redis can't say it in time."""
+        async with asyncio.timeout(ENQUEUE_WITHIN_S):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._at_work)
+
+    def _at_work(self) -> AtWork:
+        heard = [worker.last_heartbeat for worker in Worker.all(connection=self._connection)]
+        waiting = [self._oldest_in(Queue(name, connection=self._connection)) for name in QUEUES]
+        return AtWork(_age_s(max(filter(None, heard), default=None)), _age_s(min(filter(None, waiting), default=None)))
+
+    def _oldest_in(self, queue: Queue) -> datetime | None:
+        for job_id in queue.get_job_ids(0, 1):
+            try:
+                return Job.fetch(job_id, connection=self._connection).enqueued_at
+            except NoSuchJobError:
+                return None  # it has just been taken, or cancelled
+        return None
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._connection.close()
+
+
+def _age_s(moment: datetime | None) -> float | None:
+    """By the clocks of those who wrote it down, which may be ahead of ours."""
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return max(0.0, (datetime.now(UTC) - aware).total_seconds())

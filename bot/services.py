@@ -21,6 +21,7 @@ from bot.erasure import Erasure
 from bot.feeds import Feeds
 from bot.jobs import Jobs
 from bot.limits import RateLimits
+from bot.loop_lag import LoopLag
 from bot.noticeboard import Noticeboard
 from bot.outboxes import Outboxes
 from bot.perform import Perform
@@ -42,6 +43,7 @@ from bot.store.tickets import Tickets
 from bot.store.token_families import TokenFamilies
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
+from bot.vitals import Vitals
 from bot.words import Words
 from conversations import booking, machine
 from conversations import effects as conversation_effects
@@ -86,6 +88,8 @@ class Services:
     outboxes: Outboxes
     alarms: Alarms
     sweep: Sweep
+    loop_lag: LoopLag
+    vitals: Vitals
     epoch: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process has been told to end: streams say goodbye, and nobody is sent here any more."""
@@ -162,6 +166,7 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
         async with services.bus, services.feeds, services.limits, services.signals:
             services.spawn(services.clock.follow())
             services.spawn(services.access.follow())
+            services.spawn(services.loop_lag.follow())
             if with_sweep:
                 # Sweep first, then serve: what became due while nobody was here is rung before anything new.
                 await services.sweep.once()
@@ -170,6 +175,7 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
                 yield services
             finally:
                 services.alarms.stop()
+                await services.vitals.stop()
                 await services._stop()
                 await services.outboxes.close(EFFECTS_FINISH_S)
                 services.jobs.close()
@@ -215,6 +221,9 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     alarms = Alarms(clock.now, lambda key: _ring(services, key))
     turns = Turns(kinds, clock.now, alarms, outboxes)
     perform.use(turns)
+    limits = RateLimits(settings, settings.redis_url, namespace=epoch)
+    sweep = Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s)
+    loop_lag = LoopLag()
     services = Services(
         settings=settings,
         database=database,
@@ -225,7 +234,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         rooms=Rooms(database["entries"]),
         feeds=feeds,
         bus=bus,
-        limits=RateLimits(settings, settings.redis_url, namespace=epoch),
+        limits=limits,
         connections=OpenConnections(
             per_address=settings.connections_per_address, per_token=settings.connections_per_token
         ),
@@ -243,7 +252,18 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         turns=turns,
         outboxes=outboxes,
         alarms=alarms,
-        sweep=Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s),
+        sweep=sweep,
+        loop_lag=loop_lag,
+        vitals=Vitals(
+            database,
+            kinds,
+            bus=bus,
+            limits=limits,
+            jobs=jobs,
+            sweep=sweep,
+            loop_lag=loop_lag,
+            now=clock.now,
+        ),
         epoch=epoch,
     )
     return services

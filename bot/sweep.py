@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -33,7 +33,7 @@ LEFT_BEHIND = timedelta(seconds=2)
 
 
 class Sweep:
-    """Rings overdue records and hands out unperformed effects. `lap` counts finished rounds, for the health page."""
+    """Rings overdue records and hands out unperformed effects. `laps` counts finished rounds."""
 
     def __init__(
         self, kinds: Mapping[Room, Kind], turns: Turns, outboxes: Outboxes, now: Now, *, every_s: float = 1.0
@@ -46,14 +46,19 @@ class Sweep:
         self._backoff: Backoff[tuple[Room, str]] = Backoff()
         self.laps = 0
         self.failures = 0
+        self.away_since: datetime | None = None
+        """Since when no round could be finished for want of the database."""
 
     async def run(self) -> None:
         """For ever; an outage ends a round and never the sweep."""
         while True:
+            begun_at = self._now()
             try:
                 await self.once()
                 self.laps += 1
+                self.away_since = None
             except (PyMongoError, Outage, OSError) as error:
+                self.away_since = self.away_since or begun_at
                 log.warning("the sweep waits", why=f"{type(error).__name__}: {error}")
             except Exception:
                 log.exception("the sweep failed")

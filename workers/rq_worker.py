@@ -12,11 +12,11 @@ from rq.exceptions import StopRequested
 from rq.worker import HerokuWorker
 
 from bot.ending import end_for_certain, on_signal
+from bot.jobs import QUEUES
 from bot.launch import environment_of
 from bot.settings import Settings
 from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds
 
-QUEUES = ("critical", "notify", "default")
 # A worker that died is noticed, and its job taken up again, within this time (RQ's own default is seven minutes).
 WORKER_TTL_S = 30
 MAINTENANCE_INTERVAL_S = 10

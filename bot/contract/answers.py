@@ -251,15 +251,15 @@ class Alive(Sent):
 
 
 class Checks(Sent):
-    mongodb: Literal["ok", "unreachable"]
-    redis: Literal["ok", "degraded"]
-    sweep_laps: int
-    """How often what is overdue has been looked for."""
+    mongodb: Literal["ok", "away"]
+    redis: Literal["ok", "delayed", "away"]
+    """Without it bookings and messages go on, a little slower."""
 
 
 class Readiness(Sent):
     status: Literal["ok", "unavailable", "stopping"]
     checks: Checks
+    away_since: dict[Literal["mongodb", "redis"], Moment]
 
 
 Words = Annotated[dict[str, str], Field(description="English sentence to its translation.")]

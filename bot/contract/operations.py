@@ -180,12 +180,16 @@ OPERATIONS: Mapping[Key, Operation] = {
     ),
     ("GET", "/health/ready"): Operation(
         "ready",
-        "Whether the process can serve; 503 while MongoDB cannot be reached or the process stops.",
+        "Whether the process can take commands; 503 while MongoDB does not answer or the process stops.",
         "operations",
         answers.Readiness,
         is_api=False,
         also={503: answers.Readiness},
-        example={"status": "ok", "checks": {"mongodb": "ok", "redis": "ok", "sweep_laps": 42}},
+        example={
+            "status": "ok",
+            "checks": {"mongodb": "ok", "redis": "away"},
+            "away_since": {"redis": moment(story.NOW)},
+        },
     ),
     ("GET", "/openapi.json"): Operation(
         "openapi", "This document.", "documents", answers.Document, is_api=False, example={"openapi": "3.1.0"}

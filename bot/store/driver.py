@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC
 from typing import Any, Literal
 
+import pymongo
 from bson import CodecOptions, decode_iter, encode
 from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import (
@@ -78,7 +79,9 @@ __all__ = [
     "encode_document",
     "insert_in_order",
     "is_away",
+    "is_writable",
     "read_database",
+    "within",
 ]
 
 
@@ -111,6 +114,20 @@ def read_database(client: Any, name: str) -> Database:
         read_concern=ReadConcern("majority"),
         read_preference=ReadPreference.PRIMARY,
     )
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """What is asked in here ends in time, and so does the thread that asks. Raises TimeoutError or PyMongoError."""
+    with pymongo.timeout(seconds):
+        async with asyncio.timeout(seconds):
+            yield
+
+
+async def is_writable(database: Database) -> bool:
+    """Whether the server that answers takes writes; raises where none answers."""
+    answer = await database.client.admin.command("hello")
+    return bool(answer.get("isWritablePrimary"))
 
 
 async def aggregate(collection: Collection, pipeline: Sequence[Document], **options: Any) -> list[Document]:

@@ -141,6 +141,21 @@ class Records(Generic[R]):
         """The ids of records with effects that somebody saved and, for whatever reason, did not perform."""
         return await self._oldest("outbox.at", saved_before, limit, but)
 
+    async def longest_overdue(self, now: datetime) -> datetime | None:
+        """The moment of the record that is overdue for the longest time, None where none is."""
+        found = await self._first("expires_at", now)
+        return found["expires_at"] if found else None
+
+    async def longest_unperformed(self, now: datetime) -> datetime | None:
+        """When the effect was saved that has waited for the longest time, None where none waits."""
+        found = await self._first("outbox.at", now)
+        return min(item["at"] for item in found["outbox"]) if found else None
+
+    async def _first(self, field: str, until: datetime) -> Document | None:
+        query, only = {field: {"$lte": until}}, {"_id": 0, field: 1}
+        found: Document | None = await self._collection.find_one(query, only, sort=[(field, 1)])
+        return found
+
     async def _oldest(self, field: str, until: datetime, limit: int, but: Sequence[str]) -> list[str]:
         """Those to leave out are left out of the question: enough of them would fill the answer and hide all others."""
         query: Document = {field: {"$lte": until}}

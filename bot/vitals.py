@@ -1,0 +1,200 @@
+"""How the program is doing: its parts are asked all at once, each for a second at most, and their answers are kept.
+
+Whoever asks within a second of the last answer gets that one, and whoever asks meanwhile waits for the same question:
+a storm of probes costs no more than one, and a part that hangs holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+from redis.exceptions import RedisError
+
+from bot.bus import Bus
+from bot.clock import Now
+from bot.jobs import Jobs
+from bot.limits import RateLimits
+from bot.loop_lag import LoopLag
+from bot.store.driver import Database, PyMongoError, is_writable, within
+from bot.sweep import RINGS, Sweep
+from bot.turns import Kind, Room
+
+PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "process"]
+PartState = Literal["ok", "delayed", "away", "unknown"]
+State = Literal["operational", "degraded", "down"]
+
+ASKED_FOR_S = 1.0
+KEPT_S = 1.0
+# From here on something is no longer as it should be: Redis answers in a millisecond, a worker is heard of every 15 s
+# and every 30 s while it works, effects and alarms are brought back by the sweep within seconds.
+SLOW_REDIS_S = 0.25
+SILENT_WORKER_S = 45.0
+WAITING_JOB_S = 30.0
+LATE_S = 5.0
+SLOW_LOOP_S = 0.25
+
+T = TypeVar("T")
+_Failures = (PyMongoError, RedisError, OSError)  # which a TimeoutError is, too
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part, and the age of what it is judged by.
+
+    That is how long a server has been away, how long ago a worker was heard of or, where it is delayed, how long the
+    oldest job has waited, how long the oldest effect has waited, how long the most overdue alarm is overdue, or for how
+    long the event loop was busy at a stretch.
+    """
+
+    name: PartName
+    state: PartState
+    age_s: float | None = None
+    since: datetime | None = None
+    """For a server that is away, the same as a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All parts, and what comes of it for those who book and write."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def state(self) -> State:
+        if any(part.name == "mongodb" and part.state != "ok" for part in self.parts):
+            return "down"
+        return "operational" if all(part.state == "ok" for part in self.parts) else "degraded"
+
+
+class Kept(Generic[T]):
+    """An answer that is good for a second; one question is under way at a time, whoever and however many ask."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Task[T] | None = None
+        self._good_until = 0.0
+
+    async def get(self) -> T:
+        if self._asking is None or (self._asking.done() and time.monotonic() >= self._good_until):
+            self._asking = asyncio.create_task(self._ask_now())
+        return await asyncio.shield(self._asking)
+
+    async def stop(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
+
+    async def _ask_now(self) -> T:
+        try:
+            return await self._ask()
+        finally:
+            self._good_until = time.monotonic() + KEPT_S
+
+
+class Vitals:
+    """`mongodb` and `redis` are for who asks whether to send people here, `report` for who wants to know more."""
+
+    def __init__(
+        self,
+        database: Database,
+        kinds: Mapping[Room, Kind],
+        *,
+        bus: Bus,
+        limits: RateLimits,
+        jobs: Jobs,
+        sweep: Sweep,
+        loop_lag: LoopLag,
+        now: Now,
+    ) -> None:
+        self._database = database
+        self._kinds = kinds
+        self._bus = bus
+        self._limits = limits
+        self._jobs = jobs
+        self._sweep = sweep
+        self._loop_lag = loop_lag
+        self._now = now
+        self._started_at = time.monotonic()
+        self._no_answer_since: datetime | None = None
+        self._mongodb = Kept(self._ask_mongodb)
+        self._rest = Kept(self._ask_the_rest)
+
+    @property
+    def uptime_s(self) -> float:
+        return time.monotonic() - self._started_at
+
+    async def stop(self) -> None:
+        await self._mongodb.stop()
+        await self._rest.stop()
+
+    async def mongodb(self) -> Part:
+        """Whether commands can be taken: a server answers that takes writes."""
+        return await self._mongodb.get()
+
+    def redis(self) -> Part:
+        """By what the bus and the limits have met: nobody waits for an answer."""
+        since = self._bus.away_since
+        if since is not None:
+            return Part("redis", "away", self._age_s(since), since)
+        is_slow = self._bus.owed_s > SLOW_REDIS_S or self._limits.is_alone
+        return Part("redis", "delayed" if is_slow else "ok")
+
+    async def report(self) -> Report:
+        mongodb, rest = await asyncio.gather(self._mongodb.get(), self._rest.get())
+        lag_s = self._loop_lag.worst_s
+        process = Part("process", "delayed", lag_s) if lag_s > SLOW_LOOP_S else Part("process", "ok")
+        return Report((mongodb, self.redis(), *rest, process))
+
+    async def _ask_mongodb(self) -> Part:
+        if await self._answer(lambda: is_writable(self._database)):
+            self._no_answer_since = None
+            return Part("mongodb", "ok")
+        self._no_answer_since = self._no_answer_since or self._now()
+        # The sweep asks all the time, and may have seen it before anybody asked here.
+        since = min(self._no_answer_since, self._sweep.away_since or self._no_answer_since)
+        return Part("mongodb", "away", self._age_s(since), since)
+
+    async def _ask_the_rest(self) -> tuple[Part, ...]:
+        return tuple(await asyncio.gather(self._ask_workers(), self._ask_outbox(), self._ask_alarms()))
+
+    async def _ask_workers(self) -> Part:
+        try:
+            workers = await self._jobs.at_work()
+        except _Failures:
+            return Part("workers", "unknown")
+        if workers.heard_s is None or workers.heard_s > SILENT_WORKER_S:
+            return Part("workers", "away", workers.heard_s)
+        if workers.waiting_s is not None and workers.waiting_s > WAITING_JOB_S:
+            return Part("workers", "delayed", workers.waiting_s)
+        return Part("workers", "ok", workers.heard_s)
+
+    async def _ask_outbox(self) -> Part:
+        every = [kind.records for kind in self._kinds.values()]
+        return await self._oldest("outbox", lambda: [records.longest_unperformed(self._now()) for records in every])
+
+    async def _ask_alarms(self) -> Part:
+        ringing = [self._kinds[room].records for room in RINGS]
+        return await self._oldest("alarms", lambda: [records.longest_overdue(self._now()) for records in ringing])
+
+    async def _oldest(self, name: PartName, ask: Callable[[], list[Awaitable[datetime | None]]]) -> Part:
+        answers = await self._answer(lambda: asyncio.gather(*ask()))
+        if answers is None:
+            return Part(name, "unknown")
+        age_s = max((self._age_s(moment) for moment in answers if moment is not None), default=None)
+        return Part(name, "delayed" if age_s is not None and age_s > LATE_S else "ok", age_s)
+
+    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """What the database answers, None where it doesn't in time."""
+        try:
+            async with within(ASKED_FOR_S):
+                return await ask()
+        except _Failures:
+            return None
+
+    def _age_s(self, moment: datetime) -> float:
+        return max(0.0, (self._now() - moment).total_seconds())
