@@ -32,11 +32,13 @@ PLATFORM_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "web_concurrency": ("WEB_CONCURRENCY",),
     "mongodb_uri": ("MONGODB_URI", "MONGO_URL"),
     "redis_url": ("REDIS_TLS_URL", "REDIS_URL"),
+    "commit": ("JANJI_COMMIT", "HEROKU_BUILD_COMMIT"),
 }
 # Read by scripts/chromium and the browser tests: not a setting of the program, and no typo either.
 TOOL_VARIABLES = frozenset({"JANJI_CHROMIUM"})
-CONFIDENTIAL = frozenset({"secret", "mongodb_uri", "redis_url"})
+CONFIDENTIAL = frozenset({"secret", "mongodb_uri", "redis_url", "metrics_token"})
 MIN_SECRET_LENGTH = 32
+MIN_METRICS_TOKEN_LENGTH = 16
 DEFAULT_PORTS: Mapping[str, str] = {"http": ":80", "https": ":443"}
 
 
@@ -162,6 +164,11 @@ class Settings(BaseSettings):
     show_sign_in_codes: bool = False
     demo: bool = False
 
+    metrics_token: str | None = Field(default=None, repr=False)
+    """What a collector sends as `Authorization: Bearer …` to read /metrics; there is none where it is not set."""
+    commit: str | None = None
+    """Which commit this is, for /status; None where the platform does not tell."""
+
     answer_s: Seconds = 60.0
     """One attempt: how long those who are asked may take to answer."""
     choose_s: Seconds = 120.0
@@ -243,6 +250,13 @@ class Settings(BaseSettings):
     def _secret_is_long(cls, value: str) -> str:
         if value and len(value) < MIN_SECRET_LENGTH:
             raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _metrics_token_is_long(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(rf"[\x21-\x7e]{{{MIN_METRICS_TOKEN_LENGTH},}}", value):
+            raise ValueError(f"must have at least {MIN_METRICS_TOKEN_LENGTH} characters, all of them ASCII, no spaces")
         return value
 
     @field_validator("frame_ancestors")

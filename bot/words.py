@@ -6,14 +6,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
-from babel.dates import format_datetime
+from babel.dates import format_datetime, format_timedelta
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal
 
@@ -87,6 +87,10 @@ class Words:
         """`850 m`, in steps of 50 m, below a kilometre; `2.3 km` or `2,3 km` from there."""
         metres = max(round(km * 20) * 50, 50)
         return f"{metres} m" if metres < 1000 else f"{format_decimal(km, '#,##0.#', locale=locale)} km"
+
+    def age(self, locale: Locale, seconds: float) -> str:
+        """`3 seconds`, `5 minutes`, `2 jam`: whole ones of the largest unit, and at least a second."""
+        return format_timedelta(timedelta(seconds=max(1.0, seconds)), threshold=1.0, locale=locale)
 
     def when(self, locale: Locale, moment: datetime, timezone: str) -> str:
         """The day and time on the clocks of a time zone, and which: `Tuesday, 1 December 2026, 10:00 WIB`.

@@ -262,5 +262,31 @@ class Readiness(Sent):
     away_since: dict[Literal["mongodb", "redis"], Moment]
 
 
+class PartOfStatus(Sent):
+    name: Literal["mongodb", "redis", "workers", "outbox", "alarms", "process"]
+    state: Literal["ok", "delayed", "away", "unknown"]
+    label: str
+    state_text: str
+    text: str
+    age_s: float | None
+    """How long a server has been away, an effect has waited, or an alarm is overdue; since when a worker is silent."""
+
+
+class Status(Sent):
+    """Whether bookings and messages are going on, and which part of the program is why where they are not."""
+
+    state: Literal["operational", "degraded", "down"]
+    """While it is degraded they are going on; while it is down they are not."""
+    title: str
+    text: str
+    parts: list[PartOfStatus]
+    version: str
+    commit: str | None
+    uptime_s: int
+    """Of the process that answered."""
+    as_of_text: str
+    server_time: Moment
+
+
 Words = Annotated[dict[str, str], Field(description="English sentence to its translation.")]
 Document = Annotated[dict[str, JsonValue], Field(description="A document about this interface.")]

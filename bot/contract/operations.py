@@ -191,6 +191,32 @@ OPERATIONS: Mapping[Key, Operation] = {
             "away_since": {"redis": moment(story.NOW)},
         },
     ),
+    ("GET", "/api/status"): Operation(
+        "status",
+        "Whether bookings and messages are going on, part by part, in words too.",
+        "operations",
+        answers.Status,
+        example={
+            "state": "degraded",
+            "title": "Some things are slower than usual",
+            "text": "Bookings and messages are going on. What is slow catches up by itself.",
+            "parts": [
+                {
+                    "name": "redis",
+                    "state": "away",
+                    "label": "Live delivery",
+                    "state_text": "Away",
+                    "text": "Away for 5 minutes: what is written arrives up to two seconds later.",
+                    "age_s": 312.4,
+                }
+            ],
+            "version": "0.1.0",
+            "commit": None,
+            "uptime_s": 86_400,
+            "as_of_text": "As of Tuesday, 1 December 2026, 10:00 WIB",
+            "server_time": moment(story.NOW),
+        },
+    ),
     ("GET", "/openapi.json"): Operation(
         "openapi", "This document.", "documents", answers.Document, is_api=False, example={"openapi": "3.1.0"}
     ),
@@ -205,6 +231,7 @@ OPERATIONS: Mapping[Key, Operation] = {
     ("GET", "/"): Operation("shop", "A shop with the three places to book from.", **_PAGE),  # type: ignore[arg-type]
     ("GET", "/chat"): Operation("chat", "The guest's chat.", **_PAGE),  # type: ignore[arg-type]
     ("GET", "/therapist"): Operation("console", "The therapist's console.", **_PAGE),  # type: ignore[arg-type]
+    ("GET", "/status"): Operation("status_page", "What `/api/status` says, as a page.", **_PAGE),  # type: ignore[arg-type]
     ("GET", "/vendor/{name}"): Operation(
         "vendor_file", "A file of the official Socket.IO client.", "pages", media="text/javascript", is_api=False
     ),

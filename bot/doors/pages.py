@@ -44,6 +44,14 @@ def content_security_policy(frame_ancestors: str) -> str:
     )
 
 
+def page_headers(frame_ancestors: str) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": content_security_policy(frame_ancestors),
+        "Referrer-Policy": "same-origin",
+        "Cache-Control": "no-cache",
+    }
+
+
 def add_pages(app: web.Application, *, chat_frame_ancestors: str) -> None:
     """Serve the pages at their paths and every other file of ours by its name."""
     for path, name in HTML_BY_PATH.items():
@@ -56,11 +64,10 @@ def add_pages(app: web.Application, *, chat_frame_ancestors: str) -> None:
 
 
 def _page(path: Path, frame_ancestors: str) -> Handler:
-    policy = content_security_policy(frame_ancestors)
+    headers = {**page_headers(frame_ancestors), **_type_of(path)}
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin", "Cache-Control": "no-cache"}
-        return web.FileResponse(path, headers={**headers, **_type_of(path)})
+        return web.FileResponse(path, headers=headers)
 
     return serve
 
