@@ -34,7 +34,7 @@ LABELS: Mapping[PartName, str] = {
     "redis": N_("Live delivery"),
     "alarms": N_("Countdowns"),
     "outbox": N_("Follow-ups"),
-    "workers": N_("Work in the background"),
+    "workers": N_("Background work"),
     "process": N_("This server"),
 }
 WORDS: Mapping[PartName, Mapping[PartState, str]] = {
