@@ -12,7 +12,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from bot.doors import commands, contracts, health, http, origins, outlet, status, streams
+from bot.doors import commands, contracts, health, http, metrics, origins, outlet, status, streams
 from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
@@ -46,12 +46,14 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
         compression=settings.compression,
         admit=services.connections.admit,
     )
+    app[metrics.SOCKET_IO_COUNTERS] = server.counters
     server.register(GUEST, GuestDoor(services, server))
     server.register(THERAPIST, TherapistDoor(services, server))
     server.attach(app)
     app.add_routes(http.ROUTES)
     app.add_routes(health.ROUTES)
     app.add_routes(status.ROUTES)
+    app.add_routes(metrics.ROUTES)
     app.add_routes(commands.ROUTES)
     app.add_routes(streams.ROUTES)
     app.add_routes(contracts.routes())

@@ -188,6 +188,9 @@ class Feeds:
         self._is_gathering = False
         self._waiting = 0
         self._is_over = False
+        self.written = 0
+        self.batches = 0
+        self.retries = 0
         self._tasks: set[asyncio.Task[None]] = set()
         # Those who post wait equally long, so the first one is always the next to lose patience.
         self._patience: deque[tuple[float, asyncio.Future[Entry], str]] = deque()
@@ -224,7 +227,7 @@ class Feeds:
     @property
     def unwritten(self) -> int:
         """How many entries somebody waits for that are not yet known to be durable."""
-        return sum(len(feed.by_id) for feed in self._feeds.values())
+        return self._waiting
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -344,6 +347,7 @@ class Feeds:
             await self._write(batch)
         except _Failures as error:
             # Whether it was written is unknown: the numbers are looked up again, and ids tell what stands already.
+            self.retries += 1
             log.warning("a batch of entries is tried again", why=f"{type(error).__name__}: {error}")
             for feed in batch:
                 feed.head = None if not feed.followings else feed.head
@@ -388,6 +392,8 @@ class Feeds:
             return  # whoever wanted these has given up
         entries = self._numbered(batch)
         written = await self._entries.write(entries)
+        self.batches += 1
+        self.written += written.count
         done: dict[_Feed, list[Entry]] = {}
         for (feed, pending), entry in zip(order[: written.count], entries, strict=False):
             batch[feed].popleft()

@@ -56,6 +56,11 @@ class Outboxes:
         self._backoff: Backoff[tuple[Room, str]] = Backoff()
         self.failures = 0
 
+    @property
+    def busy(self) -> int:
+        """Of how many records something is being performed here."""
+        return len(self._boxes)
+
     def put(self, room: Room, record_id: str, items: Sequence[OutboxItem]) -> None:
         """Perform these, after whatever of the same record is waiting already."""
         box = self._boxes.setdefault((room, record_id), _Box())

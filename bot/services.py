@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -93,6 +94,8 @@ class Services:
     epoch: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process has been told to end: streams say goodbye, and nobody is sent here any more."""
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each command over HTTP or a plain WebSocket was answered with which code, or `ok`."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -81,6 +81,9 @@ class Turns:
         self._alarms = alarms
         self._outboxes = outboxes
         self._locks = _Locks()
+        self.taken: Counter[Room] = Counter()
+        self.conflicts: Counter[Room] = Counter()
+        """How often a turn had to begin again, since somebody else had changed the record meanwhile."""
 
     async def take(self, room: Room, record_id: str, event: Any, command: Command | None = None) -> Outcome:
         """Decide about the event and save; effects are performed afterwards, in order, and at least once.
@@ -90,6 +93,7 @@ class Turns:
         """
         started = time.perf_counter()
         kind = self._kinds[room]
+        self.taken[room] += 1
         async with self._locks.holding((room, record_id)):
             for _ in range(MOST_TRIES):
                 stored = await kind.records.load(record_id) or kind.records.fresh(record_id)
@@ -103,6 +107,7 @@ class Turns:
                 answer = Answer(command.key, command.digest, command.answer(decision.record)) if command else None
                 saved = await kind.records.save(stored.record, decision.record, decision.effects, now, answer)
                 if saved is None:
+                    self.conflicts[room] += 1
                     continue
                 self._alarms.set((room, record_id), saved.record.expires_at)
                 self._outboxes.put(room, record_id, saved.outbox)

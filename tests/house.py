@@ -22,6 +22,7 @@ from conversations.values import Price, Service
 from tests.clients import JAKARTA
 
 SECRET = "a secret for the tests, longer than thirty-two characters"
+METRICS_TOKEN = "what-the-collector-sends"
 KILOMETRE_IN_DEGREES = 1 / 111.3
 
 MASSAGE = Service(
@@ -50,6 +51,7 @@ def settings_for(servers: Servers, database: str, **more: Any) -> Settings:
             "redis_url": servers.redis_url,
             "database": database,
             "secret": SECRET,
+            "metrics_token": METRICS_TOKEN,
             "demo": True,
             "log_level": "warning",
             **WIDE_LIMITS,

@@ -37,6 +37,7 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "therapist": [{"therapist": []}],
     "anybody_known": [{"guest": []}, {"therapist": []}],
     "ticket": [{"guest": []}, {"therapist": []}, {"ticket": []}],
+    "collector": [{"collector": []}],
 }
 
 
@@ -70,6 +71,7 @@ def error_codes() -> list[dict[str, Any]]:
 _SECURITY_SCHEMES = {
     "guest": {"type": "http", "scheme": "bearer", "description": "The `token` of a guest's session."},
     "therapist": {"type": "http", "scheme": "bearer", "description": "The `token` of a therapist's signing in."},
+    "collector": {"type": "http", "scheme": "bearer", "description": "The setting `JANJI_METRICS_TOKEN`."},
     "ticket": {
         "type": "apiKey",
         "in": "query",

@@ -14,7 +14,7 @@ from bot.contract.story import Story
 from bot.demo import MAP_DEFAULT
 from bot.views import moment
 
-Security = Literal["nobody", "guest", "therapist", "anybody_known", "ticket"]
+Security = Literal["nobody", "guest", "therapist", "anybody_known", "ticket", "collector"]
 Key = tuple[str, str]
 JSON = "application/json"
 
@@ -216,6 +216,15 @@ OPERATIONS: Mapping[Key, Operation] = {
             "as_of_text": "As of Tuesday, 1 December 2026, 10:00 WIB",
             "server_time": moment(story.NOW),
         },
+    ),
+    ("GET", "/metrics"): Operation(
+        "metrics",
+        "The numbers of the process that answers, for Prometheus; 404 where no token for it is set.",
+        "operations",
+        media="text/plain",
+        security="collector",
+        codes=("unauthorized",),
+        is_api=False,
     ),
     ("GET", "/openapi.json"): Operation(
         "openapi", "This document.", "documents", answers.Document, is_api=False, example={"openapi": "3.1.0"}

@@ -13,14 +13,17 @@ from bot.doors.attendance import Attendance
 from bot.doors.bearers import bearer_of, issue_ticket
 from bot.doors.guest import Guest, GuestCommands
 from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of, raw_body_of
+from bot.doors.situations import situation_of
 from bot.doors.therapist import Caller, TherapistCommands
 from bot.limits import Asker, kind_of
-from bot.payloads import GuestConnect, TherapistConnect
+from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.views import Audience
 from bot.words import negotiate
 from conversations.values import Locale
+
+_COMMANDS = {"guest": GUEST_COMMANDS, "therapist": THERAPIST_COMMANDS}
 
 
 async def execute(
@@ -33,6 +36,25 @@ async def execute(
     attendance: Attendance | None = None,
 ) -> Answer:
     """The ack of a command within its time; raises its refusal. `attendance` is the connection's that it came on."""
+    counted_as = name if name in _COMMANDS[bearer.audience] else "unknown"
+    try:
+        answer = await _execute(services, bearer, address, locale, name, payload, attendance)
+    except Exception as error:
+        services.outcomes[counted_as, situation_of(error).code] += 1
+        raise
+    services.outcomes[counted_as, "ok"] += 1
+    return answer
+
+
+async def _execute(
+    services: Services,
+    bearer: Bearer,
+    address: str,
+    locale: Locale,
+    name: str,
+    payload: Any,
+    attendance: Attendance | None,
+) -> Answer:
     services.limits.spend(kind_of(name), Asker(address, bearer.subject))
     async with asyncio.timeout(services.settings.command_timeout_s):
         if bearer.audience == "guest":

@@ -108,6 +108,7 @@ class Client:
         name, *arguments = packet.data
         refusal = self._objection(session, name, arguments)
         if refusal is not None:
+            self._counters.outcomes[name if name in session.commands else "unknown", refusal.code] += 1
             self._refuse(session, name, packet.id, refusal)
         elif not self._is_posted(session, name, arguments[0], packet.id):
             self.lane.add(partial(self._execute, session, name, arguments[0], packet.id))
@@ -161,13 +162,16 @@ class Client:
             self._fail(session, name, ack_id, Outage("what it waited for was cancelled"))
         elif error := future.exception():
             self._fail(session, name, ack_id, error if isinstance(error, Exception) else Outage(repr(error)))
-        elif ack_id is not None:
-            self._answer(session, ack_id, post.answer(future.result()))
+        else:
+            self._counters.outcomes[name, "ok"] += 1
+            if ack_id is not None:
+                self._answer(session, ack_id, post.answer(future.result()))
 
     async def _execute(self, session: Session, name: str, payload: dict[str, Any], ack_id: int | None) -> None:
         self._counters.commands += 1
         try:
             answer = await self._in_time(session.commands[name](session.sid, payload))
+            self._counters.outcomes[name, "ok"] += 1
             if ack_id is not None:
                 self._answer(session, ack_id, answer)
         except Exception as error:
@@ -175,9 +179,10 @@ class Client:
 
     def _fail(self, session: Session, name: str, ack_id: int | None, error: Exception) -> None:
         self._count(error)
-        answer = {"ok": False, "error": self._explain(session, _situation(error, name))}
+        explained = self._explain(session, _situation(error, name))
+        self._counters.outcomes[name, explained["code"]] += 1
         if ack_id is not None:
-            self._answer(session, ack_id, answer)
+            self._answer(session, ack_id, {"ok": False, "error": explained})
 
     async def _in_time(self, call: Awaitable[T]) -> T:
         try:

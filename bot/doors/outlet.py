@@ -7,9 +7,11 @@ task, a connection and whatever was written to them for as long as the network l
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from aiohttp import web
 
@@ -17,13 +19,25 @@ from aiohttp import web
 STALLED_FOR_S = 5.0
 
 
+Transport = Literal["sse", "websocket", "poll"]
+
+
 @dataclass
 class StreamCounters:
-    """Plain numbers for the metrics: the first is now, the others since the start."""
+    """Plain numbers for the metrics: the first are now, the others since the start."""
 
-    open: int = 0
-    opened: int = 0
+    open: Counter[Transport] = field(default_factory=Counter)
+    opened: Counter[Transport] = field(default_factory=Counter)
     slow_readers_aborted: int = 0
+
+    @contextmanager
+    def counted(self, transport: Transport) -> Iterator[None]:
+        self.open[transport] += 1
+        self.opened[transport] += 1
+        try:
+            yield
+        finally:
+            self.open[transport] -= 1
 
 
 COUNTERS: web.AppKey[StreamCounters] = web.AppKey("stream counters", StreamCounters)
@@ -74,13 +88,11 @@ class Outlet:
 
 
 @contextmanager
-def outlet_of(request: web.Request) -> Iterator[Outlet]:
+def outlet_of(request: web.Request, transport: Transport) -> Iterator[Outlet]:
     """The outlet of a response, counted as long as it is open."""
-    counters, outlet = request.app[COUNTERS], Outlet(request)
-    counters.open += 1
-    counters.opened += 1
-    try:
-        yield outlet
-    finally:
-        counters.open -= 1
-        outlet.close()
+    outlet = Outlet(request)
+    with request.app[COUNTERS].counted(transport):
+        try:
+            yield outlet
+        finally:
+            outlet.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,5 @@ class Counters:
     commands_refused: int = 0
     commands_failed: int = 0
     commands_over_rate: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each command was answered with which code, or `ok`; of names that are none `unknown` is kept."""

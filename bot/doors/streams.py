@@ -26,7 +26,7 @@ from bot.doors.commands import execute
 from bot.doors.correspondence import visits_of
 from bot.doors.farewell import GOING_AWAY, farewell
 from bot.doors.http import SERVICES, address_of, json_response, locale_of
-from bot.doors.outlet import Outlet, outlet_of
+from bot.doors.outlet import COUNTERS, Outlet, outlet_of
 from bot.doors.situations import RETRY_AFTER_S, is_outage, situation_of
 from bot.doors.snapshots import page_of
 from bot.doors.token_bucket import TokenBucket
@@ -237,6 +237,7 @@ async def poll(request: web.Request) -> web.Response:
     """
     services, query = request.app[SERVICES], _query(request)
     with ExitStack() as stack:
+        stack.enter_context(request.app[COUNTERS].counted("poll"))
         reading, is_resync = await _begin(request, query, query.since, stack, absent_after_s=BETWEEN_POLLS_S)
         has_news = is_resync or query.signals not in (None, reading.attendance.cursor)
         entries = await reading.next(0.0 if has_news else query.wait)
@@ -262,7 +263,7 @@ async def server_sent_events(request: web.Request) -> web.StreamResponse:
         reading, is_resync = await _begin(request, query, _last_event_id(request, query), stack)
         with suppress(ConnectionError):
             await stream.prepare(request)
-            outlet = stack.enter_context(outlet_of(request))
+            outlet = stack.enter_context(outlet_of(request, "sse"))
             start = orjson.dumps(_start(services, reading)).decode()
             name = "resync" if is_resync else "start"
             await outlet.send(stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode()))
@@ -342,7 +343,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         reading, is_resync = await _begin(request, query, query.since, stack, can_speak=True)
         with suppress(ConnectionError):
             await socket.prepare(request)
-            line = Line(socket, stack.enter_context(outlet_of(request)))
+            line = Line(socket, stack.enter_context(outlet_of(request, "websocket")))
             await line.send(orjson.dumps({"start": True, "resync": is_resync, **_start(services, reading)}))
             writer = asyncio.create_task(_write_entries(line, services, reading))
             try:

@@ -15,7 +15,7 @@ from bot.views import Audience
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.contract.scenes import scene
 from tests.contract.ways import Say, bearer, by_http, by_socket_io, by_websocket
-from tests.house import House
+from tests.house import METRICS_TOKEN, House
 
 AUDIENCES: tuple[Audience, ...] = ("guest", "therapist")
 Document = dict[str, Any]
@@ -134,9 +134,14 @@ async def test_every_type_of_entry_in_the_documents_is_really_sent(house: House,
 
 
 async def tokens_of(house: House) -> tuple[dict[str, str], str]:
-    """A token for each audience, and the phone of the therapist."""
+    """What opens each kind of route, and the phone of the therapist."""
     record = await house.add_therapist()
-    return {"guest": house.tokens.sign("guest", "c_of_an_example"), "therapist": house.token_of(record)}, record.phone
+    tokens = {
+        "guest": house.tokens.sign("guest", "c_of_an_example"),
+        "therapist": house.token_of(record),
+        "collector": METRICS_TOKEN,
+    }
+    return tokens, record.phone
 
 
 def other_operations(openapi: Document) -> Iterator[tuple[str, str, Document]]:

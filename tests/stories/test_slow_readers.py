@@ -152,7 +152,7 @@ async def test_a_stream_that_nobody_reads_is_cut_off_and_leaves_nothing_behind(w
     await until_readers(web, len(lines))
     await be_busy(web, 1)
     await until_readers(web, 0)
-    assert (counters.open, counters.slow_readers_aborted) == (0, len(lines))
+    assert (counters.open.total(), counters.slow_readers_aborted) == (0, len(lines))
     for line in lines:
         line.close()
     await until_flat(tasks, files)

@@ -1,0 +1,72 @@
+"""One question at a time, an answer that is good for a while, and a loop whose delays are seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bot import loop_lag, vitals
+from bot.loop_lag import LoopLag
+from bot.vitals import Kept, Part, Report
+from tests.agreement import eventually
+
+
+async def test_who_asks_at_once_or_soon_after_shares_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vitals, "KEPT_S", 60.0)
+    asked: list[int] = []
+    answered = asyncio.Event()
+
+    async def ask() -> int:
+        asked.append(len(asked))
+        await answered.wait()
+        return len(asked)
+
+    kept = Kept(ask)
+    early = [asyncio.create_task(kept.get()) for _ in range(5)]
+    await asyncio.sleep(0)
+    early[0].cancel()  # who gives up takes the question from nobody else
+    answered.set()
+    assert await asyncio.gather(*early[1:]) == [1] * 4
+    assert await kept.get() == 1
+    monkeypatch.setattr(vitals, "KEPT_S", 0.0)
+    kept._good_until = 0.0
+    assert await kept.get() == 2
+    assert await kept.get() == 3
+
+
+async def test_a_question_that_is_under_way_ends_with_the_program() -> None:
+    kept = Kept(asyncio.Event().wait)
+    waiting = asyncio.create_task(kept.get())
+    await asyncio.sleep(0)
+    await kept.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_loop_that_was_held_up_is_seen_and_forgotten_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_lag, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(loop_lag, "REMEMBERED_S", 0.6)
+    lag = LoopLag()
+    following = asyncio.create_task(lag.follow())
+    await asyncio.sleep(0.02)
+    time.sleep(0.5)  # noqa: ASYNC251 - this is what it is to see
+
+    async def is_late() -> None:
+        assert lag.worst_s >= 0.4
+
+    async def is_forgotten() -> None:
+        assert lag.worst_s < 0.4
+
+    await eventually(is_late)
+    await eventually(is_forgotten)
+    following.cancel()
+
+
+def test_only_without_the_database_nothing_goes_on() -> None:
+    well = (Part("mongodb", "ok"), Part("redis", "ok"), Part("workers", "ok"))
+    assert Report(well).state == "operational"
+    for state in ("delayed", "away", "unknown"):
+        assert Report((well[0], Part("redis", state), well[2])).state == "degraded"  # type: ignore[arg-type]
+    assert Report((Part("mongodb", "away"), *well[1:])).state == "down"

@@ -1,0 +1,226 @@
+"""The story of who asks how the program is doing, while its servers are killed, hang and come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from aiohttp import ClientSession
+from rq import Queue, Worker
+
+import bot.bus
+import bot.vitals
+from bot.embedded import Servers
+from bot.engines import MongoDB, Valkey
+from bot.services import migrate
+from bot.store import driver
+from tests.agreement import eventually
+from tests.clients import PATIENCE_S
+from tests.frail import Frail, frail
+from tests.house import House, house_of, settings_for
+from tests.processes import site
+
+Parts = dict[str, dict[str, Any]]
+
+
+async def ready(http: ClientSession) -> tuple[int, dict[str, Any]]:
+    async with http.get("/health/ready") as response:
+        return response.status, await response.json()
+
+
+async def status(http: ClientSession) -> tuple[str, Parts]:
+    async with http.get("/api/status?locale=en") as response:
+        assert response.status == 200
+        answer = await response.json()
+        return answer["state"], {part["name"]: part for part in answer["parts"]}
+
+
+async def until_parts(http: ClientSession, **states: str) -> Parts:
+    """Until these parts are in these states."""
+    found: list[Parts] = []
+
+    async def is_so() -> None:
+        _, parts = await status(http)
+        assert {name: parts[name]["state"] for name in states} == states
+        found.append(parts)
+
+    await eventually(is_so)
+    return found[-1]
+
+
+@pytest.fixture
+async def valkey(tmp_path: Path) -> AsyncIterator[Frail]:
+    async with frail(Valkey(), tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def mongo(tmp_path: Path) -> AsyncIterator[Frail]:
+    async with frail(MongoDB(), tmp_path) as server:
+        yield server
+
+
+# --- Redis and the workers --------------------------------------------------------------------------------------------
+
+
+async def test_without_redis_a_process_is_ready_and_says_since_when_it_is_away(
+    servers: Servers, database: str, valkey: Frail, tmp_path: Path
+) -> None:
+    settings = settings_for(servers, database, redis_url=valkey.address)
+    async with site(settings, tmp_path) as place, house_of(settings) as house, ClientSession(house.url) as http:
+        workers = await place.workers("rq")
+        parts = await until_parts(http, redis="ok", workers="ok")
+        assert (await status(http))[0] == "operational"
+        assert parts["workers"]["age_s"] >= 0
+
+        killed_at = house.services.clock.now()
+        valkey.kill()
+        await until_parts(http, redis="away", workers="unknown", mongodb="ok", outbox="ok", alarms="ok")
+        assert (await status(http))[0] == "degraded"
+        (code, first), (_, later) = await ready(http), await ready(http)
+        assert (code, first["status"], first["checks"]) == (200, "ok", {"mongodb": "ok", "redis": "away"})
+        assert first["away_since"] == later["away_since"]
+        assert killed_at <= datetime.fromisoformat(first["away_since"]["redis"]) <= house.services.clock.now()
+
+        await valkey.start()
+        await until_parts(http, redis="ok", workers="ok")
+        assert (await ready(http))[1]["away_since"] == {}
+        await workers.stop()
+        await until_parts(http, workers="away")
+
+
+async def test_a_redis_that_hangs_is_called_slow_before_it_is_called_away(
+    servers: Servers, database: str, valkey: Frail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.bus, "PING_EVERY_S", 0.3)
+    monkeypatch.setattr(bot.bus, "SILENT_AT_MOST_S", 3.0)
+    settings = settings_for(servers, database, redis_url=valkey.address)
+    async with house_of(settings) as house, ClientSession(house.url) as http:
+        await until_parts(http, redis="ok")
+        valkey.freeze()
+        await until_parts(http, redis="delayed")
+        await until_parts(http, redis="away")
+        valkey.thaw()
+        await until_parts(http, redis="ok")
+
+
+async def test_a_worker_that_is_not_heard_and_a_job_that_nobody_takes_are_told(
+    house: House, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier = redis.Redis.from_url(servers.redis_url or "")
+    worker = Worker(["default"], connection=courier)
+    worker.register_birth()
+    worker.heartbeat()
+    async with ClientSession(house.url) as http:
+        await until_parts(http, workers="ok")
+        monkeypatch.setattr(bot.vitals, "WAITING_JOB_S", -1.0)
+        Queue("default", connection=courier).enqueue("workers.jobs.count_visits", "t_nobody")
+        await until_parts(http, workers="delayed")
+        heard_at = (datetime.now(UTC) - timedelta(seconds=100)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        courier.hset(worker.key, "last_heartbeat", heard_at)
+        parts = await until_parts(http, workers="away")
+        assert 100 <= parts["workers"]["age_s"] < 200
+    courier.close()
+
+
+# --- MongoDB ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def fragile(mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """A house both of whose servers can be broken, and which soon loses patience with MongoDB."""
+    monkeypatch.setattr(driver, "connect", partial(driver.connect, timeout_s=0.5))
+    servers = Servers(mongodb_uri=mongo.address, redis_url=valkey.address)
+    settings = settings_for(servers, "status", log_level="error")
+    await migrate(settings)
+    async with house_of(settings) as running:
+        yield running
+
+
+async def test_without_mongodb_a_process_lives_but_is_not_ready_and_says_since_when(
+    fragile: House, mongo: Frail, caplog: pytest.LogCaptureFixture
+) -> None:
+    vitals = fragile.services.vitals
+
+    async def is_as_old_as_the_outage() -> None:
+        """Whoever asks for the first time: the sweep has seen it begin."""
+        vitals._no_answer_since = fragile.services.clock.now()
+        assert (await status(http))[1]["mongodb"]["age_s"] > 1
+
+    async with ClientSession(fragile.url) as http:
+        for fault, mend in ((mongo.kill, mongo.start), (mongo.freeze, mongo.thaw)):
+            await until_parts(http, mongodb="ok", outbox="ok", alarms="ok", redis="ok")
+            fault()
+            parts = await until_parts(http, mongodb="away", outbox="unknown", alarms="unknown", redis="ok")
+            assert parts["mongodb"]["text"].startswith("The database has not answered for")
+            assert (await status(http))[0] == "down"
+            code, body = await ready(http)
+            assert (code, body["status"], body["checks"]["mongodb"]) == (503, "unavailable", "away")
+            assert body["away_since"].keys() == {"mongodb"}
+            async with http.get("/health/live") as response:
+                assert response.status == 200
+            await eventually(is_as_old_as_the_outage)
+            if mending := mend():
+                await mending
+        await until_parts(http, mongodb="ok", outbox="ok", alarms="ok")
+        assert (await ready(http))[1]["away_since"] == {}
+    assert [record.name for record in caplog.records if record.exc_info] == []
+
+
+async def test_with_everything_hung_a_storm_of_questions_is_answered_by_one(
+    fragile: House, mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    is_writable = bot.vitals.is_writable
+
+    async def counting(database: Any) -> bool:
+        asked.append(database)
+        return await is_writable(database)
+
+    async with ClientSession(fragile.url) as http:
+        await until_parts(http, mongodb="ok", redis="ok")
+        mongo.freeze()
+        valkey.freeze()
+        await until_parts(http, mongodb="away")  # an answer from before was good until now
+        monkeypatch.setattr(bot.vitals, "is_writable", counting)
+        monkeypatch.setattr(bot.vitals, "KEPT_S", 60.0)
+        fragile.services.vitals._mongodb._good_until = 0.0
+        async with asyncio.timeout(PATIENCE_S):
+            answers = await asyncio.gather(*(ready(http) for _ in range(100)), *(status(http) for _ in range(20)))
+        assert {code for code, _ in answers} == {503, "down"}
+        assert len(asked) == 1
+        mongo.thaw()
+        valkey.thaw()
+
+
+# --- what is late -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_overdue_and_what_nobody_performed_is_told_with_its_age(servers: Servers, database: str) -> None:
+    async with house_of(settings_for(servers, database, sweep_s=60)) as house, ClientSession(house.url) as http:
+        parts = await until_parts(http, outbox="ok", alarms="ok")
+        assert (parts["outbox"]["age_s"], parts["alarms"]["age_s"]) == (None, None)
+        now = house.services.clock.now()
+        await house.services.database["searches"].insert_many(
+            [
+                {"_id": "s_late", "conversation_id": "c_1", "expires_at": now - timedelta(seconds=70), "outbox": []},
+                {
+                    "_id": "s_left",
+                    "conversation_id": "c_2",
+                    "expires_at": now + timedelta(hours=1),
+                    "outbox": [{"id": "e_2", "at": now}, {"id": "e_1", "at": now - timedelta(seconds=40)}],
+                },
+            ]
+        )
+        parts = await until_parts(http, outbox="delayed", alarms="delayed")
+        assert 70 <= parts["alarms"]["age_s"] < 100
+        assert 40 <= parts["outbox"]["age_s"] < 70
+        assert parts["alarms"]["text"] == "One is 1 minute late."
+        await house.services.database["searches"].delete_many({})
+        await until_parts(http, outbox="ok", alarms="ok")
