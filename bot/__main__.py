@@ -19,6 +19,7 @@ from bot.demo import seed, seed_catalogue
 from bot.embedded import ServerFailed
 from bot.ending import leave
 from bot.errors import Refusal
+from bot.failures import why
 from bot.launch import environment_of, with_servers
 from bot.logs import configure
 from bot.payloads import parse_phone
@@ -229,7 +230,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except PyMongoError as error:
-        sys.stderr.write(f"MongoDB cannot be used: {error}\n")
+        sys.stderr.write(f"MongoDB cannot be used: {why(error)}\n")
         return 1
 
 

@@ -20,6 +20,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.failures import why
 from bot.store.driver import decode_documents, encode_document
 
 log = structlog.get_logger()
@@ -113,7 +114,7 @@ class Bus:
             try:
                 await work(redis)
             except _Failures as error:
-                log.debug("the bus reconnects", why=f"{type(error).__name__}: {error}")
+                log.debug("the bus reconnects", why=why(error))
             finally:
                 await _close(redis)
             await asyncio.sleep(RECONNECT_AFTER_S * random.uniform(0.75, 1.5))

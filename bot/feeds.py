@@ -20,6 +20,7 @@ import structlog
 from bot.bus import Bus
 from bot.clock import Now
 from bot.errors import Outage, Refusal
+from bot.failures import why
 from bot.store.driver import PyMongoError, encode_document
 from bot.store.entries import Entries, Entry, entry_of
 from conversations.replies import N_
@@ -348,7 +349,7 @@ class Feeds:
         except _Failures as error:
             # Whether it was written is unknown: the numbers are looked up again, and ids tell what stands already.
             self.retries += 1
-            log.warning("a batch of entries is tried again", why=f"{type(error).__name__}: {error}")
+            log.warning("a batch of entries is tried again", why=why(error))
             for feed in batch:
                 feed.head = None if not feed.followings else feed.head
                 self._refresh(feed)
@@ -533,7 +534,7 @@ class Feeds:
         try:
             await self._catch_up(feed)
         except _Failures as error:
-            log.debug("a feed is read at the next look", why=type(error).__name__)
+            log.debug("a feed is read at the next look", why=why(error))
         finally:
             feed.is_refreshing = False
 
@@ -554,7 +555,7 @@ class Feeds:
             try:
                 await self._look()
             except _Failures as error:
-                log.debug("a look at the feeds failed", why=type(error).__name__)
+                log.debug("a look at the feeds failed", why=why(error))
 
     async def _look(self) -> None:
         """Compare the heads of the feeds that are read here with the database's."""

@@ -17,6 +17,8 @@ from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job
 
+from bot.failures import why
+
 log = structlog.get_logger()
 
 # Those that workers take jobs from, the most urgent first.
@@ -64,7 +66,7 @@ class Jobs:
             return True
         except (redis.RedisError, OSError) as error:
             self._not_before = time.monotonic() + ASK_AGAIN_AFTER_S
-            log.warning("a job waits for redis", function=function, why=type(error).__name__)
+            log.warning("a job waits for redis", function=function, why=why(error))
             return False
         return True
 

@@ -14,6 +14,7 @@ import structlog
 
 from bot.backoff import LONGEST_PAUSE_S, Backoff
 from bot.errors import Outage
+from bot.failures import why
 from bot.store.driver import PyMongoError
 from bot.store.records import OutboxItem
 from bot.turns import Kind, Room
@@ -119,7 +120,7 @@ class Outboxes:
             self._settle((room, record_id), is_postponed)
         except (PyMongoError, Outage, OSError) as error:
             self._backoff.failed((room, record_id), AFTER_OUTAGE_S)
-            log.warning("effects wait for the sweep", room=room, id=record_id, why=f"{type(error).__name__}: {error}")
+            log.warning("effects wait for the sweep", room=room, id=record_id, why=why(error))
             await self._take_out_done(room, record_id, box)
         except Exception:
             self.fail(room, record_id)

@@ -17,6 +17,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.failures import why
 from bot.rates import Bucket
 
 log = structlog.get_logger()
@@ -146,7 +147,7 @@ class SharedBuckets:
             try:
                 await self._answer_all(redis)
             except _Failures as error:
-                log.debug("limits are decided by each process alone", why=f"{type(error).__name__}: {error}")
+                log.debug("limits are decided by each process alone", why=why(error))
                 self._stay_away()
                 self._give_up(self._next_batch(most=len(self._waiting)))
             finally:

@@ -18,6 +18,7 @@ import structlog
 from socketio.exceptions import DisconnectedError, SocketIOError
 
 from bot.demo_data import HELLOS, INDONESIAN_WORDS, REPLIES
+from bot.failures import why
 from bot.perform import therapist_feed
 from bot.store.therapists import TherapistRecord
 from conversations.ids import derived_id
@@ -74,7 +75,7 @@ class SimulatedTherapist:
         self._therapist = therapist
         self._sign = sign
         self._pace = pace
-        self._log = log.bind(therapist=therapist.name)
+        self._log = log.bind(therapist=therapist.id)
         self._own_feed = therapist_feed(therapist.id)
         self._tries = 0
         self._epoch: str | None = None
@@ -91,7 +92,7 @@ class SimulatedTherapist:
             try:
                 await self._be_connected()
             except* SocketIOError as lost:
-                self._log.debug("a simulated therapist lost the connection", error=str(lost.exceptions))
+                self._log.debug("a simulated therapist lost the connection", why=[*map(why, lost.exceptions)])
             except* Exception:
                 self._log.exception("a simulated therapist failed and begins again")
             await _pause(self._pace.return_s)
@@ -119,7 +120,7 @@ class SimulatedTherapist:
             await self._sio.connect(self._base_url, auth=auth, **how)
         except Exception as error:  # the library lets through whatever goes wrong in the middle of a handshake
             if self._tries % TRIES_WITHOUT_WARNING == 0:
-                self._log.warning("a simulated therapist can't connect", tries=self._tries, error=str(error))
+                self._log.warning("a simulated therapist can't connect", tries=self._tries, why=why(error))
             return False
         self._tries = 0
         # What was lost while it was being made is not told of by "disconnect".

@@ -12,6 +12,7 @@ import structlog
 
 from bot.embedded import ServerFailed
 from bot.ending import leave, until_told_to_stop
+from bot.failures import why
 from bot.launch import environment_of, with_servers
 from bot.logs import configure
 from bot.services import running
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except PyMongoError as error:
-        sys.stderr.write(f"MongoDB cannot be used: {error}\n")
+        sys.stderr.write(f"MongoDB cannot be used: {why(error)}\n")
         return 1
 
 

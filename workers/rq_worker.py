@@ -12,6 +12,7 @@ from rq.exceptions import StopRequested
 from rq.worker import HerokuWorker
 
 from bot.ending import end_for_certain, on_signal
+from bot.failures import why
 from bot.jobs import QUEUES
 from bot.launch import environment_of
 from bot.settings import Settings
@@ -55,7 +56,7 @@ def run_rq(settings: Settings) -> int:
         except StopRequested:
             break
         except redis.RedisError as error:
-            log.warning("the worker waits for redis", why=type(error).__name__)
+            log.warning("the worker waits for redis", why=why(error))
         told.wait(COME_BACK_AFTER_S)
     return 0
 

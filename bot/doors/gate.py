@@ -161,7 +161,7 @@ class Client:
         if future.cancelled():
             self._fail(session, name, ack_id, Outage("what it waited for was cancelled"))
         elif error := future.exception():
-            self._fail(session, name, ack_id, error if isinstance(error, Exception) else Outage(repr(error)))
+            self._fail(session, name, ack_id, error if isinstance(error, Exception) else Outage(type(error).__name__))
         else:
             self._counters.outcomes[name, "ok"] += 1
             if ack_id is not None:

@@ -71,6 +71,7 @@ __all__ = [
     "DuplicateInBatch",
     "DuplicateKeyError",
     "NetworkTimeout",
+    "OperationFailure",
     "PyMongoError",
     "aggregate",
     "close",
