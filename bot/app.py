@@ -122,7 +122,7 @@ async def _serve_until_told(settings: Settings, reuse_port: bool) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 50, 1000)
-        log.info("serving", address=f"http://{settings.host}:{web_process.port}")
+        log.info("serving", url=f"http://{settings.host}:{web_process.port}")
         await stop.wait()
         log.info("stopping")
 
