@@ -82,7 +82,7 @@ class Access:
             return None
         family = await self._family_after(claims, await self._look_up(key_of("guest", claims.subject)))
         if not self._is_good(claims, family):
-            log.warning("a token that was replaced was shown", guest=claims.subject)
+            log.warning("a token that was replaced was shown", who=self._tokens.pseudonym("guest", claims.subject))
             return None
         generation = max(claims.generation, family.generation) + 1
         successor = self._tokens.sign("guest", claims.subject, version=family.version, generation=generation)

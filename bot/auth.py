@@ -80,6 +80,14 @@ class Tokens:
         made = hmac.new(self.secret.encode(), f"sign-in:{phone}:{nonce}".encode(), hashlib.sha256).digest()
         return f"{int.from_bytes(made) % 1_000_000:06d}"
 
+    def pseudonym(self, audience: Audience, subject: str) -> str:
+        """What logs call this person: always the same, and only who has the secret can tell whose it is.
+
+        A therapist's id is known to every guest who was shown one, so it would be a name.
+        """
+        made = hmac.digest(self.secret.encode(), f"log:{audience}:{subject}".encode(), "sha256")
+        return f"{audience}:{made[:8].hex()}"
+
 
 def new_id(prefix: str) -> str:
     """`<prefix>_` and 128 random bits."""

@@ -31,10 +31,8 @@ class SigningIn:
         await services.limits.take("codes", Asker(address, phone=phone))
         issued = await services.sign_ins.issue(phone, secrets.token_hex(16), services.clock.now())
         code = services.tokens.sign_in_code(phone, issued.nonce)
-        if services.settings.show_sign_in_codes:
-            log.info("sign-in code", phone=phone, code=code)
-        else:
-            log.info("sign-in code", phone=_masked(phone))
+        shown = {"code": code} if services.settings.show_sign_in_codes else {}
+        log.info("sign-in code", phone=_masked(phone), **shown)
         return {
             "ok": True,
             "expires_at": moment(issued.expires_at),
@@ -51,7 +49,7 @@ class SigningIn:
         therapist = await services.therapists.with_phone(phone) if right else None
         if therapist is None:
             raise Refusal("unauthorized", N_("This code is not right."), fields={"code": N_("is not right")})
-        log.info("a therapist signed in", therapist=therapist.id)
+        log.info("a therapist signed in", who=services.tokens.pseudonym("therapist", therapist.id))
         return {
             "ok": True,
             "token": await services.access.sign_in(therapist.id),
