@@ -88,9 +88,10 @@ async def _search(services: Services) -> tuple[str, dict[str, Any]]:
     """A search by the program's own turns and effects, once its therapists have been asked."""
     conversation_id = new_id("c")
     pressed = on.BookPressed(MASSAGE, "menu", terms_of(services.settings), "en")
-    form = (await services.turns.take("conversation", conversation_id, pressed)).record
+    form = (await services.turns.take("conversation", conversation_id, pressed, by="clock")).record
     where, who = Location("Jl. Sudirman 1", *town.CENTRE), Contact("Budi", "+6281234567890")
-    await services.turns.take("conversation", conversation_id, on.ServiceConfirmed(form.revision, 60, where, who))
+    confirmed = on.ServiceConfirmed(form.revision, 60, where, who)
+    await services.turns.take("conversation", conversation_id, confirmed, by="clock")
     async with asyncio.timeout(PATIENCE_S):
         while True:
             search = await services.database["searches"].find_one({"conversation_id": conversation_id, "outbox": []})

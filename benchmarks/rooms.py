@@ -86,16 +86,16 @@ async def _book(services: Services, therapist: TherapistRecord) -> bookings.Book
         "conversation": Kind(services.conversations, machine.decide),
         "booking": Kind(services.bookings, bookings.decide),
     }
-    turns = Turns(kinds, services.clock.now, alarms, struck)
+    turns = Turns(kinds, services.clock.now, alarms, struck, services.tokens.pseudonym)
     await services.therapists.add(therapist)
     conversation_id, offer_id = new_id("c"), new_id("o")
 
     async def take(event: Any) -> Conversation:
-        outcome = await turns.take("conversation", conversation_id, event)
+        outcome = await turns.take("conversation", conversation_id, event, by="clock")
         items = struck.items.pop(conversation_id)
         for item in items:
             if isinstance(item.effect, TellBooking):
-                await turns.take("booking", item.effect.booking_id, item.effect.event)
+                await turns.take("booking", item.effect.booking_id, item.effect.event, by="conversation")
         await services.conversations.performed(conversation_id, [item.id for item in items])
         record: Conversation = outcome.record
         return record

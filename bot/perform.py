@@ -193,7 +193,7 @@ class Perform:
     # --- from the conversation ----------------------------------------------------------------------------------------
 
     async def _tell_booking(self, effect: do.TellBooking, cause: Cause) -> None:
-        await self._take.take("booking", effect.booking_id, effect.event)
+        await self._take.take("booking", effect.booking_id, effect.event, by=cause.room)
 
     async def _start_search(self, effect: do.StartSearch, cause: Cause) -> None:
         location = effect.location
@@ -206,27 +206,27 @@ class Perform:
             deadline_at=effect.deadline_at,
             direct_therapist_id=effect.direct_therapist_id,
         )
-        await self._take.take("search", effect.search_id, started)
+        await self._take.take("search", effect.search_id, started, by=cause.room)
 
     async def _ask_search(self, effect: do.AskSearch, cause: Cause) -> None:
-        await self._take.take("search", effect.search_id, found.StatusAsked())
+        await self._take.take("search", effect.search_id, found.StatusAsked(), by=cause.room)
 
     async def _give_therapist_back(self, effect: do.GiveTherapistBack, cause: Cause) -> None:
         given_back = found.TherapistGivenBack(effect.offer_id, effect.deadline_at)
-        await self._take.take("search", effect.search_id, given_back)
+        await self._take.take("search", effect.search_id, given_back, by=cause.room)
 
     async def _close_search_won(self, effect: do.CloseSearchWon, cause: Cause) -> None:
-        await self._take.take("search", effect.search_id, found.TherapistTaken(effect.offer_id))
+        await self._take.take("search", effect.search_id, found.TherapistTaken(effect.offer_id), by=cause.room)
 
     async def _cancel_search(self, effect: do.CancelSearch, cause: Cause) -> None:
-        await self._take.take("search", effect.search_id, found.SearchCancelled(effect.why))
+        await self._take.take("search", effect.search_id, found.SearchCancelled(effect.why), by=cause.room)
 
     async def _reserve_slot(self, effect: do.ReserveSlot, cause: Cause) -> None:
         """The commit point: one row, while the therapist is still held for this guest."""
         event: on.SlotReserved | on.SlotTaken = on.SlotTaken(effect.offer_id)
         if await self._reserve(effect):
             event = on.SlotReserved(effect.offer_id, effect.reservation_id)
-        await self._take.take("conversation", cause.record_id, event)
+        await self._take.take("conversation", cause.record_id, event, by=cause.room)
 
     async def _reserve(self, effect: do.ReserveSlot) -> bool:
         if await self._reservations.exists(effect.reservation_id):
@@ -270,7 +270,9 @@ class Perform:
                 wave, ranked = ranked[: effect.count - len(holds)], ranked[effect.count - len(holds) :]
                 taken = await asyncio.gather(*(self._hold(each, effect, cause) for each in wave))
                 holds += [held for held in taken if held is not None]
-        await self._take.take("search", cause.record_id, found.CandidatesHeld(effect.attempt, tuple(holds)))
+        await self._take.take(
+            "search", cause.record_id, found.CandidatesHeld(effect.attempt, tuple(holds)), by=cause.room
+        )
 
     async def _ranked(self, effect: find.FindCandidates, search_id: str) -> list[Ranked]:
         now = self._now()
@@ -310,26 +312,28 @@ class Perform:
     async def _keep_hold(self, effect: find.KeepHold, cause: Cause) -> None:
         is_kept = await self._therapists.keep_hold(effect.therapist_id, effect.offer_id, effect.until)
         event = found.HoldKept(effect.offer_id, effect.until) if is_kept else found.HoldLost(effect.offer_id)
-        await self._take.take("search", cause.record_id, event)
+        await self._take.take("search", cause.record_id, event, by=cause.room)
 
     async def _release_hold(self, effect: find.ReleaseHold, cause: Cause) -> None:
         await self._therapists.release_hold(effect.therapist_id, effect.offer_id, effect.fence)
 
     async def _report_attempt(self, effect: find.ReportAttempt, cause: Cause) -> None:
         event = on.AttemptStarted(cause.record_id, effect.attempt, effect.deadline_at)
-        await self._take.take("conversation", effect.conversation_id, event)
+        await self._take.take("conversation", effect.conversation_id, event, by=cause.room)
 
     async def _report_found(self, effect: find.ReportFound, cause: Cause) -> None:
         therapist = await self._therapist(effect.therapist_id)
         event = on.TherapistFound(cause.record_id, effect.offer_id, therapist, effect.distance_km)
-        await self._take.take("conversation", effect.conversation_id, event)
+        await self._take.take("conversation", effect.conversation_id, event, by=cause.room)
 
     async def _report_lost(self, effect: find.ReportLost, cause: Cause) -> None:
         event = on.TherapistLost(cause.record_id, effect.offer_id)
-        await self._take.take("conversation", effect.conversation_id, event)
+        await self._take.take("conversation", effect.conversation_id, event, by=cause.room)
 
     async def _report_exhausted(self, effect: find.ReportExhausted, cause: Cause) -> None:
-        await self._take.take("conversation", effect.conversation_id, on.SearchExhausted(cause.record_id))
+        await self._take.take(
+            "conversation", effect.conversation_id, on.SearchExhausted(cause.record_id), by=cause.room
+        )
 
     async def _therapist(self, therapist_id: str) -> Therapist:
         record = await self._therapists.get(therapist_id)

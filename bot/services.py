@@ -222,7 +222,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     )
     outboxes = Outboxes(kinds, perform)
     alarms = Alarms(clock.now, lambda key: _ring(services, key))
-    turns = Turns(kinds, clock.now, alarms, outboxes)
+    turns = Turns(kinds, clock.now, alarms, outboxes, tokens.pseudonym)
     perform.use(turns)
     limits = RateLimits(settings, settings.redis_url, namespace=epoch)
     sweep = Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s)

@@ -16,6 +16,7 @@ import structlog
 from bot.backoff import Backoff
 from bot.clock import Now
 from bot.errors import Outage
+from bot.failures import why
 from bot.outboxes import Outboxes
 from bot.store.driver import PyMongoError
 from bot.turns import Kind, Room, Turns
@@ -59,7 +60,7 @@ class Sweep:
                 self.away_since = None
             except (PyMongoError, Outage, OSError) as error:
                 self.away_since = self.away_since or begun_at
-                log.warning("the sweep waits", why=f"{type(error).__name__}: {error}")
+                log.warning("the sweep waits", why=why(error))
             except Exception:
                 log.exception("the sweep failed")
             # Processes that were started together drift apart, so that they do not all ask at once.
@@ -78,10 +79,10 @@ class Sweep:
     async def ring(self, room: Room, record_id: str) -> None:
         """One ring; what goes wrong with one record does not keep the others from being rung."""
         try:
-            await self._turns.take(room, record_id, RINGS[room])
+            await self._turns.take(room, record_id, RINGS[room], by="clock")
             self._backoff.succeeded((room, record_id))
         except (PyMongoError, Outage, OSError) as error:
-            log.warning("a ring waits for the sweep", room=room, id=record_id, why=type(error).__name__)
+            log.warning("a ring waits for the sweep", room=room, id=record_id, why=why(error))
         except Exception:
             self.failures += 1
             self._backoff.failed((room, record_id))

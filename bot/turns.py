@@ -6,7 +6,6 @@ Guest, therapist, clock, provider and operator all come in by `take`.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,14 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-import structlog
-
 from bot.alarms import Alarms
+from bot.auth import Audience
 from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.store.records import Answer, OutboxItem, Records
-
-log = structlog.get_logger()
+from bot.turn_lines import TurnLine
 
 Room = Literal["conversation", "search", "booking"]
 
@@ -66,6 +63,18 @@ class Outcome:
     repeated: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a command: a guest by the id of their conversation, a therapist by their own."""
+
+    audience: Audience
+    subject: str
+
+
+# Who causes a turn: a person, the clock, or the record of this room whose effect it is.
+Actor = Sender | Room | Literal["clock"]
+
+
 class Outboxes(Protocol):
     """Who performs what a turn has saved."""
 
@@ -73,64 +82,73 @@ class Outboxes(Protocol):
 
 
 class Turns:
-    """Takes turns on records of every kind."""
+    """Takes turns on records of every kind; `pseudonym` is what the log calls a person."""
 
-    def __init__(self, kinds: Mapping[Room, Kind], now: Now, alarms: Alarms, outboxes: Outboxes) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[Room, Kind],
+        now: Now,
+        alarms: Alarms,
+        outboxes: Outboxes,
+        pseudonym: Callable[[Audience, str], str],
+    ) -> None:
         self._kinds = kinds
         self._now = now
         self._alarms = alarms
         self._outboxes = outboxes
+        self._pseudonym = pseudonym
         self._locks = _Locks()
         self.taken: Counter[Room] = Counter()
         self.conflicts: Counter[Room] = Counter()
         """How often a turn had to begin again, since somebody else had changed the record meanwhile."""
 
-    async def take(self, room: Room, record_id: str, event: Any, command: Command | None = None) -> Outcome:
+    async def take(
+        self, room: Room, record_id: str, event: Any, command: Command | None = None, *, by: Actor
+    ) -> Outcome:
         """Decide about the event and save; effects are performed afterwards, in order, and at least once.
 
         Raises `Refusal("invalid")` for a command id that said something else before, `Outage` when others were
-        faster every time.
+        faster every time. However it ends, the log has one line of it.
         """
-        started = time.perf_counter()
+        line = TurnLine(self._name_of(by), type(event).__name__, room, record_id)
+        with line.written():
+            async with self._locks.holding((room, record_id)):
+                return await self._take_alone(room, record_id, event, command, line)
+
+    async def _take_alone(
+        self, room: Room, record_id: str, event: Any, command: Command | None, line: TurnLine
+    ) -> Outcome:
         kind = self._kinds[room]
         self.taken[room] += 1
-        async with self._locks.holding((room, record_id)):
-            for _ in range(MOST_TRIES):
-                stored = await kind.records.load(record_id) or kind.records.fresh(record_id)
-                if command and (known := stored.answer_to(command.key)):
-                    return Outcome(stored.record, repeated=_same_answer(known, command))
-                now = self._now()
-                decision = kind.decide(stored.record, event, now)
-                if decision.refusal or (decision.record == stored.record and not decision.effects):
-                    self._log(room, stored.record, event, decision, started)
-                    return Outcome(stored.record, refusal=decision.refusal)
-                answer = Answer(command.key, command.digest, command.answer(decision.record)) if command else None
-                saved = await kind.records.save(stored.record, decision.record, decision.effects, now, answer)
-                if saved is None:
-                    self.conflicts[room] += 1
-                    continue
-                self._alarms.set((room, record_id), saved.record.expires_at)
-                self._outboxes.put(room, record_id, saved.outbox)
-                self._log(room, stored.record, event, decision, started)
-                return Outcome(saved.record)
+        for _ in range(MOST_TRIES):
+            stored = await kind.records.load(record_id) or kind.records.fresh(record_id)
+            line.reads(stored.record)
+            if command and (known := stored.answer_to(command.key)):
+                line.result = "repeated"
+                return Outcome(stored.record, repeated=_same_answer(known, command))
+            now = self._now()
+            decision = kind.decide(stored.record, event, now)
+            if decision.refusal:
+                line.result, line.code = "refused", decision.refusal
+                return Outcome(stored.record, refusal=decision.refusal)
+            if decision.record == stored.record and not decision.effects:
+                return Outcome(stored.record)
+            answer = Answer(command.key, command.digest, command.answer(decision.record)) if command else None
+            saved = await kind.records.save(stored.record, decision.record, decision.effects, now, answer)
+            if saved is None:
+                self.conflicts[room] += 1
+                continue
+            line.result, line.after, line.effects = "taken", saved.record, decision.effects
+            self._alarms.set((room, record_id), saved.record.expires_at)
+            self._outboxes.put(room, record_id, saved.outbox)
+            return Outcome(saved.record)
         raise Outage(f"{room} {record_id} is changed by too many at once")
 
     def records_of(self, room: Room) -> Records[Any]:
         return self._kinds[room].records
 
-    @staticmethod
-    def _log(room: Room, before: Any, event: Any, decision: Decision, started: float) -> None:
-        log.info(
-            "turn",
-            room=room,
-            id=before.id,
-            on=type(event).__name__,
-            was=str(before.state),
-            becomes=str(decision.record.state),
-            effects=[type(effect).__name__ for effect in decision.effects],
-            refusal=decision.refusal,
-            ms=round((time.perf_counter() - started) * 1000, 1),
-        )
+    def _name_of(self, actor: Actor) -> str:
+        return self._pseudonym(actor.audience, actor.subject) if isinstance(actor, Sender) else actor
 
 
 def _same_answer(known: Answer, command: Command) -> dict[str, Any]:

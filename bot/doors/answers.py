@@ -12,7 +12,7 @@ from bot.outboxes import place_of
 from bot.payloads import CommandPayload
 from bot.services import Services
 from bot.store.records import Records
-from bot.turns import Command, Outcome, Room
+from bot.turns import Command, Outcome, Room, Sender
 from conversations.replies import REFUSALS
 
 Answer = dict[str, Any]
@@ -44,7 +44,14 @@ def answered(outcome: Outcome, answer: Callable[[Any], Answer]) -> Answer:
 
 
 async def take_and_settle(
-    services: Services, room: Room, record_id: str, event: Any, command: Command, judge: Callable[[Any], str | None]
+    services: Services,
+    room: Room,
+    record_id: str,
+    event: Any,
+    command: Command,
+    judge: Callable[[Any], str | None],
+    *,
+    by: Sender,
 ) -> Answer:
     """A command whose answer only its effects can tell: take the turn, let them happen, then `judge` the record.
 
@@ -54,7 +61,7 @@ async def take_and_settle(
     pending = Command(
         command.key, command.digest, lambda record: {**command.answer(record), PENDING: record.version + 1}
     )
-    outcome = await services.turns.take(room, record_id, event, pending)
+    outcome = await services.turns.take(room, record_id, event, pending, by=by)
     if outcome.repeated is not None and PENDING not in outcome.repeated:
         return _replayed(outcome.repeated)
     if outcome.refusal:
@@ -66,7 +73,7 @@ async def take_and_settle(
             is_ours = outcome.repeated is None
             answer = await _told(services.turns.records_of(room), record_id, command, judge, is_ours)
     except TimeoutError:
-        raise Outage(f"the effects of {command.key} were not performed in time") from None
+        raise Outage(f"the effects of a command on {record_id} were not performed in time") from None
     return _replayed(answer)
 
 

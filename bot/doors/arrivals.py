@@ -13,6 +13,7 @@ from bot.limits import Asker
 from bot.payloads import GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
+from bot.turns import Sender
 from conversations import events as on
 from conversations.values import Locale
 
@@ -75,7 +76,9 @@ async def _remember_language(services: Services, conversation_id: str, locale: L
         return
     known = stored.record
     if (known.locale, known.timezone) != (locale, timezone or known.timezone):
-        await services.turns.take("conversation", conversation_id, on.LocaleChosen(locale, timezone))
+        await services.turns.take(
+            "conversation", conversation_id, on.LocaleChosen(locale, timezone), by=Sender("guest", conversation_id)
+        )
 
 
 def known_timezone(name: str | None) -> str | None:

@@ -34,6 +34,7 @@ from bot.payloads import (
 from bot.perform import card_data, conversation_feed, state_data
 from bot.services import Services, terms_of
 from bot.signals import person_of
+from bot.turns import Sender
 from bot.views import Audience, raw_booking
 from conversations import events as on
 from conversations.ids import derived_id
@@ -57,6 +58,10 @@ class Guest:
     timezone: str | None = None
     is_active: bool = False
     attendance: Attendance | None = None
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(GUEST, self.conversation_id)
 
 
 def _standing(conversation: Conversation) -> Answer:
@@ -115,7 +120,7 @@ class GuestCommands:
             timezone=guest.timezone,
             therapist=therapist.as_guests_see() if therapist else None,
         )
-        return await self._take(guest.conversation_id, "book", event, payload)
+        return await self._take(guest, "book", event, payload)
 
     async def _confirm_service(self, guest: Guest, payload: ConfirmService) -> Answer:
         event = on.ServiceConfirmed(
@@ -127,7 +132,7 @@ class GuestCommands:
             notes=payload.notes,
         )
         try:
-            return await self._take(guest.conversation_id, "confirm_service", event, payload)
+            return await self._take(guest, "confirm_service", event, payload)
         except Refusal as refused:
             if refused.code == "invalid" and not refused.fields:
                 refused.fields["duration"] = N_("is not one of the choices")
@@ -143,20 +148,22 @@ class GuestCommands:
 
         command = command_of(GUEST, "accept_therapist", payload, _standing)
         try:
-            return await take_and_settle(self._services, "conversation", guest.conversation_id, event, command, judge)
+            return await take_and_settle(
+                self._services, "conversation", guest.conversation_id, event, command, judge, by=guest.sender
+            )
         except Refusal as refused:
             await self._show_present(guest.conversation_id, payload, refused)
             raise
 
     async def _find_another(self, guest: Guest, payload: FindAnother) -> Answer:
         event = on.AnotherWanted(payload.revision, payload.offer_id)
-        return await self._take(guest.conversation_id, "find_another", event, payload)
+        return await self._take(guest, "find_another", event, payload)
 
     async def _search_again(self, guest: Guest, payload: SearchAgain) -> Answer:
-        return await self._take(guest.conversation_id, "search_again", on.SearchAgainPressed(payload.revision), payload)
+        return await self._take(guest, "search_again", on.SearchAgainPressed(payload.revision), payload)
 
     async def _cancel(self, guest: Guest, payload: Cancel) -> Answer:
-        return await self._take(guest.conversation_id, "cancel", on.Cancelled("guest", payload.reason), payload)
+        return await self._take(guest, "cancel", on.Cancelled("guest", payload.reason), payload)
 
     def post(self, conversation_id: str, payload: Any) -> asyncio.Future[Entry]:
         """A message of a guest whose visit is on."""
@@ -164,11 +171,11 @@ class GuestCommands:
 
     async def _rate(self, guest: Guest, payload: Rate) -> Answer:
         event = on.VisitRated(Rating(payload.stars, payload.comment or None), payload.revision)
-        return await self._take(guest.conversation_id, "rate", event, payload)
+        return await self._take(guest, "rate", event, payload)
 
     async def _forget_me(self, guest: Guest, payload: ForgetMe) -> Answer:
         try:
-            return await self._take(guest.conversation_id, "forget_me", on.ErasureRequested(), payload)
+            return await self._take(guest, "forget_me", on.ErasureRequested(), payload)
         except Refusal as refused:
             if refused.code == "not_now":
                 raise Refusal("not_now", THERAPIST_IS_THERE) from None
@@ -202,13 +209,15 @@ class GuestCommands:
             self._services.signals.set_away(person_of(GUEST, guest.conversation_id), payload.away)
         return {"ok": True}
 
-    async def _take(self, conversation_id: str, name: str, event: on.Event, payload: CommandPayload) -> Answer:
+    async def _take(self, guest: Guest, name: str, event: on.Event, payload: CommandPayload) -> Answer:
         command = command_of(GUEST, name, payload, _standing)
-        outcome = await self._services.turns.take("conversation", conversation_id, event, command)
+        outcome = await self._services.turns.take(
+            "conversation", guest.conversation_id, event, command, by=guest.sender
+        )
         try:
             return answered(outcome, _standing)
         except Refusal as refused:
-            await self._show_present(conversation_id, payload, refused)
+            await self._show_present(guest.conversation_id, payload, refused)
             raise
 
     async def _show_present(self, conversation_id: str, payload: CommandPayload, refused: Refusal) -> None:

@@ -31,6 +31,7 @@ from bot.payloads import (
 from bot.perform import therapist_feed
 from bot.services import Services
 from bot.signals import person_of
+from bot.turns import Sender
 from bot.views import Audience
 from conversations import events as on_conversation
 from conversations.booking import Booking, Status
@@ -57,6 +58,10 @@ class Caller:
     therapist_id: str
     open_rooms: Mapping[str, str] = field(default_factory=dict)
     attendance: Attendance | None = None
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(THERAPIST, self.therapist_id)
 
 
 class TherapistCommands:
@@ -104,7 +109,7 @@ class TherapistCommands:
             for search in await open_searches(self._services, therapist_id):
                 offer = next(each for each in search.open_offers() if each.therapist_id == therapist_id)
                 event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
-                await self._services.turns.take("search", search.id, event)
+                await self._services.turns.take("search", search.id, event, by=caller.sender)
         await self._services.feeds.append(feed, entry_id, "state", {"available": payload.available})
         return {"ok": True, "available": payload.available}
 
@@ -120,21 +125,21 @@ class TherapistCommands:
 
         event = on_search.OfferAccepted(payload.offer_id, therapist_id)
         command = command_of(therapist_id, "accept_offer", payload, _done)
-        return await take_and_settle(self._services, "search", search.id, event, command, judge)
+        return await take_and_settle(self._services, "search", search.id, event, command, judge, by=caller.sender)
 
     async def _decline_offer(self, caller: Caller, payload: DeclineOffer) -> Answer:
         search = await self._search_of(payload.offer_id)
         event = on_search.OfferDeclined(payload.offer_id, caller.therapist_id, payload.reason)
         command = command_of(caller.therapist_id, "decline_offer", payload, _done)
-        return answered(await self._services.turns.take("search", search.id, event, command), _done)
+        return answered(await self._services.turns.take("search", search.id, event, command, by=caller.sender), _done)
 
     async def _progress(self, caller: Caller, payload: Progress) -> Answer:
         event = on_conversation.ProgressMade(payload.booking_id, caller.therapist_id, payload.step, payload.minutes)
-        return await self._take(caller.therapist_id, "progress", event, payload, payload.booking_id)
+        return await self._take(caller, "progress", event, payload, payload.booking_id)
 
     async def _cancel_booking(self, caller: Caller, payload: CancelBooking) -> Answer:
         event = on_conversation.TherapistWithdrew(payload.booking_id, caller.therapist_id, payload.reason)
-        return await self._take(caller.therapist_id, "cancel_booking", event, payload, payload.booking_id)
+        return await self._take(caller, "cancel_booking", event, payload, payload.booking_id)
 
     def post(self, therapist_id: str, open_rooms: Mapping[str, str], payload: Any) -> asyncio.Future[Entry] | None:
         """A message of a therapist into a room that is open; None where it has to be looked up."""
@@ -186,14 +191,16 @@ class TherapistCommands:
         return stored.record.conversation_id, stored.record.state is Status.ACTIVE
 
     async def _take(
-        self, therapist_id: str, name: str, event: on_conversation.Event, payload: CommandPayload, booking_id: str
+        self, caller: Caller, name: str, event: on_conversation.Event, payload: CommandPayload, booking_id: str
     ) -> Answer:
         stored = await self._services.bookings.load(booking_id)
         if stored is None:
             raise refusal("not_found")
-        command = command_of(therapist_id, name, payload, _done)
-        outcome = await self._services.turns.take("conversation", stored.record.conversation_id, event, command)
-        if outcome.repeated is None and not _is_theirs(stored.record, therapist_id):
+        command = command_of(caller.therapist_id, name, payload, _done)
+        outcome = await self._services.turns.take(
+            "conversation", stored.record.conversation_id, event, command, by=caller.sender
+        )
+        if outcome.repeated is None and not _is_theirs(stored.record, caller.therapist_id):
             raise refusal("not_found")
         return answered(outcome, _done)
 

@@ -150,3 +150,16 @@ def test_ids_are_never_the_same_and_digests_always_are() -> None:
     assert new_id("t").startswith("t_")
     assert digest_of("book", {"a": 1}) == digest_of("book", {"a": 1})
     assert digest_of("book", {"a": 1}) != digest_of("book", {"a": "1"})
+
+
+def test_a_pseudonym_is_the_same_each_time_and_tells_nobody_without_the_secret_whose_it_is(tokens: Tokens) -> None:
+    sari = tokens.pseudonym("therapist", "t_sari")
+    assert sari == tokens.pseudonym("therapist", "t_sari")
+    assert sari.startswith("therapist:")
+    assert "sari" not in sari
+    others = {
+        tokens.pseudonym("therapist", "t_ayu"),
+        tokens.pseudonym("guest", "t_sari"),
+        Tokens("another secret of at least thirty-two characters", tokens.now).pseudonym("therapist", "t_sari"),
+    }
+    assert len({name.partition(":")[2] for name in {sari, *others}}) == 4

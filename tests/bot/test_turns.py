@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pymongo
 import pytest
+from structlog.testing import capture_logs
 
 from bot.alarms import Alarms
 from bot.embedded import Servers
@@ -20,7 +21,7 @@ from bot.services import connected
 from bot.store.driver import Database
 from bot.store.records import ANSWERS_KEPT, OutboxItem, Records
 from bot.sweep import LEFT_BEHIND, Sweep
-from bot.turns import MOST_TRIES, Command, Kind, Room, Turns
+from bot.turns import MOST_TRIES, Command, Kind, Room, Sender, Turns
 from conversations import effects as do
 from conversations import events as on
 from tests.agreement import eventually
@@ -28,6 +29,7 @@ from tests.house import settings_for
 
 # A sweep takes so many records of a kind at once.
 MORE_THAN_A_SWEEP_TAKES = 101
+WRITER = Sender("guest", "d1")
 NOON = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
 DIARY = "d1"
 
@@ -96,6 +98,10 @@ class Speaker:
         return Performed(done=(item.id,))
 
 
+def pseudonym(audience: str, subject: str) -> str:
+    return f"{audience}:{subject}!"
+
+
 class Process:
     """Everything that a process has for its turns; `now` is set by the test."""
 
@@ -107,11 +113,11 @@ class Process:
         kinds: dict[Room, Kind] = {"conversation": Kind(self.records, decide)}
         self.outboxes = Outboxes(kinds, self.speaker)
         self.alarms = Alarms(lambda: self.now, lambda key: self.rung.append(key[1]))
-        self.turns = Turns(kinds, lambda: self.now, self.alarms, self.outboxes)
+        self.turns = Turns(kinds, lambda: self.now, self.alarms, self.outboxes, pseudonym)
         self.sweep = Sweep(kinds, self.turns, self.outboxes, lambda: self.now)
 
     async def write(self, *words: str, diary: str = DIARY, **more: Any) -> Any:
-        outcome = await self.turns.take("conversation", diary, Write(words, **more))
+        outcome = await self.turns.take("conversation", diary, Write(words, **more), by=WRITER)
         return outcome.record
 
     async def settled(self, diary: str = DIARY) -> list[str]:
@@ -195,20 +201,101 @@ async def test_a_turn_that_always_loses_is_told_to_come_again(
             return decide(diary, event, now)
 
         hammered: dict[Room, Kind] = {"conversation": Kind(process.records, lose)}
-        turns = Turns(hammered, lambda: NOON, process.alarms, process.outboxes)
+        turns = Turns(hammered, lambda: NOON, process.alarms, process.outboxes, pseudonym)
         with pytest.raises(Outage):
-            await turns.take("conversation", DIARY, Write(("two",)))
+            await turns.take("conversation", DIARY, Write(("two",)), by=WRITER)
     assert tries == MOST_TRIES
     assert await process.settled() == ["one"]
 
 
 async def test_an_event_that_changes_nothing_or_is_refused_is_not_saved(process: Process) -> None:
     await process.write("one")
-    ring = await process.turns.take("conversation", DIARY, on.DeadlinePassed())
-    refused = await process.turns.take("conversation", DIARY, Write(("unspeakable",)))
+    ring = await process.turns.take("conversation", DIARY, on.DeadlinePassed(), by=WRITER)
+    refused = await process.turns.take("conversation", DIARY, Write(("unspeakable",)), by=WRITER)
     assert (ring.refusal, ring.record.version) == (None, 1)
     assert (refused.refusal, refused.record.version) == ("not_now", 1)
     assert await process.settled() == ["one"]
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+def without_duration(line: MutableMapping[str, Any]) -> dict[str, Any]:
+    assert line["took_ms"] >= 0
+    return {name: value for name, value in line.items() if name != "took_ms"}
+
+
+LINE = {
+    "event": "turn",
+    "log_level": "info",
+    "who": "guest:d1!",
+    "_event": "Write",
+    "room": "conversation",
+    "record": DIARY,
+    "conversation": DIARY,
+    "from": "open",
+    "to": "open",
+    "result": "taken",
+    "effects": {},
+}
+
+
+async def test_a_turn_is_one_line_however_it_ends(process: Process) -> None:
+    with capture_logs() as lines:
+        await process.write("one", "two", rings_at=NOON)
+        await process.turns.take("conversation", DIARY, Write(("unspeakable",)), by=WRITER)
+        await process.turns.take("conversation", DIARY, Write(("three",)), said_by_guest("c1", "three"), by=WRITER)
+        await process.turns.take("conversation", DIARY, Write(("three",)), said_by_guest("c1", "three"), by=WRITER)
+        with pytest.raises(Refusal):
+            await process.turns.take("conversation", DIARY, Write(("four",)), said_by_guest("c1", "four"), by=WRITER)
+        process.now -= timedelta(seconds=1)
+        await process.turns.take("conversation", DIARY, Write((), rings_at=NOON), by="search")
+        await process.sweep.ring("conversation", DIARY)
+        process.now = NOON
+        await process.sweep.ring("conversation", DIARY)
+    ring = {**LINE, "who": "clock", "_event": "DeadlinePassed"}
+    assert [without_duration(line) for line in lines] == [
+        {**LINE, "effects": {"Say": 2}},
+        {**LINE, "result": "refused", "code": "not_now"},
+        {**LINE, "effects": {"Say": 1}},
+        {**LINE, "result": "repeated"},
+        {**LINE, "result": "refused", "code": "invalid"},
+        {**LINE, "who": "search"},
+        {**ring, "result": "unchanged"},
+        {**ring, "to": "closed", "effects": {"Say": 1}},
+    ]
+
+
+async def test_a_turn_that_was_slower_than_others_says_how_often_it_began_again(
+    process: Process, other: Process, servers: Servers, database: str
+) -> None:
+    with capture_logs() as lines:
+        await asyncio.gather(*(each.write(str(word)) for word in range(10) for each in (process, other)))
+    taken = Counter(line["result"] for line in lines)
+    assert taken == {"taken": 20}
+    retries = [line["retries"] for line in lines if "retries" in line]
+    assert retries, "two processes of which neither is ever late would prove nothing"
+    assert min(retries) >= 1
+
+
+async def test_a_turn_that_fails_is_an_error_without_what_was_said(process: Process) -> None:
+    await process.write("broken", rings_at=NOON)
+    with capture_logs() as lines:
+        await process.sweep.ring("conversation", DIARY)
+    turn, ring = lines
+    failed = {"_event": "DeadlinePassed", "who": "clock", "result": "failed", "error": "RuntimeError"}
+    assert without_duration(turn) == {**LINE, **failed, "log_level": "error"}
+    assert (ring["event"], ring["log_level"]) == ("a ring failed", "error")
+
+
+async def test_a_turn_that_is_given_up_while_it_waits_for_its_place_has_its_line(process: Process) -> None:
+    async with process.turns._locks.holding(("conversation", DIARY)):
+        with capture_logs() as lines, pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await process.write("one")
+    (line,) = lines
+    given_up = {"from": None, "to": None, "result": "failed", "error": "CancelledError", "log_level": "error"}
+    assert without_duration(line) == {**LINE, **given_up}
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -220,10 +307,12 @@ def said_by_guest(key: str, content: str) -> Command:
 
 async def test_a_repeated_command_gets_its_first_answer_and_does_nothing(process: Process, other: Process) -> None:
     command = said_by_guest("c1", "one")
-    first = await process.turns.take("conversation", DIARY, Write(("one",)), command)
+    first = await process.turns.take("conversation", DIARY, Write(("one",)), command, by=WRITER)
     await process.settled()
     await process.write("two")
-    again = [await each.turns.take("conversation", DIARY, Write(("one",)), command) for each in (process, other)]
+    again = [
+        await each.turns.take("conversation", DIARY, Write(("one",)), command, by=WRITER) for each in (process, other)
+    ]
     assert first.repeated is None
     assert [each.repeated for each in again] == [{"ok": True, "words": ["one"]}] * 2
     assert await process.settled() == ["one", "two"]
@@ -231,24 +320,26 @@ async def test_a_repeated_command_gets_its_first_answer_and_does_nothing(process
 
 
 async def test_the_id_of_a_command_that_said_something_else_is_invalid(process: Process) -> None:
-    await process.turns.take("conversation", DIARY, Write(("one",)), said_by_guest("c1", "one"))
+    await process.turns.take("conversation", DIARY, Write(("one",)), said_by_guest("c1", "one"), by=WRITER)
     with pytest.raises(Refusal) as refused:
-        await process.turns.take("conversation", DIARY, Write(("two",)), said_by_guest("c1", "two"))
+        await process.turns.take("conversation", DIARY, Write(("two",)), said_by_guest("c1", "two"), by=WRITER)
     assert refused.value.code == "invalid"
     assert "client_id" in refused.value.fields
     assert await process.settled() == ["one"]
 
 
 async def test_a_refused_command_may_be_tried_again_under_its_id(process: Process) -> None:
-    refused = await process.turns.take("conversation", DIARY, Write(("unspeakable",)), said_by_guest("c1", "one"))
-    taken = await process.turns.take("conversation", DIARY, Write(("one",)), said_by_guest("c1", "one"))
+    refused = await process.turns.take(
+        "conversation", DIARY, Write(("unspeakable",)), said_by_guest("c1", "one"), by=WRITER
+    )
+    taken = await process.turns.take("conversation", DIARY, Write(("one",)), said_by_guest("c1", "one"), by=WRITER)
     assert (refused.refusal, taken.refusal, taken.repeated) == ("not_now", None, None)
 
 
 async def test_the_last_answers_are_kept_and_the_oldest_go(process: Process) -> None:
     for number in range(ANSWERS_KEPT + 1):
         word = str(number)
-        await process.turns.take("conversation", DIARY, Write((word,)), said_by_guest(word, word))
+        await process.turns.take("conversation", DIARY, Write((word,)), said_by_guest(word, word), by=WRITER)
     stored = await process.records.load(DIARY)
     assert stored is not None
     assert [answer.key for answer in stored.answers] == [f"guest:{number}" for number in range(1, ANSWERS_KEPT + 1)]
