@@ -264,15 +264,26 @@ async def server_sent_events(request: web.Request) -> web.StreamResponse:
         with suppress(ConnectionError):
             await stream.prepare(request)
             outlet = stack.enter_context(outlet_of(request, "sse"))
-            start = orjson.dumps(_start(services, reading)).decode()
-            name = "resync" if is_resync else "start"
-            await outlet.send(stream.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {start}\n\n".encode()))
-            while not (services.is_stopping or reading.is_over):
-                entries = await reading.follow(HEARTBEAT_S)
-                for piece in _pieces(reading, entries):
-                    await outlet.send(stream.write(piece))
-            await outlet.send(stream.write(_goodbye(services, reading)))
+            await _write_events(stream, outlet, services, reading, "resync" if is_resync else "start")
     return stream
+
+
+async def _write_events(
+    stream: web.StreamResponse, outlet: Outlet, services: Services, reading: Reading, first: str
+) -> None:
+    try:
+        start = orjson.dumps(_start(services, reading)).decode()
+        await outlet.send(stream.write(f"retry: {RETRY_MS}\nevent: {first}\ndata: {start}\n\n".encode()))
+        while not (services.is_stopping or reading.is_over):
+            entries = await reading.follow(HEARTBEAT_S)
+            for piece in _pieces(reading, entries):
+                await outlet.send(stream.write(piece))
+        await outlet.send(stream.write(_goodbye(services, reading)))
+    except ConnectionError:
+        pass
+    except Exception:
+        # An answer has begun, so there can be no other: it ends, and its reader comes back with their cursor.
+        log.exception("a stream failed")
 
 
 def _start(services: Services, reading: Reading) -> dict[str, Any]:
