@@ -79,8 +79,14 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _refused(request, _refusal_of_http(error))
     except Exception as error:
         if not isinstance(error, Refusal) and not is_outage(error):
-            log.exception("a request failed", path=request.path)
+            log.exception("a request failed", route=_route_of(request))
         return _refused(request, situation_of(error))
+
+
+def _route_of(request: web.Request) -> str | None:
+    """The pattern that the path fits; the path itself is whatever somebody wrote."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else None
 
 
 def _check_handshake(request: web.Request) -> None:
