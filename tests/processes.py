@@ -91,11 +91,11 @@ class Site:
         self._started: list[Process] = []
         self._ports = free_ports()
 
-    async def web(self, port: int | None = None) -> Web:
+    async def web(self, port: int | None = None, *, program: str = "bot") -> Web:
         """A web process that serves; the port of a process that was killed can be used again."""
         port = port or next(self._ports)
-        running, log = await self._start("bot", PORT=str(port))
-        process = Web("bot", running, log, f"http://127.0.0.1:{port}")
+        running, log = await self._start(program, PORT=str(port))
+        process = Web(program, running, log, f"http://127.0.0.1:{port}")
         self._started.append(process)
         async with aiohttp.ClientSession() as http:
             await process.until_ready(http)

@@ -6,16 +6,18 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
 from bot.auth import Tokens
 from bot.embedded import Servers
 from bot.services import connected
+from bot.settings import Settings
 from bot.store.catalogue import Catalogue
 from bot.store.therapists import TherapistRecord, Therapists
 from tests.clients import JAKARTA, PATIENCE_S, Guest, guest, therapist
@@ -39,6 +41,8 @@ TOLD: Mapping[str, str] = {
     "the therapist's message": "tunggu sebentar ya",
     "the reason": "jatuh dari motor",
 }
+ROOMS = {"conversation": "conversations", "search": "searches", "booking": "bookings"}
+STREAMS = ("/api/poll/bookings", "/api/sse/bookings", "/ws/bookings")
 SARI = TherapistRecord(
     id="t_sari",
     name=TOLD["the therapist's name"],
@@ -59,26 +63,66 @@ SARI = TherapistRecord(
 )
 
 
-async def test_the_whole_story_leaves_nothing_of_anybody_in_the_log(
+async def test_the_whole_story_is_a_line_for_each_turn_and_leaves_nothing_of_anybody_in_the_log(
     servers: Servers, database: str, tmp_path: Path
 ) -> None:
     settings = settings_for(servers, database, log_level="debug", log_format="json", command_timeout_s=20.0)
-    async with connected(settings) as stores:
-        await Catalogue(stores["services"]).add_missing([MASSAGE])
-        await Therapists(stores["therapists"]).add(SARI)
+    await open_shop(settings)
     async with site(settings, tmp_path) as place:
         web = await place.web()
         token, code = await sign_in(web)
         secrets = await tell_the_story(web, token)
         assert await web.stop() == 0
         logged = web.log.read_text()
-    assert {"turn", "a therapist signed in", "sign-in code"} <= {line["message"] for line in lines_of(logged)}
-    for what, secret in {**TOLD, **secrets}.items():
-        assert secret not in logged, f"{what} is in the log"
-        assert quote(secret) not in logged, f"{what} is in the log"
+    lines = lines_of(logged)
+    assert {"turn", "a therapist signed in", "sign-in code"} <= {line["message"] for line in lines}
+    assert not [line for line in lines if line["level"] not in ("debug", "info")]
+    await assert_every_turn_is_one_line(settings, [line for line in lines if line["message"] == "turn"])
+    assert_nothing_told(logged, {**TOLD, **secrets})
     # Six digits may stand in a longer number or an id by chance.
     assert re.search(rf"(?<![\w.]){code}(?!\w)", logged) is None, "the code is in the log"
     assert "127.0.0.1" not in logged.replace(web.url, ""), "an address of a client is in the log"
+
+
+async def open_shop(settings: Settings) -> None:
+    """Something to book, and Sari."""
+    async with connected(settings) as stores:
+        await Catalogue(stores["services"]).add_missing([MASSAGE])
+        await Therapists(stores["therapists"]).add(SARI)
+
+
+async def assert_every_turn_is_one_line(settings: Settings, turns: list[dict[str, Any]]) -> None:
+    """The lines of each record, one after the other, lead through its states to where it stands now."""
+    tokens = Tokens(SECRET, lambda: datetime.now(UTC))
+    async with connected(settings) as stores:
+        records = {room: await stores[name].find_one() for room, name in ROOMS.items()}
+    conversation_id = records["conversation"]["_id"]
+    assert {turn["conversation"] for turn in turns} == {conversation_id}
+    for room, record in records.items():
+        taken = [turn for turn in turns if (turn["record"], turn["result"]) == (record["_id"], "taken")]
+        assert {turn["room"] for turn in taken} == {room}
+        assert len(taken) == record["version"]
+        states = [taken[0]["from"], *(turn["to"] for turn in taken)]
+        assert states == [*(turn["from"] for turn in taken), record["state"]]
+    people = {"guest": tokens.pseudonym("guest", conversation_id), "therapist": tokens.pseudonym("therapist", SARI.id)}
+    told = [(turn["who"], turn["event"], turn["from"], turn["to"], turn.get("code")) for turn in turns]
+    commands = [(who, *what) for who, *what in told if ":" in who]
+    assert commands == [
+        (people["guest"], "BookPressed", "idle", "confirming", None),
+        (people["guest"], "ServiceConfirmed", "confirming", "confirming", "stale"),
+        (people["guest"], "ServiceConfirmed", "confirming", "searching", None),
+        (people["therapist"], "OfferAccepted", "asking", "keeping", None),
+        (people["guest"], "TherapistAccepted", "choosing", "choosing", None),
+        (people["therapist"], "TherapistWithdrew", "active", "no_therapist", None),
+        (people["guest"], "Cancelled", "no_therapist", "cancelled", None),
+    ]
+
+
+def assert_nothing_told(logged: str, secrets: Mapping[str, str]) -> None:
+    # What is no ASCII stands in JSON as it stands in a repr.
+    for what, secret in secrets.items():
+        for written in (secret, quote(secret), quote(secret, safe=""), secret.replace(" ", "+")):
+            assert written not in logged, f"{what} is in the log"
 
 
 def lines_of(logged: str) -> list[dict[str, Any]]:
@@ -163,6 +207,34 @@ async def speak_nonsense(web: Web, budi: Guest, token: str) -> None:
             async with asyncio.timeout(PATIENCE_S):
                 async for _ in socket:
                     pass
+        await speak_nonsense_on_streams(http, query, token)
+
+
+async def speak_nonsense_on_streams(http: ClientSession, query: Mapping[str, str], token: str) -> None:
+    """Tokens that open nothing, questions that make no sense, and frames that are none of ours."""
+    refused = {"Authorization": f"Bearer {token}x"}
+    for path in STREAMS:
+        for headers, params in ((refused, {}), ({}, query), (refused, {"ticket": token})):
+            async with http.get(path, params=params, headers=headers) as response:
+                assert response.status >= 400
+    for command in ("guest/cancel", "guest/message", "therapist/message", f"guest/{quote(ADDRESS)}"):
+        async with http.post(f"/api/{command}", json=TOLD, headers=refused) as response:
+            assert response.status >= 400
+    async with http.ws_connect("/ws/bookings") as socket:
+        for said in (TOLD["the guest's message"], json.dumps(TOLD), json.dumps({"event": "message", "data": TOLD})):
+            await socket.send_str(said)
+            assert (await next_ack(socket))["ok"] is False
+        await socket.send_bytes(TOLD["the address"].encode())
+        while (await socket.receive(timeout=PATIENCE_S)).type is WSMsgType.TEXT:
+            pass
+
+
+async def next_ack(socket: ClientWebSocketResponse) -> dict[str, Any]:
+    """Entries of the feed are passed over."""
+    while True:
+        frame: dict[str, Any] = await socket.receive_json(timeout=PATIENCE_S)
+        if "ack" in frame:
+            return frame
 
 
 @pytest.mark.parametrize("shown", [True, False])

@@ -1,0 +1,56 @@
+"""A web process whose handlers fail in the most talkative way: with everything they were given, in their message.
+
+`python -m tests.clumsy` serves like `python -m bot`. A booking comes about in it; after that messages, cancelling,
+signing in, streams, tickets and coming again with a token fail.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import bot.doors.bearers
+import bot.doors.guest
+import bot.doors.streams
+import bot.doors.therapist
+import bot.services
+from bot.access import Access, Renewed
+from bot.app import serve
+from bot.doors.sign_in import SigningIn
+from bot.logs import configure
+from bot.settings import load_settings
+from bot.store.therapists import Therapists
+from conversations import events as on
+from conversations import machine
+
+
+def blurt(*given: Any, **named: Any) -> NoReturn:
+    raise ValueError(f"{given!r} {named!r}")
+
+
+class ClumsyAccess(Access):
+    async def renew(self, token: str | None) -> Renewed | None:
+        return blurt(token) if token else await super().renew(token)
+
+
+def decide(conversation: machine.Conversation, event: on.Event, now: Any) -> machine.Decision:
+    return blurt(conversation, event) if isinstance(event, on.Cancelled) else DECIDE(conversation, event, now)
+
+
+DECIDE = machine.decide
+
+
+def main() -> None:
+    machine.decide = decide
+    bot.services.Access = ClumsyAccess  # type: ignore[misc]
+    for module in (bot.doors.guest, bot.doors.therapist):
+        module.post_message = blurt
+    bot.doors.streams.encode_entry = bot.doors.streams.render_entry = blurt
+    bot.doors.bearers._hash = blurt
+    SigningIn.confirm = Therapists.nearest = blurt  # type: ignore[method-assign]
+    settings = load_settings()
+    configure(settings)
+    serve(settings)
+
+
+if __name__ == "__main__":
+    main()
