@@ -335,9 +335,12 @@ def _last_event_id(request: web.Request, query: StreamQuery) -> int | None:
     last = request.headers.get("Last-Event-ID", "")
     if not last:
         return query.since
-    if not last.isascii() or not last.isdigit() or len(last) > 15:
-        raise refusal("invalid")
-    return int(last)
+    try:
+        return StreamQuery.model_validate_strings({"since": last}).since
+    except ValidationError as error:
+        refused = refusal_of(error)
+        refused.fields["Last-Event-ID"] = refused.fields.pop("since")
+        raise refused from None
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
