@@ -111,7 +111,14 @@ class TherapistCommands:
                 event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
                 await self._services.turns.take("search", search.id, event, by=caller.sender)
         await self._services.feeds.append(feed, entry_id, "state", {"available": payload.available})
+        await self._tell_what_counts(therapist_id, payload.available, entry_id)
         return {"ok": True, "available": payload.available}
+
+    async def _tell_what_counts(self, therapist_id: str, told: bool, entry_id: str) -> None:
+        """Of two switches pressed at once the other may have been taken last and told first: the last line is right."""
+        while (therapist := await self._services.therapists.get(therapist_id)) and therapist.is_available is not told:
+            told, entry_id = therapist.is_available, derived_id("e", entry_id)
+            await self._services.feeds.append(therapist_feed(therapist_id), entry_id, "state", {"available": told})
 
     async def _accept_offer(self, caller: Caller, payload: AcceptOffer) -> Answer:
         therapist_id = caller.therapist_id

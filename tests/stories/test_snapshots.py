@@ -258,3 +258,18 @@ async def test_a_snapshot_and_the_entries_after_it_say_what_the_next_snapshot_sa
         heard = {entry["data"].get("state") for person in guests for entry in person.screens[0].entries}
         assert {"confirming", "searching", "choosing", "active", "cancelled"} <= heard, "they did too little"
         assert sum(len(person.shown) for person in everybody) > STEPS
+
+
+async def test_of_two_switches_pressed_at_once_the_feed_tells_the_one_that_counts(
+    servers: Servers, database: str
+) -> None:
+    settings = settings_for(servers, database)
+    async with house_of(settings) as left, house_of(settings) as right, people((left, right)) as (_, therapists):
+        for person in therapists:
+            phone, tablet = person.screens
+            for _ in range(8):
+                await asyncio.gather(
+                    phone.do("availability", available=True), tablet.do("availability", available=False)
+                )
+                now = await person.look(left.url)
+                assert now["entries"][-1]["data"]["available"] == now["available"]
