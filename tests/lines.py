@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -11,14 +12,18 @@ _HOST_AND_PORT = re.compile(r"(?<=://)(?:[^@/]*@)?([^:/,]+):(\d+)")
 
 
 class Line:
-    """Carries bytes both ways between `address` and the server behind it, until it is cut."""
+    """Carries bytes both ways between `address` and the server behind it, until it is cut.
 
-    def __init__(self, address: str) -> None:
+    With `tls` whoever calls speaks TLS, and the server does not.
+    """
+
+    def __init__(self, address: str, tls: ssl.SSLContext | None = None) -> None:
         found = _HOST_AND_PORT.search(address)
         assert found is not None, f"no host and port in {address}"
         self._host, self._port = found[1], int(found[2])
         self._span = found.span(1)[0], found.span(2)[1]
         self._server_address = address
+        self._tls = tls
         self._listener: asyncio.Server | None = None
         self._own_port = 0
         self._calls: set[asyncio.Task[None]] = set()
@@ -30,7 +35,7 @@ class Line:
         return f"{self._server_address[:start]}127.0.0.1:{self._own_port}{self._server_address[end:]}"
 
     async def mend(self) -> None:
-        self._listener = await asyncio.start_server(self._answer, "127.0.0.1", self._own_port)
+        self._listener = await asyncio.start_server(self._answer, "127.0.0.1", self._own_port, ssl=self._tls)
         self._own_port = self._listener.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
@@ -63,9 +68,9 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @asynccontextmanager
-async def line_to(address: str) -> AsyncIterator[Line]:
+async def line_to(address: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Line]:
     """`async with line_to(servers.redis_url) as line: … await line.cut()`"""
-    line = Line(address)
+    line = Line(address, tls)
     await line.mend()
     try:
         yield line

@@ -24,7 +24,7 @@ Session = dict[str, Any]
 Entry = dict[str, Any]
 
 GUESTS, THERAPISTS = 4, 3
-STEPS = 30
+STEPS = 20
 SEED = "1"
 # So short that some of it passes by itself.
 QUICK: dict[str, Any] = {"answer_s": 1.5, "choose_s": 2.0, "radii_km": (1.0, 5.0)}
@@ -267,7 +267,7 @@ async def test_of_two_switches_pressed_at_once_the_feed_tells_the_one_that_count
     async with house_of(settings) as left, house_of(settings) as right, people((left, right)) as (_, therapists):
         for person in therapists:
             phone, tablet = person.screens
-            for _ in range(8):
+            for _ in range(5):
                 await asyncio.gather(
                     phone.do("availability", available=True), tablet.do("availability", available=False)
                 )

@@ -1,0 +1,163 @@
+"""The story of platforms: releases come before processes, a Redis signs for itself, a MongoDB stands alone."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.embedded import Servers
+from bot.engines import MongoDB
+from bot.services import connected, migrate
+from bot.settings import Settings
+from bot.store.driver import Database
+from tests.agreement import eventually, until_agreed
+from tests.clients import Guest, Therapist, guest, therapist
+from tests.frail import frail
+from tests.house import house_of, settings_for
+from tests.lines import line_to
+from tests.processes import ROOT, environment_of, site
+
+SELF_SIGNED = ROOT / "tests" / "fakes" / "self_signed.pem"
+
+
+# --- the release ------------------------------------------------------------------------------------------------------
+
+
+async def release(settings: Settings, folder: Path) -> tuple[int, str]:
+    """The Procfile's release command: its exit code and what it said."""
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "migrate"),
+        env=environment_of(settings),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await running.communicate()
+    return running.returncode or 0, said.decode()
+
+
+async def everything(database: Database) -> dict[str, Any]:
+    """All collections with their indexes and documents."""
+    return {
+        name: (await database[name].index_information(), [each async for each in database[name].find().sort("_id", 1)])
+        for name in sorted(await database.list_collection_names())
+    }
+
+
+@pytest.fixture
+async def fresh(servers: Servers) -> AsyncIterator[tuple[Settings, Database]]:
+    """A database that nothing was ever built in."""
+    settings = settings_for(servers, "janji-release")
+    async with connected(settings) as database:
+        await database.client.drop_database(settings.database)
+        yield settings, database
+        await database.client.drop_database(settings.database)
+
+
+async def test_a_release_that_is_repeated_changes_nothing_and_one_that_cannot_be_made_says_so(
+    fresh: tuple[Settings, Database], tmp_path: Path
+) -> None:
+    settings, database = fresh
+    assert (await release(settings, tmp_path))[0] == 0
+    built = await everything(database)
+    assert "entries" in built
+    await migrate(settings)
+    assert await everything(database) == built
+
+    await database["entries"].drop_index("feed_1_seq_1")
+    await database["entries"].create_index([("feed", 1), ("seq", 1)], name="feed_1_seq_1")  # not unique
+    code, said = await release(settings, tmp_path)
+    assert code != 0
+    assert "feed_1_seq_1" in said
+    assert "Traceback" not in said
+
+
+# --- Redis behind a certificate of its own ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate() -> ssl.SSLContext:
+    """Signed by nobody but itself, like those of the platform's Redis; it guards nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+    return context
+
+
+async def test_web_and_workers_use_a_redis_whose_certificate_nobody_signed(
+    servers: Servers, database: str, tmp_path: Path, certificate: ssl.SSLContext
+) -> None:
+    async with line_to(servers.redis_url or "", certificate) as line:
+        settings = settings_for(servers, database, redis_url=line.address.replace("redis://", "rediss://"))
+        async with site(settings, tmp_path) as place, house_of(settings) as house:
+            await place.workers()
+            sari = await house.add_therapist()
+            async with therapist(house.url, house.token_of(sari)) as console, guest(house.url) as budi:
+                await visit(budi, console)
+
+            async def is_well() -> None:
+                record = await house.services.therapists.get(sari.id)
+                assert record is not None
+                assert record.visits == 1, "the job of the workers"
+                assert house.services.bus.healthy
+
+            await eventually(is_well)
+
+
+async def visit(budi: Guest, console: Therapist) -> None:
+    """From hello to completed."""
+    await budi.search()
+    await console.accept()
+    await budi.accept()
+    booking = await console.until_booking("active")
+    await budi.do("message", text="Halo")
+    await console.do("progress", booking_id=booking["id"], step="completed")
+    await budi.until_state("completed")
+
+
+async def test_where_certificates_are_verified_a_self_signed_redis_is_not_used(
+    servers: Servers, database: str, certificate: ssl.SSLContext
+) -> None:
+    async with line_to(servers.redis_url or "", certificate) as line:
+        address = line.address.replace("redis://", "rediss://")
+        settings = settings_for(servers, database, redis_url=address, redis_verify=True)
+        async with house_of(settings) as house, guest(house.url) as budi:
+            await budi.book()
+            assert not house.services.bus.healthy
+
+
+# --- a MongoDB that is no replica set ---------------------------------------------------------------------------------
+
+
+class Standalone(MongoDB):
+    """Without replication there are no change streams and no transactions."""
+
+    def arguments(self, data: Path, port: int) -> list[str]:
+        given = super().arguments(data, port)
+        at = given.index("--replSet")
+        return given[:at] + given[at + 2 :]
+
+    def make_ready(self, port: int) -> None:
+        with self._client(port) as client:
+            assert "setName" not in client.admin.command("hello")
+
+    def address(self, port: int) -> str:
+        return f"mongodb://127.0.0.1:{port}/"
+
+
+async def test_a_mongodb_without_replication_serves_a_visit_from_hello_to_completed(
+    servers: Servers, tmp_path: Path
+) -> None:
+    async with frail(Standalone(), tmp_path) as mongo:
+        settings = settings_for(Servers(mongo.address, servers.redis_url), "janji")
+        await migrate(settings)
+        async with house_of(settings) as house:
+            sari = await house.add_therapist()
+            async with therapist(house.url, house.token_of(sari)) as console, guest(house.url) as budi:
+                await visit(budi, console)
+            await until_agreed(house.services)
