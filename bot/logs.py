@@ -6,6 +6,7 @@ What libraries write by `logging`, warnings, and errors that nobody caught go th
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 
 OURS = ("bot.", "workers.")
 FIRST = ("timestamp", "level", "message", "who", "event")
+_ENCODER = json.JSONEncoder()
 _QUOTATION = re.compile(r"""[\n'"<({\[]""")
 
 
@@ -36,14 +38,13 @@ def configure(settings: Settings) -> None:
     is_json = settings.log_format == "json"
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # A turn says what happened in `event`; what a line is about stands in `message`.
             structlog.processors.EventRenamer("message", replace_by="_event"),
             _telling_errors(failures.told if is_json else failures.as_text),
             _mask,
-            structlog.processors.JSONRenderer() if is_json else _for_people(),
+            _as_json if is_json else _for_people(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: _Output(),
@@ -54,6 +55,10 @@ def configure(settings: Settings) -> None:
     # Malformed requests are answered; their bytes, in which a ticket may stand, are not written down.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     _speak_for_python()
+
+
+def _as_json(_: Any, __: str, line: EventDict) -> str:
+    return _ENCODER.encode(line)
 
 
 def _for_people() -> Processor:
@@ -74,8 +79,10 @@ def _telling_errors(tell: Callable[[BaseException], Any]) -> Processor:
 
 
 def _mask(_: Any, __: str, line: EventDict) -> EventDict:
-    in_order = {name: line.pop(name) for name in FIRST if name in line}
-    return {name: masked(value, name) for name, value in (*in_order.items(), *line.items())}
+    masked_line = {name: masked(line.pop(name), name) for name in FIRST if name in line}
+    for name, value in line.items():
+        masked_line[name] = masked(value, name)
+    return masked_line
 
 
 class _Output:

@@ -24,8 +24,16 @@ PRIVATE = frozenset(
 PLACE_DECIMALS = 4
 TIMES = ("_ms", "_s")
 
-# Most of what is logged: names in the code, words, ids of ours. There is nothing in them to look for.
-_PLAIN = re.compile(r"[A-Za-z_ ]{0,31}|(?:[a-z]+:)?[a-z]{1,4}_(?:[0-9a-f]{24}|[0-9a-f]{32})(?::\d{1,6}){0,2}")
+# Most of what is logged: names in the code, words, ids, pseudonyms and moments. There is nothing in them to look for.
+_PLAIN = re.compile(
+    r"""
+      [A-Za-z_ ]{0,31}
+    | (?: [a-z]+ : )? [a-z]{1,4} _ (?: [0-9a-f]{24} | [0-9a-f]{32} ) (?: : \d{1,6} ){0,2}
+    | [a-z]+ : [0-9a-f]{16}
+    | \d{4} - \d\d - \d\d T [\d:.]+ Z
+    """,
+    re.VERBOSE,
+)
 _SUSPECT = re.compile(
     r"""
       (?P<credentials> (?<=://) [^\s/]* @ )                                      # mongodb://user:password@host
