@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
+import functools
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -18,7 +19,14 @@ from bot.contract.examples import ACKS
 from bot.contract.operations import COMMAND_ROUTES, OPERATIONS
 from bot.views import Audience
 
-ACK_FRAMES = tuple(
+
+def any_of(models: Iterable[Any]) -> Any:
+    """The union of the models."""
+    return functools.reduce(operator.or_, models)
+
+
+ANY_ENTRY = GuestEntry | TherapistEntry
+ANY_ACK_FRAME = any_of(
     streams.frame_of(model)
     for model in {answers.Done, answers.RefusedAck, *(ack for acks in ACKS.values() for ack in acks.values())}
 )
@@ -32,14 +40,6 @@ NAMED_EVENTS = {
 SOCKETS = ("/ws/bookings", "/api/bookings/realtime")
 
 
-def any_of(models: tuple[Any, ...]) -> Any:
-    """The union of the models."""
-    union = models[0]
-    for model in models[1:]:
-        union = union | model
-    return union
-
-
 class Watch:
     """What was sent that the contract does not say; a test that has seen any fails at its end."""
 
@@ -49,7 +49,7 @@ class Watch:
 
     def check(self, where: str, model: Any, body: bytes | str | dict[str, Any]) -> None:
         self.seen += 1
-        adapter = _adapter(_Key(model))
+        adapter = _adapter(model)
         try:
             adapter.validate_python(body) if isinstance(body, dict) else adapter.validate_json(body)
         except ValidationError as error:
@@ -99,9 +99,9 @@ class Watch:
         elif "signal" in frame:
             self.check("WebSocket", streams.SignalFrame, text)
         elif "ack" in frame:
-            self.check("WebSocket", any_of(ACK_FRAMES), text)
+            self.check("WebSocket", ANY_ACK_FRAME, text)
         else:
-            self.check("WebSocket", GuestEntry | TherapistEntry, text)
+            self.check("WebSocket", ANY_ENTRY, text)
 
     def sent_events(self, text: str) -> None:
         for event in text.split("\n\n"):
@@ -110,29 +110,24 @@ class Watch:
                 self._sent_event(lines.get("event"), lines["data"])
 
     def _sent_event(self, name: str | None, data: str) -> None:
-        model = GuestEntry | TherapistEntry if name is None else NAMED_EVENTS.get(name)
+        model = ANY_ENTRY if name is None else NAMED_EVENTS.get(name)
         if model is None:
             self.breaches.append(f"server-sent events: an event {name!r} that is in no document")
         else:
             self.check(f"server-sent event {name}", model, data)
 
 
-class _Key:
-    """Types of the contract are kept by what they are, since not all of them can be hashed."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def __hash__(self) -> int:
-        return hash(repr(self.model))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and repr(self.model) == repr(other.model)
+_adapters: dict[int, TypeAdapter[Any]] = {}
+_models: list[Any] = []
 
 
-@cache
-def _adapter(key: _Key) -> TypeAdapter[Any]:
-    return TypeAdapter(key.model)
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    """Kept by which object a type is: not all of them can be hashed, and what they are called takes long to say."""
+    adapter = _adapters.get(id(model))
+    if adapter is None:
+        _models.append(model)  # or another type could come to have its id
+        adapter = _adapters[id(model)] = TypeAdapter(model)
+    return adapter
 
 
 def _event_model(audience: Audience, name: str) -> Any:
