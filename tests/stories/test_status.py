@@ -133,9 +133,20 @@ async def test_a_worker_that_is_not_heard_and_a_job_that_nobody_takes_are_told(
 
 
 @pytest.fixture
-async def fragile(mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    """A house both of whose servers can be broken, and which soon loses patience with MongoDB."""
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is asked of MongoDB fails soon."""
     monkeypatch.setattr(driver, "connect", partial(driver.connect, timeout_s=0.5))
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is asked of MongoDB waits longer than this test does."""
+    monkeypatch.setattr(driver, "connect", partial(driver.connect, timeout_s=3 * PATIENCE_S))
+
+
+@pytest.fixture
+async def fragile(mongo: Frail, valkey: Frail) -> AsyncIterator[House]:
+    """A house both of whose servers can be broken."""
     servers = Servers(mongodb_uri=mongo.address, redis_url=valkey.address)
     settings = settings_for(servers, "status", log_level="error")
     await migrate(settings)
@@ -143,6 +154,7 @@ async def fragile(mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch) 
         yield running
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_without_mongodb_a_process_lives_but_is_not_ready_and_says_since_when(
     fragile: House, mongo: Frail, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -173,6 +185,7 @@ async def test_without_mongodb_a_process_lives_but_is_not_ready_and_says_since_w
     assert [record.name for record in caplog.records if record.exc_info] == []
 
 
+@pytest.mark.usefixtures("patient")
 async def test_with_everything_hung_a_storm_of_questions_is_answered_by_one(
     fragile: House, mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
