@@ -54,6 +54,10 @@ class Process:
         except TimeoutError:
             raise AssertionError(f"{self.command} does not stop; {self.last_words()}") from None
 
+    def wake(self) -> None:
+        """Who sleeps goes on, see `Site.sleepers`."""
+        self.running.send_signal(signal.SIGUSR1)
+
     def last_words(self) -> str:
         return f"its log ends with:\n{self.log.read_text()[-3000:]}"
 
@@ -106,11 +110,23 @@ class Site:
         return await self.web(port=int(killed.url.rpartition(":")[2]))
 
     async def mortals(self, last_writes: Iterable[int]) -> list[Web]:
-        """Web processes that die in place of a write, see `tests.mortal`; the sweep they leave to others."""
-        lives = [(next(self._ports), last_write) for last_write in last_writes]
-        arguments = [f"{port}:{last_write}" for port, last_write in lives]
-        running, log = await self._start("tests.mortal", *arguments, JANJI_SWEEP_S="60")
-        processes = [Web("tests.mortal", running, log, f"http://127.0.0.1:{port}") for port, _ in lives]
+        """Web processes that die in place of a write; the sweep they leave to others."""
+        return await self._ailing("dies", last_writes, JANJI_SWEEP_S="60")
+
+    async def sleepers(self, last_writes: Iterable[int]) -> list[Web]:
+        """Web processes that stop before a write, until `wake` on any of them wakes all."""
+        return await self._ailing("sleeps", last_writes, JANJI_SWEEP_S="60")
+
+    async def skewed(self, seconds: Iterable[int]) -> list[Web]:
+        """Web processes on machines whose clocks are so far ahead."""
+        return await self._ailing("skewed", seconds)
+
+    async def _ailing(self, ailment: str, figures: Iterable[int], **more: str) -> list[Web]:
+        """See `tests.ailing`."""
+        lives = [(next(self._ports), figure) for figure in figures]
+        arguments = [f"{port}:{ailment}:{figure}" for port, figure in lives]
+        running, log = await self._start("tests.ailing", *arguments, **more)
+        processes = [Web("tests.ailing", running, log, f"http://127.0.0.1:{port}") for port, _ in lives]
         self._started += processes
         async with aiohttp.ClientSession() as http:
             await asyncio.gather(*(process.until_ready(http) for process in processes))

@@ -17,6 +17,8 @@ PURE_ROOMS = ("conversations", "matching")
 PURE_MODULES = {"__future__", "collections.abc", "dataclasses", "datetime", "enum", "hashlib", "math", "typing"}
 # Calls that ask the world although their module is pure, or answer differently in every process.
 IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "hash", "id", "eval", "exec", "__import__"}
+# What the machine believes to be the time; nobody needs it but the clock, which knows by how much the machine is wrong.
+TELLS_THE_TIME = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
 # They administer the servers that we start ourselves, before there is anything to drive.
 OWN_SERVERS = {"bot/embedded.py", "bot/engines.py"}
 DRIVERS = {"motor", "pymongo", "bson", "gridfs"}
@@ -178,6 +180,16 @@ def to_everybody(module: ast.Module) -> list[int]:
         for each in emits
         if ast.unparse(each.func).endswith(".emit") and not {"to", "room"} & {one.arg for one in each.keywords}
     ]
+
+
+def test_only_the_clock_asks_the_machine_what_time_it_is() -> None:
+    asking = {
+        module
+        for module in modules(*ROOMS)
+        for _, call in calls(module)
+        if ast.unparse(call.func).removeprefix("datetime.datetime.") in TELLS_THE_TIME
+    }
+    assert asking == {"bot/clock.py"}
 
 
 # --- shape ------------------------------------------------------------------------------------------------------------
