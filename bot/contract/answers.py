@@ -196,36 +196,29 @@ class Ticket(Done):
     expires_at: Moment
 
 
-class PageOfGuest(Sent):
+class _Page(Sent):
     """What a long poll brings; ask again with `last_seq`."""
 
+    last_seq: Seq
+    signals: list[SignalFrame]
+    """All that is to be seen of the other side at this moment, and whether to come back later or elsewhere."""
+    signals_cursor: str
+    """Given back as `signals`, it has the next poll tell at once what has changed in between."""
+    epoch: str
+    resync: bool
+    over: bool
+    """Nothing will ever follow: the visit whose room this is has ended."""
+    server_time: Moment
+
+
+class PageOfGuest(_Page):
+    __doc__ = _Page.__doc__
     entries: list[GuestEntry]
-    last_seq: Seq
-    signals: list[SignalFrame]
-    """All that is to be seen of the other side at this moment, and whether to come back later or elsewhere."""
-    signals_cursor: str
-    """Given back as `signals`, it has the next poll tell at once what has changed in between."""
-    epoch: str
-    resync: bool
-    over: bool
-    """Nothing will ever follow: the visit whose room this is has ended."""
-    server_time: Moment
 
 
-class PageOfTherapist(Sent):
-    """What a long poll brings; ask again with `last_seq`."""
-
+class PageOfTherapist(_Page):
+    __doc__ = _Page.__doc__
     entries: list[TherapistEntry]
-    last_seq: Seq
-    signals: list[SignalFrame]
-    """All that is to be seen of the other side at this moment, and whether to come back later or elsewhere."""
-    signals_cursor: str
-    """Given back as `signals`, it has the next poll tell at once what has changed in between."""
-    epoch: str
-    resync: bool
-    over: bool
-    """Nothing will ever follow: the visit whose room this is has ended."""
-    server_time: Moment
 
 
 class MapCentre(Sent):
