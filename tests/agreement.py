@@ -17,23 +17,12 @@ from conversations.machine import ENDED_STATES, Conversation, State
 from matching.search import Offer, Search
 from matching.search import State as SearchState
 from tests.clients import PATIENCE_S
+from tests.together.invariants import STATUSES
 
 RESTING_STATES = (State.IDLE, *ENDED_STATES)
 ENDED_STATUSES = (Status.COMPLETED, Status.CANCELLED, Status.EXPIRED, Status.NO_SHOW)
 
-# What the booking and the search of a conversation may be; None is that there is none.
-BOOKINGS: Mapping[State, tuple[Status | None, ...]] = {
-    State.IDLE: (None,),
-    State.CONFIRMING: (None,),
-    State.SEARCHING: (Status.SEARCHING,),
-    State.CHOOSING: (Status.PENDING_ACCEPT,),
-    State.ACTIVE: (Status.ACTIVE,),
-    State.NO_THERAPIST: (Status.SEARCHING,),
-    State.COMPLETED: (Status.COMPLETED,),
-    State.CANCELLED: (None, Status.CANCELLED),
-    State.EXPIRED: (None, Status.EXPIRED, Status.NO_SHOW),
-    State.ERASED: (None,),
-}
+# What the search of a conversation may be.
 SEARCHES: Mapping[State, tuple[SearchState, ...]] = {
     State.SEARCHING: (SearchState.ASKING, SearchState.KEEPING),
     State.CHOOSING: (SearchState.FOUND,),
@@ -121,7 +110,7 @@ class Documents:
         stored = self.bookings.get(conversation.booking_id or "")
         booking = stored.record if stored else None
         status = booking.state if booking else None
-        assert status in BOOKINGS[conversation.state], f"{conversation.id}: {conversation.state}, its booking: {status}"
+        assert status in STATUSES[conversation.state], f"{conversation.id}: {conversation.state}, its booking: {status}"
         if booking and conversation.state not in ENDED_STATES:
             assert booking.therapist == conversation.therapist, f"{booking.id} is with another therapist"
         if booking and conversation.state is State.ACTIVE:
