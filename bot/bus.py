@@ -20,6 +20,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.clock import Now
 from bot.failures import why
 from bot.store.driver import decode_documents, encode_document
 
@@ -40,6 +41,10 @@ Handler = Callable[[Mapping[str, Any]], None]
 _Failures = (RedisError, OSError, TimeoutError)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Bus:
     """`publish(kind, document)` reaches the `on(kind, …)` handlers of all other processes, most of the time.
 
@@ -47,8 +52,9 @@ class Bus:
     of another database would be read here, and counted, as one of ours.
     """
 
-    def __init__(self, redis_url: str, *, namespace: str = "") -> None:
+    def __init__(self, redis_url: str, *, namespace: str = "", now: Now = _now) -> None:
         self._url = redis_url
+        self._now = now
         self._channel = f"{CHANNEL}:{namespace}" if namespace else CHANNEL
         self._process = secrets.token_bytes(SENDER_BYTES)
         self._handlers: dict[str, Handler] = {}
@@ -59,7 +65,7 @@ class Bus:
         self._is_listening = False
         self._published_at: float | None = None
         self._pinged_at: float | None = None
-        self.away_since: datetime | None = datetime.now(UTC)
+        self.away_since: datetime | None = now()
         """Since when hints have not gone both ways; None while they do."""
         self.published = 0
         self.dropped = 0
@@ -148,7 +154,7 @@ class Bus:
         if self.healthy:
             self.away_since = None
         elif self.away_since is None:
-            self.away_since = datetime.now(UTC)
+            self.away_since = self._now()
 
     def _next_batch(self) -> tuple[bytes, int]:
         batch = bytearray(self._process)

@@ -190,7 +190,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     await clock.measure()
     entries = Entries(database["entries"])
     epoch = await _epoch(database)
-    bus = Bus(settings.redis_url, namespace=epoch)
+    bus = Bus(settings.redis_url, namespace=epoch, now=clock.now)
     feeds = Feeds(entries, bus, clock.now)
     signals = Signals(Noticeboard(settings.redis_url, namespace=epoch), bus, clock.now, rules_of(settings))
     jobs = Jobs(settings.redis_url)
