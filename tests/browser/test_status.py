@@ -9,6 +9,7 @@ from playwright.async_api import Browser, expect
 
 from bot.embedded import Servers
 from bot.engines import Valkey
+from tests.agreement import eventually
 from tests.browser.conftest import Screenshot
 from tests.frail import frail
 from tests.house import house_of, settings_for
@@ -35,8 +36,12 @@ async def test_the_page_says_that_redis_is_away_and_follows_when_it_comes_back(
                 await page.set_viewport_size({"width": width, "height": 900})
                 await screenshot(page, f"without-redis-{scheme}")
             await valkey.start()
-            while await redis.get_attribute("data-state") != "ok":
+
+            async def is_well_again() -> None:
                 await page.clock.fast_forward(10_000)
+                assert await redis.get_attribute("data-state") == "ok"
+
+            await eventually(is_well_again)
             await expect(redis).to_contain_text("What is written arrives at once.")
             await page.get_by_role("link", name="ID").click()
             await expect(page.locator("html")).to_have_attribute("lang", "id")
