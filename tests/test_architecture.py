@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+import bot
 
 HOUSE = Path(__file__).parent.parent
 ROOMS = ("conversations", "matching", "bot", "workers")
@@ -190,6 +193,11 @@ def test_only_the_clock_asks_the_machine_what_time_it_is() -> None:
         if ast.unparse(call.func).removeprefix("datetime.datetime.") in TELLS_THE_TIME
     }
     assert asking == {"bot/clock.py"}
+
+
+def test_the_program_and_its_package_have_the_same_version() -> None:
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == bot.__version__
 
 
 # --- shape ------------------------------------------------------------------------------------------------------------
