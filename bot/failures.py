@@ -1,4 +1,4 @@
-"""What a log may say of an error: its kind and where it happened, and its message only where that quotes nobody.
+"""Whose fault an error is, and what a log may say of it: its kind, its place, and its message where that quotes nobody.
 
 Messages repeat what the program had in its hands: pydantic the input, MongoDB the document it could not write, and its
 driver pieces of a password with a slash in it. So they are left out unless the kind of error is known to be discreet.
@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bot.errors import Outage, Refusal
 from bot.masking import masked_text
-from bot.store.driver import ConnectionFailure, OperationFailure
+from bot.store.driver import ConnectionFailure, OperationFailure, PyMongoError, is_away
 
 # Ours, whose messages are written in this code, and those of servers that cannot be reached, which name the server.
 DISCREET = (Outage, Refusal, ConnectionFailure, RedisConnectionError, RedisTimeoutError)
@@ -24,6 +24,13 @@ LONGEST_MESSAGE = 200
 MOST_CALLS = 40
 MOST_ERRORS = 10
 OUR_PLACE = f"{Path(__file__).parent.parent}/"
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether a dependency is to blame; any other error is a fault of ours and belongs in the log as one."""
+    if isinstance(error, PyMongoError):
+        return is_away(error)
+    return isinstance(error, Outage | OSError)  # which a TimeoutError is, too
 
 
 def why(error: BaseException) -> str:

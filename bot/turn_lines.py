@@ -6,8 +6,8 @@ record again. People stand in it by pseudonym, as a therapist's id is shown to g
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import structlog
 
 from bot.errors import Refusal
-from bot.failures import why
+from bot.failures import is_outage, why
 
 log = structlog.get_logger()
 
@@ -39,6 +39,7 @@ class TurnLine:
     code: str | None = None
     error: str | None = None
     tries: int = 0
+    level: int = logging.INFO
 
     @contextmanager
     def written(self) -> Iterator[None]:
@@ -50,10 +51,11 @@ class TurnLine:
             raise
         except BaseException as error:
             self.result, self.error = "failed", why(error)
+            # Who gives up, as when the time is over, and a server that is away are no faults of ours.
+            self.level = logging.ERROR if isinstance(error, Exception) and not is_outage(error) else logging.WARNING
             raise
         finally:
-            write = log.error if self.result == "failed" else log.info
-            write("turn", **self._fields())
+            log.log(self.level, "turn", **self._fields())
 
     def reads(self, record: Any) -> None:
         """Another try begins with the record as it stands now."""
@@ -70,15 +72,30 @@ class TurnLine:
             "from": _state_of(self.before),
             "to": _state_of(self.after),
             "result": self.result,
-            "effects": dict(Counter(type(effect).__name__ for effect in self.effects)),
+            "effects": _counted(self.effects),
             "took_ms": round((time.perf_counter() - self.started) * 1000, 1),
         }
-        rare = {"code": self.code, "error": self.error, "retries": self.tries - 1 if self.tries > 1 else None}
-        return fields | {name: value for name, value in rare.items() if value is not None}
+        if self.code is not None:
+            fields["code"] = self.code
+        if self.error is not None:
+            fields["error"] = self.error
+        if self.tries > 1:
+            fields["retries"] = self.tries - 1
+        return fields
 
     def _conversation(self) -> str | None:
         """What one booking's lines have in common, whichever record they are about."""
-        return self.record_id if self.room == "conversation" else getattr(self.after, "conversation_id", None)
+        if self.room == "conversation":
+            return self.record_id
+        return getattr(self.after, "conversation_id", None) or None  # a record that is not there yet has an empty one
+
+
+def _counted(effects: tuple[Any, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for effect in effects:
+        name = type(effect).__name__
+        counts[name] = counts.get(name, 0) + 1
+    return counts
 
 
 def _state_of(record: Any) -> str | None:

@@ -15,7 +15,6 @@ from socketio.packet import CONNECT, DISCONNECT
 from bot.doors.connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
 from bot.doors.door import Command, Door, Post
 from bot.doors.lane import Lane, is_being_cancelled
-from bot.doors.situations import is_outage
 from bot.doors.socketio_packets import (
     Received,
     decode_packet,
@@ -25,6 +24,7 @@ from bot.doors.socketio_packets import (
 )
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Outage, Refusal
+from bot.failures import is_outage
 from conversations.replies import N_
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from bot.demo import DEMO_PHONE, MAP_DEFAULT
 from bot.doors.client_address import client_address
 from bot.doors.sign_in import SigningIn
-from bot.doors.situations import is_outage, situation_of
+from bot.doors.situations import situation_of
 from bot.errors import Refusal
+from bot.failures import is_outage
 from bot.payloads import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
 from bot.services import Services
 from bot.store.therapists import TherapistRecord

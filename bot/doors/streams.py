@@ -27,10 +27,11 @@ from bot.doors.correspondence import visits_of
 from bot.doors.farewell import GOING_AWAY, farewell
 from bot.doors.http import SERVICES, address_of, json_response, locale_of
 from bot.doors.outlet import COUNTERS, Outlet, outlet_of
-from bot.doors.situations import RETRY_AFTER_S, is_outage, situation_of
+from bot.doors.situations import RETRY_AFTER_S, situation_of
 from bot.doors.snapshots import page_of
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Outage, Refusal
+from bot.failures import is_outage
 from bot.feeds import Entry
 from bot.limits import Asker, too_fast
 from bot.payloads import StreamQuery, WebSocketFrame, parse, refusal_of

@@ -202,9 +202,12 @@ async def test_a_turn_that_always_loses_is_told_to_come_again(
 
         hammered: dict[Room, Kind] = {"conversation": Kind(process.records, lose)}
         turns = Turns(hammered, lambda: NOON, process.alarms, process.outboxes, pseudonym)
-        with pytest.raises(Outage):
+        with pytest.raises(Outage), capture_logs() as lines:
             await turns.take("conversation", DIARY, Write(("two",)), by=WRITER)
     assert tries == MOST_TRIES
+    assert [(line["log_level"], line["result"], line["retries"]) for line in lines] == [
+        ("warning", "failed", tries - 1)
+    ]
     assert await process.settled() == ["one"]
 
 
@@ -294,7 +297,7 @@ async def test_a_turn_that_is_given_up_while_it_waits_for_its_place_has_its_line
             async with asyncio.timeout(0.01):
                 await process.write("one")
     (line,) = lines
-    given_up = {"from": None, "to": None, "result": "failed", "error": "CancelledError", "log_level": "error"}
+    given_up = {"from": None, "to": None, "result": "failed", "error": "CancelledError", "log_level": "warning"}
     assert without_duration(line) == {**LINE, **given_up}
 
 
