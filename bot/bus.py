@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +20,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bot.clock import Now
+from bot.clock import Now, machine_now
 from bot.failures import why
 from bot.store.driver import decode_documents, encode_document
 
@@ -41,10 +41,6 @@ Handler = Callable[[Mapping[str, Any]], None]
 _Failures = (RedisError, OSError, TimeoutError)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Bus:
     """`publish(kind, document)` reaches the `on(kind, …)` handlers of all other processes, most of the time.
 
@@ -52,7 +48,7 @@ class Bus:
     of another database would be read here, and counted, as one of ours.
     """
 
-    def __init__(self, redis_url: str, *, namespace: str = "", now: Now = _now) -> None:
+    def __init__(self, redis_url: str, *, namespace: str = "", now: Now = machine_now) -> None:
         self._url = redis_url
         self._now = now
         self._channel = f"{CHANNEL}:{namespace}" if namespace else CHANNEL

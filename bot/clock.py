@@ -13,6 +13,11 @@ from bot.store.driver import PyMongoError
 Now = Callable[[], datetime]
 
 
+def machine_now() -> datetime:
+    """This machine's own time: for what is shown, and never for what is decided."""
+    return datetime.now(UTC)
+
+
 def to_milliseconds(moment: datetime) -> datetime:
     """The moment as MongoDB keeps it: anything below a millisecond cut off."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

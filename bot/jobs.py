@@ -34,10 +34,10 @@ JOB_LIVES_S = 60
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """Seconds since a worker was last heard of, and since the oldest waiting job was asked for; None: there is none."""
+    """When a worker was last heard of, and when the oldest waiting job was asked for; None where there is none."""
 
-    heard_s: float | None
-    waiting_s: float | None
+    heard_at: datetime | None
+    waiting_since: datetime | None
 
 
 class Jobs:
@@ -84,7 +84,10 @@ class Jobs:
     def _at_work(self) -> AtWork:
         heard = [worker.last_heartbeat for worker in Worker.all(connection=self._connection)]
         waiting = [self._oldest_in(Queue(name, connection=self._connection)) for name in QUEUES]
-        return AtWork(_age_s(max(filter(None, heard), default=None)), _age_s(min(filter(None, waiting), default=None)))
+        return AtWork(
+            heard_at=max(map(_aware, filter(None, heard)), default=None),
+            waiting_since=min(map(_aware, filter(None, waiting)), default=None),
+        )
 
     def _oldest_in(self, queue: Queue) -> datetime | None:
         for job_id in queue.get_job_ids(0, 1):
@@ -99,9 +102,6 @@ class Jobs:
         self._connection.close()
 
 
-def _age_s(moment: datetime | None) -> float | None:
-    """By the clocks of those who wrote it down, which may be ahead of ours."""
-    if moment is None:
-        return None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return max(0.0, (datetime.now(UTC) - aware).total_seconds())
+def _aware(moment: datetime) -> datetime:
+    """RQ keeps moments in UTC, and some versions leave that out."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

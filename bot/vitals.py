@@ -167,11 +167,13 @@ class Vitals:
             workers = await self._jobs.at_work()
         except _Failures:
             return Part("workers", "unknown")
-        if workers.heard_s is None or workers.heard_s > SILENT_WORKER_S:
-            return Part("workers", "away", workers.heard_s)
-        if workers.waiting_s is not None and workers.waiting_s > WAITING_JOB_S:
-            return Part("workers", "delayed", workers.waiting_s)
-        return Part("workers", "ok", workers.heard_s)
+        heard_s = self._age_s(workers.heard_at) if workers.heard_at else None
+        waiting_s = self._age_s(workers.waiting_since) if workers.waiting_since else 0.0
+        if heard_s is None or heard_s > SILENT_WORKER_S:
+            return Part("workers", "away", heard_s)
+        if waiting_s > WAITING_JOB_S:
+            return Part("workers", "delayed", waiting_s)
+        return Part("workers", "ok", heard_s)
 
     async def _ask_outbox(self) -> Part:
         every = [kind.records for kind in self._kinds.values()]

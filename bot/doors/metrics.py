@@ -10,7 +10,6 @@ import hmac
 import os
 import resource
 import socket
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -144,7 +143,7 @@ def _process(services: Services) -> Iterator[Family]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = usage.ru_utime + usage.ru_stime
     yield Family("process_cpu_seconds_total", "counter", "CPU time.", samples={(): cpu_s})
-    started_at = time.time() - services.vitals.uptime_s
+    started_at = services.clock.now().timestamp() - services.vitals.uptime_s
     yield Family("process_start_time_seconds", "gauge", "When it began.", samples={(): round(started_at)})
     if MEMORY.exists():
         resident = int(MEMORY.read_text().split()[1]) * resource.getpagesize()
