@@ -421,6 +421,21 @@ async def test_two_tabs_show_the_same_and_one_yes_is_enough(house: House) -> Non
         assert [entry["seq"] for entry in left.entries] == list(range(1, len(left.entries) + 1))
 
 
+async def test_closing_one_of_two_tabs_ends_nothing(house: House) -> None:
+    sari = await house.add_therapist()
+    async with AsyncExitStack() as stack:
+        (console,) = await enter(stack, house, sari)
+        left = await stack.enter_async_context(guest(house.url))
+        async with guest(house.url, token=left.token) as right:
+            await right.search()
+            await left.until_state("searching")
+        await console.accept()
+        await left.accept()
+        await left.until_state("active")
+        await left.do("message", text="Still here")
+        await console.until(lambda: bool(console.of_type("message")), "the message")
+
+
 async def test_a_guest_who_comes_back_a_day_later_finds_everything_and_can_book_again(house: House) -> None:
     sari = await house.add_therapist()
     async with therapist(house.url, house.token_of(sari)) as console:
