@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from bot.embedded import Servers
 from tests.agreement import until_agreed, until_free
-from tests.clients import Guest, guest
+from tests.clients import Guest, guest, therapist
 from tests.house import house_of, settings_for
 from tests.processes import Web, site
 from tests.stories.test_crashes import countdowns, watching
@@ -92,6 +93,31 @@ async def test_a_choice_in_the_moment_it_closes_counts_everywhere_or_nowhere(hou
 
         await asyncio.gather(*(play(number) for number in range(PEOPLE)))
         await until_agreed(houses[0].services)
+
+
+async def test_countdowns_and_choices_end_in_time_while_redis_is_emptied_again_and_again(
+    servers: Servers, database: str
+) -> None:
+    settings = settings_for(servers, database, answer_s=1.5, choose_s=1.0, radii_km=(1.0, 5.0))
+
+    async def empty(courier: redis.asyncio.Redis) -> None:
+        while True:
+            await courier.flushall()
+            await asyncio.sleep(0.05)
+
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(house_of(settings))
+        courier = await stack.enter_async_context(redis.asyncio.Redis.from_url(servers.redis_url or ""))
+        emptying = asyncio.create_task(empty(courier))
+        sari = await house.add_therapist(km=3)
+        console = await stack.enter_async_context(therapist(house.url, house.token_of(sari)))
+        budi = await stack.enter_async_context(guest(house.url))
+        await budi.search()  # nobody is near; a minute later somebody is asked who is further away
+        await console.accept()
+        await budi.until_state("no_therapist")  # who does not choose gives her back
+        assert states(budi) == ["confirming", "searching", "searching", "choosing", "no_therapist"]
+        emptying.cancel()
+        await until_agreed(house.services)
 
 
 # --- clocks -----------------------------------------------------------------------------------------------------------
