@@ -26,6 +26,7 @@ from bot.payloads import parse_phone
 from bot.services import connected, migrate
 from bot.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError
+from bot.store.indexes import CannotBuild
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
 from bot.store.token_families import TokenFamilies
 from bot.supervisor import run_together
@@ -229,6 +230,9 @@ def main(arguments: list[str]) -> int:
     except (SettingsError, ServerFailed, Refusal) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except CannotBuild as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except PyMongoError as error:
         sys.stderr.write(f"MongoDB cannot be used: {why(error)}\n")
         return 1

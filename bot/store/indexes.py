@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.store.driver import Database
+from bot.failures import why
+from bot.store.driver import Database, OperationFailure
 
 ASCENDING = 1
 
@@ -66,8 +67,16 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
 }
 
 
+class CannotBuild(Exception):
+    """What stands in the database is in the way of an index; the text names it."""
+
+
 async def build(database: Database) -> None:
-    """Build what is missing; an index of the same keys with other options stops with MongoDB's own error."""
+    """Build what is missing. Raises `CannotBuild`, also for an index of the same keys with other options."""
     for collection, indexes in INDEXES.items():
         for keys, options in indexes:
-            await database[collection].create_index(keys, **options)
+            try:
+                await database[collection].create_index(keys, **options)
+            except OperationFailure as error:
+                fields = ", ".join(field for field, _ in keys)
+                raise CannotBuild(f"the index of {collection} on ({fields}) cannot be built: {why(error)}") from error
