@@ -153,6 +153,11 @@ class LocaleChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class ScreenWanted:
+    """Somebody pressed a card of an older revision, and is to be shown what stands now."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """A ring: whether anything is due is decided by `expires_at` in the record."""
 
@@ -175,5 +180,6 @@ Event = (
     | SlotReserved
     | SlotTaken
     | LocaleChosen
+    | ScreenWanted
     | DeadlinePassed
 )

@@ -493,6 +493,11 @@ def _choose_locale(conversation: Conversation, event: on.LocaleChosen, now: date
     return Decision(replace(conversation, locale=event.locale, timezone=timezone))
 
 
+def _show_again(conversation: Conversation, event: on.ScreenWanted, now: datetime) -> Decision:
+    """The card of this moment or where the guest stands, behind every line that was wanted before."""
+    return Decision(conversation, _card(conversation) or (state_on_screen(conversation),))
+
+
 # --- the pieces of a move ---------------------------------------------------------------------------------------------
 
 
@@ -585,9 +590,12 @@ def _is_due(conversation: Conversation, now: datetime) -> bool:
 
 
 def _rows(state: State, rows: dict[type[Any], Move]) -> dict[type[Any], Move]:
-    """The rows of a state, with what holds in all: the guest can choose the language and go, a late slot is let go."""
+    """The rows of a state, with what holds in all: the guest can choose the language, look again and go, a late slot is
+    let go.
+    """
     always = {
         on.LocaleChosen: Move(_choose_locale, (state,)),
+        on.ScreenWanted: Move(_show_again, (state,)),
         on.SlotReserved: Move(_let_slot_go, (state,)),
         on.ErasureRequested: Move(_erase, (State.ERASED, state)),
     }

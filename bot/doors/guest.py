@@ -31,14 +31,14 @@ from bot.payloads import (
     Typing,
     parse,
 )
-from bot.perform import card_data, conversation_feed, state_data
+from bot.perform import conversation_feed
 from bot.services import Services, terms_of
 from bot.signals import person_of
-from bot.turns import Sender
-from bot.views import Audience, raw_booking
+from bot.turns import Command, Sender
+from bot.views import Audience
 from conversations import events as on
 from conversations.ids import derived_id
-from conversations.machine import Conversation, State, card_on_screen, state_on_screen
+from conversations.machine import Conversation, State
 from conversations.replies import N_
 from conversations.values import Contact, Locale, Location, Rating
 
@@ -152,7 +152,7 @@ class GuestCommands:
                 self._services, "conversation", guest.conversation_id, event, command, judge, by=guest.sender
             )
         except Refusal as refused:
-            await self._show_present(guest.conversation_id, payload, refused)
+            await self._show_present(guest, payload, refused)
             raise
 
     async def _find_another(self, guest: Guest, payload: FindAnother) -> Answer:
@@ -217,25 +217,19 @@ class GuestCommands:
         try:
             return answered(outcome, _standing)
         except Refusal as refused:
-            await self._show_present(guest.conversation_id, payload, refused)
+            await self._show_present(guest, payload, refused)
             raise
 
-    async def _show_present(self, conversation_id: str, payload: CommandPayload, refused: Refusal) -> None:
-        """Who pressed an old card gets the present one again: the card of this moment, or where they stand."""
-        if refused.code != "stale":
-            return
-        stored = await self._services.conversations.load(conversation_id)
-        if stored is None:
-            return
-        entry_id = derived_id("e", conversation_id, "stale", payload.client_id)
-        card = card_on_screen(stored.record)
-        if card is not None:
-            kind, data = "card", card_data(card)
-        else:
-            state = state_on_screen(stored.record)
-            booking = await self._services.bookings.load(state.booking_id) if state.booking_id else None
-            kind, data = "state", state_data(state, raw_booking(booking.record) if booking else None)
-        await self._services.feeds.append(conversation_feed(conversation_id), entry_id, kind, data)
+    async def _show_present(self, guest: Guest, payload: CommandPayload, refused: Refusal) -> None:
+        """Who pressed an old card gets the present one again, once however often the command is sent.
+
+        That is a turn of its own: written straight to the feed, the line could overtake those of the last moves.
+        """
+        if refused.code == "stale":
+            shown = Command(f"shown:{payload.client_id}", "", lambda _: {})
+            await self._services.turns.take(
+                "conversation", guest.conversation_id, on.ScreenWanted(), shown, by=guest.sender
+            )
 
 
 def _message_id(conversation_id: str, sender: str, payload: Message | RoomMessage) -> str:

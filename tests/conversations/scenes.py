@@ -110,6 +110,7 @@ ERASE = on.ErasureRequested()
 CANCEL = on.Cancelled("guest", "changed my mind")
 RING = on.DeadlinePassed()
 INDONESIAN = on.LocaleChosen("id", "Asia/Jakarta")
+LOOK = on.ScreenWanted()
 
 # --- where a conversation stands --------------------------------------------------------------------------------------
 

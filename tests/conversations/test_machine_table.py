@@ -17,6 +17,7 @@ from tests.conversations.scenes import (
     ERASE,
     EVERYWHERE,
     INDONESIAN,
+    LOOK,
     MILLISECOND,
     PLACE,
     RING,
@@ -127,6 +128,14 @@ ROWS = (
         if each.state is not State.ERASED
     ),
     *(
+        Row(f"what stands now can be shown again while {each.state}", each, LOOK, after(9), each.state, (shown,))
+        for shown, several in (
+            (CARD, (confirming(), choosing(), no_therapist(), completed())),
+            (STATE, (idle(), searching(), active(), cancelled(), expired())),
+        )
+        for each in several
+    ),
+    *(
         Row(f"a guest can ask to be erased while {each.state}", each, ERASE, after(9), State.ERASED, FORGOTTEN)
         for each in (idle(), completed(), cancelled(), expired())
     ),
@@ -198,6 +207,7 @@ EVENTS: tuple[Any, ...] = (
     reserved(),
     taken(),
     INDONESIAN,
+    LOOK,
     RING,
 )
 

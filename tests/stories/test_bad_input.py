@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from bot.payloads import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
 from bot.services import Services
 from bot.turns import Room
 from bot.words import LOCALES, Words
+from conversations.conversation import Conversation
 from conversations.values import Locale
 from tests.clients import JAKARTA, PATIENCE_S, Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import SECRET, House, house_of, settings_for
@@ -48,13 +50,13 @@ async def dump(services: Services) -> Dump:
 
 
 @asynccontextmanager
-async def nothing_changes(services: Services, *, but: str | None = None) -> AsyncIterator[None]:
-    """Holds the database before against the one after; `but` names a collection that may be different."""
+async def nothing_changes(services: Services, *, but: Collection[str] = ()) -> AsyncIterator[None]:
+    """Holds the database before against the one after; `but` names collections that may be different."""
     before = await dump(services)
     yield
     after = await dump(services)
-    assert {name: found for name, found in after.items() if name != but} == {
-        name: found for name, found in before.items() if name != but
+    assert {name: found for name, found in after.items() if name not in but} == {
+        name: found for name, found in before.items() if name not in but
     }
 
 
@@ -547,15 +549,22 @@ async def assert_stale(house: House, visitor: Guest, command: str, payload: dict
     """Refused, also when it is sent again, and answered once on the feed with what stands now: a card, or the state."""
     await at_rest(house.services)
     before = len(visitor.entries)
-    async with nothing_changes(house.services, but="entries"):
+    stood = await standing(house.services)
+    async with nothing_changes(house.services, but=("conversations", "entries")):
         repeated = {**payload, "client_id": client_id()}
         for _ in range(2):
             error = (await visitor.send(command, **repeated))["error"]
             assert (error["code"], error["fields"]) == ("stale", {})
         await visitor.until(lambda: len(visitor.entries) > before, "the present card")
     (present,) = visitor.entries[before:]
+    assert await standing(house.services) == stood
     assert present["data"]["revision"] == visitor.revision
     assert (present["type"], present["data"].get("card")) == (("card", card) if card else ("state", None))
+
+
+async def standing(services: Services) -> list[Conversation]:
+    """Where all conversations stand, however many turns that took."""
+    return [replace(each, version=0) for each in await services.conversations.find({}, limit=10)]
 
 
 # --- what belongs to somebody else ------------------------------------------------------------------------------------

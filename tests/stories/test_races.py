@@ -353,3 +353,20 @@ async def test_time_that_was_booked_meanwhile_is_said_to_be_taken_however_often_
         await tabs[0].accept()
         active = await tabs[0].until_state("active")
         assert active["booking"]["therapist"]["id"] == another.session["therapist"]["id"]
+
+
+async def test_the_present_card_does_not_overtake_what_another_process_has_yet_to_tell(
+    houses: Houses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line written for an old button stood before those of the last move, and the screen went back in time."""
+    left, right = houses
+    async with guest(left.url) as budi, guest(right.url, token=budi.token) as same:
+        old = await budi.book()
+        monkeypatch.setattr(left.services.outboxes, "put", lambda *_: None)  # it saves, and is too busy to perform
+        await budi.do("cancel")
+        await budi.do("book", kind="now", source="menu")
+        assert await same.refusal("confirm_service", **same.form(revision=old["revision"])) == "stale"
+        await same.until_state("cancelled")
+        await until_agreed(right.services)
+        revisions = [entry["data"]["revision"] for entry in same.entries if "revision" in entry["data"]]
+        assert revisions == sorted(revisions)
