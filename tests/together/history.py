@@ -97,7 +97,10 @@ class History:
     def command(self, guest: str, command: on.Event, process: Process) -> str | None:
         self._tell(guest, type(command).__name__, "by", process.name)
         self._pressed[guest].append(command)
-        return self.shell.take("conversation", guest, command, process)
+        refusal = self.shell.take("conversation", guest, command, process)
+        if refusal == "stale":
+            self.shell.take("conversation", guest, on.ScreenWanted(), process)
+        return refusal
 
     # --- people -------------------------------------------------------------------------------------------------------
 

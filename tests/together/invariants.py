@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
+from conversations import effects as do
 from conversations.booking import ENDED_STATUSES, Booking, Status
 from conversations.machine import ENDED_STATES, Conversation, State
 from matching.search import Answer, Offer, Search
@@ -100,6 +101,7 @@ def hold(shell: Shell) -> None:
     _one_live_search_per_conversation(shell)
     _whoever_is_asked_or_kept_is_held_for_it(shell)
     _nobody_is_booked_twice(shell)
+    _nobody_reads_backwards(shell)
 
 
 def _one_live_search_per_conversation(shell: Shell) -> None:
@@ -141,6 +143,13 @@ def _nobody_is_booked_twice(shell: Shell) -> None:
         taken |= cells
 
 
+def _nobody_reads_backwards(shell: Shell) -> None:
+    """Whatever a process that was slow writes late: the lines of a conversation stand in the order of its moves."""
+    for conversation_id, lines in shell.feeds.items():
+        revisions = [line.revision for line in lines.values()]
+        assert revisions == sorted(revisions), f"{conversation_id} reads {revisions}"
+
+
 # --- whenever nothing is under way ------------------------------------------------------------------------------------
 
 
@@ -149,6 +158,7 @@ def agree(shell: Shell) -> None:
     for conversation in shell.records("conversation"):
         _agree_about_booking(conversation, shell)
         _agree_about_search(conversation, shell)
+        _what_was_read_last_is_where_it_stands(conversation, shell)
         _nothing_is_known_of_who_was_erased(conversation, shell)
     _nothing_is_left_behind(shell)
 
@@ -187,6 +197,14 @@ def _agree_about_search(conversation: Conversation, shell: Shell) -> None:
         )
     if conversation.state in (State.CHOOSING, State.ACTIVE):
         assert search.chosen_offer_id == conversation.offer_id, f"{conversation.id} and its search chose differently"
+
+
+def _what_was_read_last_is_where_it_stands(conversation: Conversation, shell: Shell) -> None:
+    states = [line for line in shell.feeds[conversation.id].values() if isinstance(line, do.ShowState)]
+    assert states or conversation.state is State.IDLE, f"{conversation.id} was told nothing"
+    if states:
+        read = (states[-1].state, states[-1].revision)
+        assert read == (conversation.state.value, conversation.revision), f"{conversation.id} reads {read} last"
 
 
 def _nothing_is_left_behind(shell: Shell) -> None:

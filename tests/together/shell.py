@@ -6,9 +6,11 @@ for a moment or for ever; then the sweep of another performs the same once more.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Literal
 
 from conversations import booking, machine
@@ -40,11 +42,11 @@ DECIDE: Mapping[Room, Callable[[Any, Any, datetime], Any]] = {
 }
 RINGS: Mapping[Room, Any] = {"conversation": on.DeadlinePassed(), "search": found.DeadlinePassed()}
 
-# These are seen and change nothing: the feeds are not part of this shell.
+# What guests read of where they stand.
+Line = do.ShowState | do.ShowCard
+# These are read as well, and change nothing: of the feeds, this shell keeps the lines above.
 SEEN_ON_FEEDS = (
     do.Say,
-    do.ShowCard,
-    do.ShowState,
     do.ShowTherapistBooking,
     do.NotifyTherapist,
     do.CountVisit,
@@ -129,11 +131,20 @@ class Process:
             del self.boxes[key]
 
     def step(self, key: Key) -> None:
-        """Go on with the first effect that waits for this record, up to where a process may be stopped."""
+        """Go on with the first effect that waits for this record, up to where a process may be stopped.
+
+        Lines that follow each other are written in one go.
+        """
         box = self.boxes[key]
         if not box.waiting:
             self._shell.performed(key, box.done)
             del self.boxes[key]
+            return
+        if lines := list(takewhile(lambda item: isinstance(item[1], Line), box.waiting.items())):
+            for effect_id, line in lines:
+                self._shell.write(line, Cause(key[1], effect_id, self))
+                del box.waiting[effect_id]
+                box.done.add(effect_id)
             return
         if box.under_way is None:
             effect_id, effect = next(iter(box.waiting.items()))
@@ -180,6 +191,8 @@ class Shell:
         self.rows = rows
         self.documents: dict[Key, Document] = {}
         self.reservations: dict[str, Reservation] = {}
+        self.feeds: dict[str, dict[str, Line]] = defaultdict(dict)
+        """What each guest has read, in its order, by the id of what wrote it."""
         # What a crash interrupted: a hold that such a look had taken already may be nobody's until it lapses.
         self.cut_short: list[str] = []
         self._policy = policy
@@ -231,6 +244,10 @@ class Shell:
         outbox = self.documents[key].outbox
         for effect_id in effect_ids:
             outbox.pop(effect_id, None)
+
+    def write(self, line: Line, cause: Cause) -> None:
+        """A line stands where it was written first: whoever writes it again changes nothing."""
+        self.feeds[cause.record_id].setdefault(str(cause), line)
 
     # --- effects ------------------------------------------------------------------------------------------------------
 
@@ -300,7 +317,8 @@ class Shell:
         yield from ()
 
     def _erase_guest(self, effect: do.EraseGuest, cause: Cause) -> Performance:
-        for room, event in (("booking", booking.GuestErased()), ("search", found.GuestErased())):
+        told: tuple[tuple[Room, Any], ...] = (("booking", booking.GuestErased()), ("search", found.GuestErased()))
+        for room, event in told:
             for record in self.records(room):
                 if record.conversation_id == cause.record_id:
                     yield
