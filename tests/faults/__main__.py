@@ -15,7 +15,6 @@ import structlog
 from tests.faults.evening import Plan, Verdict, history_file, play
 from tests.faults.mutants import MUTANTS, Mutant
 
-ARTEFACTS = Path("artefacts")
 # How long a mutant may live before the checker counts as blind to it.
 MUTANT_LIVES_S = 60.0
 
@@ -25,23 +24,23 @@ def say(*lines: str) -> None:
     sys.stdout.flush()
 
 
-def report(verdict: Verdict) -> None:
+def report(verdict: Verdict, artefacts: Path) -> None:
     say("", *(f"{name:>14}: {figure}" for name, figure in verdict.figures.items()))
     for violation in verdict.violations:
         say("", str(violation))
     if verdict.violations:
-        file = history_file(ARTEFACTS, verdict.plan)
+        file = history_file(artefacts, verdict.plan)
         verdict.witness.write(file)
         say("", f"{len(verdict.violations)} violations; the history is in {file}")
     else:
         say("", "nothing was lost, doubled, out of order, booked twice or forgotten")
 
 
-def run_once(plan: Plan) -> int:
+def run_once(plan: Plan, artefacts: Path) -> int:
     say(f"seed {plan.seed}, {plan.seconds:.0f} s, {plan.guests} guests at a time, {plan.webs} web processes")
     say(*(str(fault) for fault in plan.schedule))
     verdict = asyncio.run(play(plan))
-    report(verdict)
+    report(verdict, artefacts)
     return 1 if verdict.violations else 0
 
 
@@ -63,7 +62,7 @@ def run_mutants(seed: str, names: list[str]) -> int:
 
 
 def plan_for(mutant: Mutant, seed: str, seconds: float) -> Plan:
-    return Plan(f"{seed}", seconds, guests=10, races=mutant.races, mutant=mutant, faults=mutant.faults)
+    return Plan(seed, seconds, guests=10, races=mutant.races, mutant=mutant, faults=mutant.faults)
 
 
 def main(arguments: list[str]) -> int:
@@ -71,18 +70,21 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", default="", help="the same seed makes the same choices again")
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--guests", type=int, default=8)
+    parser.add_argument("--within", type=float, help="seconds for everything, start and settling included")
     parser.add_argument("--only", default="", help="kinds of faults, with commas between them")
+    parser.add_argument("--artefacts", type=Path, default=Path("artefacts"), help="where a history is left")
     parser.add_argument("--mutant", choices=tuple(MUTANTS))
     parser.add_argument("--mutants", nargs="*", metavar="NAME")
     chosen = parser.parse_args(arguments)
+    logging.getLogger("engineio.client").setLevel(logging.CRITICAL)  # a connection that breaks is no news here
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     seed = chosen.seed or str(SystemRandom().randrange(10**6))
     if chosen.mutants is not None:
         return run_mutants(seed, chosen.mutants or list(MUTANTS))
     if chosen.mutant:
-        return run_once(plan_for(MUTANTS[chosen.mutant], seed, chosen.seconds))
+        return run_once(plan_for(MUTANTS[chosen.mutant], seed, chosen.seconds), chosen.artefacts)
     faults = tuple(filter(None, chosen.only.split(",")))
-    return run_once(Plan(seed, chosen.seconds, guests=chosen.guests, faults=faults))
+    return run_once(Plan(seed, chosen.seconds, chosen.within, guests=chosen.guests, faults=faults), chosen.artefacts)
 
 
 if __name__ == "__main__":

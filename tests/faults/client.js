@@ -10,8 +10,8 @@ const tell = (link, event, more) => process.stdout.write(`${JSON.stringify({ lin
 
 function open({ link, url, namespace, auth }) {
   const cursors = typeof auth.since === 'object' && auth.since !== null ? { ...auth.since } : null
-  let token = auth.token
   let since = auth.since
+  const shows = { token: auth.token, shown: null }
   const socket = io(url + namespace, {
     transports: ['websocket'],
     forceNew: true,
@@ -19,17 +19,19 @@ function open({ link, url, namespace, auth }) {
     reconnectionDelay: 200,
     reconnectionDelayMax: 1000,
     timeout: 4000,
-    auth: (answer) => answer({ ...auth, token, since: cursors ? { ...cursors } : since }),
+    auth: (answer) => {
+      shows.shown = shows.token ?? null
+      answer({ ...auth, token: shows.token, since: cursors ? { ...cursors } : since })
+    },
   })
   const remember = ({ feed, seq }) => {
     if (cursors) cursors[feed] = seq
     else since = seq
   }
   socket.on('session', (session) => {
-    token = session.token ?? token
     if (cursors) Object.assign(cursors, session.feeds)
     else since = session.last_seq
-    tell(link, 'session', { session })
+    tell(link, 'session', { session, shown: shows.shown })
   })
   socket.on('entry', (entry) => {
     remember(entry)
@@ -40,15 +42,15 @@ function open({ link, url, namespace, auth }) {
     tell(link, 'over', { why: error.message, data: error.data })
   })
   socket.on('disconnect', (why) => {
-    if (!socket.active) tell(link, 'over', { why })
+    tell(link, socket.active ? 'away' : 'over', { why })
   })
   socket.io.on('reconnect_failed', () => tell(link, 'over', { why: 'it did not come back' }))
-  links.set(link, socket)
+  links.set(link, { socket, shows })
 }
 
 async function send({ link, call, name, payload, timeout_ms }) {
   try {
-    const answer = await links.get(link).timeout(timeout_ms).emitWithAck(name, payload)
+    const answer = await links.get(link).socket.timeout(timeout_ms).emitWithAck(name, payload)
     tell(link, 'answer', { call, answer })
   } catch {
     tell(link, 'answer', { call, answer: null })
@@ -56,11 +58,16 @@ async function send({ link, call, name, payload, timeout_ms }) {
 }
 
 function close({ link }) {
-  links.get(link)?.disconnect()
+  links.get(link)?.socket.disconnect()
   links.delete(link)
 }
 
-const deeds = { open, send, close }
+function renew({ link, token }) {
+  const known = links.get(link)
+  if (known) known.shows.token = token
+}
+
+const deeds = { open, send, close, renew }
 
 createInterface({ input: process.stdin })
   .on('line', (line) => {

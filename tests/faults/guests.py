@@ -9,7 +9,8 @@ from typing import Any
 
 from conversations.machine import ENDED_STATES
 from tests.clients import JAKARTA
-from tests.faults.people import Person, World
+from tests.faults.devices import World
+from tests.faults.people import Person
 from tests.faults.witness import Entry
 
 ENDED = tuple(state.value for state in ENDED_STATES)
@@ -57,7 +58,7 @@ class Guest(Person):
         first.start()
         await first.reader.has_read.wait()
         for device in others:
-            device.reader.belong_to(first.reader.token or "", self.subject)
+            device.reader.belong_to(self.subject)
             device.start()
         for _ in range(self.visits):
             if self.world.is_closing.is_set():
@@ -147,7 +148,7 @@ class Guest(Person):
         if self.offer is None or self.offer[0] != self.revision:
             return await self.until_news(PATIENCE_S)
         revision, offer_id = self.offer
-        choice = {"revision": revision, "offer_id": offer_id}
+        choice: dict[str, Any] = {"revision": revision, "offer_id": offer_id}
         await self.pause(0.0, 0.5)
         if does < 0.65:
             await self.do("accept_therapist", **choice)

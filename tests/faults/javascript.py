@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -95,6 +96,7 @@ class JavaScript:
     def take(self, message: Mapping[str, Any]) -> None:
         match message["event"]:
             case "session":
+                self.reader.shown = message["shown"]
                 self.reader.greet(self, message["session"])
                 self._greeted.set()
             case "entry":
@@ -103,6 +105,8 @@ class JavaScript:
                 waiter = self._calls.pop(message["call"], None)
                 if waiter is not None and not waiter.done():
                     waiter.set_result(message["answer"])
+            case "away":
+                self.reader.hears_since = math.inf
             case "over":
                 self.over.set()
 
@@ -112,7 +116,7 @@ class JavaScript:
             do="open",
             url=self._url,
             namespace=f"/{self.reader.audience}",
-            auth=self.reader.auth,
+            auth=self.reader.introduce(),
         )
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
@@ -128,12 +132,16 @@ class JavaScript:
         )
         try:
             async with asyncio.timeout(within_s + CLOSE_WITHIN_S):
-                return await waiter
+                answer: Answer | None = await waiter
+                return answer
         except TimeoutError:
             return None
 
     def read_too(self, feed: str) -> None:
         pass
+
+    def renew(self, token: str) -> None:
+        self._node.tell(link=self._number, do="renew", token=token)
 
     async def close(self) -> None:
         self.over.set()

@@ -5,29 +5,11 @@ Nothing in the program knows of this: a mutant is made in the process that start
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-import bot.doors.guest
-import bot.doors.snapshots
-import bot.doors.streams
-import bot.feeds
-import bot.outboxes
-import bot.perform
-import bot.store.records
-import bot.store.reservations
-import bot.store.therapists
-import bot.sweep
-import bot.turns
-import conversations.events
-import conversations.machine
-import matching.search
-from bot.auth import new_id
-from bot.store.records import OutboxItem, Stored
-from matching.events import DeadlinePassed as _SearchRing
+from tests.faults import guards
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,207 +36,6 @@ class Mutant:
                 await database[collection].drop_index(name)
 
 
-class _Blind:
-    """A collection whose conditional updates leave out some of their conditions."""
-
-    def __init__(self, collection: Any, *ignored: str) -> None:
-        self._collection = collection
-        self._ignored = ignored
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._collection, name)
-
-    def _seen(self, query: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: wanted for name, wanted in query.items() if name not in self._ignored}
-
-    async def find_one_and_update(self, query: Mapping[str, Any], *arguments: Any, **more: Any) -> Any:
-        return await self._collection.find_one_and_update(self._seen(query), *arguments, **more)
-
-    async def update_one(self, query: Mapping[str, Any], *arguments: Any, **more: Any) -> Any:
-        return await self._collection.update_one(self._seen(query), *arguments, **more)
-
-    def find(self, query: Mapping[str, Any], *arguments: Any, **more: Any) -> Any:
-        return self._collection.find(self._seen(query), *arguments, **more)
-
-
-def _blind(kind: Any, *ignored: str) -> None:
-    """Every store of this kind sees its collection without these conditions."""
-    begin = kind.__init__
-
-    def __init__(self: Any, collection: Any, *arguments: Any) -> None:
-        begin(self, _Blind(collection, *ignored), *arguments)
-
-    kind.__init__ = __init__
-
-
-# --- records ----------------------------------------------------------------------------------------------------------
-
-
-def _no_version_check() -> None:
-    _blind(bot.store.records.Records, "version")
-
-
-def _no_known_answers() -> None:
-    bot.store.records.Stored.answer_to = lambda self, key: None  # type: ignore[method-assign]
-
-
-def _effects_before_save() -> None:
-    """What a turn wants is performed at once, whether or not its save then finds the version unchanged."""
-    save = bot.store.records.Records.save
-    boxes: dict[Any, Any] = {}
-    begin = bot.outboxes.Outboxes.__init__
-
-    def __init__(self: Any, kinds: Any, perform: Any) -> None:
-        begin(self, kinds, perform)
-        boxes.update({kind.records: (self, room) for room, kind in kinds.items()})
-
-    async def save_after(self: Any, before: Any, after: Any, effects: Any, now: Any, answer: Any = None) -> Any:
-        items = [
-            OutboxItem(f"{before.id}:{before.version + 1}:{place}", effect, now) for place, effect in enumerate(effects)
-        ]
-        outboxes, room = boxes[self]
-        outboxes.put(room, before.id, items)
-        await asyncio.sleep(0.002)
-        return await save(self, before, after, effects, now, answer)
-
-    bot.outboxes.Outboxes.__init__ = __init__  # type: ignore[method-assign]
-    bot.store.records.Records.save = save_after  # type: ignore[method-assign]
-
-
-def _outbox_in_memory() -> None:
-    """The record is saved without the effects: whoever saved it remembers them, as long as it lives."""
-    save = bot.store.records.Records.save
-
-    async def forgetful(self: Any, before: Any, after: Any, effects: Any, now: Any, answer: Any = None) -> Any:
-        stored = await save(self, before, after, (), now, answer)
-        if stored is None:
-            return None
-        items = tuple(
-            OutboxItem(f"{before.id}:{before.version + 1}:{place}", effect, now) for place, effect in enumerate(effects)
-        )
-        return Stored(stored.record, items, stored.answers)
-
-    bot.store.records.Records.save = forgetful  # type: ignore[method-assign]
-
-
-def _rings_unchecked() -> None:
-    """A ring is believed: for whoever is rung, the moment has come."""
-    for table, ring in ((conversations.machine, conversations.events.DeadlinePassed), (matching.search, _SearchRing)):
-        table.decide = _believing(table.decide, ring)  # type: ignore[attr-defined]
-
-
-def _believing(decide: Callable[[Any, Any, datetime], Any], ring: type[Any]) -> Callable[[Any, Any, datetime], Any]:
-    def decide_believing(record: Any, event: Any, now: datetime) -> Any:
-        is_waiting = isinstance(event, ring) and record.expires_at is not None
-        return decide(record, event, max(now, record.expires_at) if is_waiting else now)
-
-    return decide_believing
-
-
-def _no_sweep() -> None:
-    async def never(self: Any) -> None:
-        return None
-
-    bot.sweep.Sweep.once = never  # type: ignore[method-assign]
-
-
-# --- holds and slots --------------------------------------------------------------------------------------------------
-
-
-def _no_hold_condition() -> None:
-    hold = bot.store.therapists.Therapists.hold
-
-    async def take_anyway(self: Any, therapist_id: str, **more: Any) -> Any:
-        blind = bot.store.therapists.Therapists(_Blind(self._collection, "hold.until"))
-        return await hold(blind, therapist_id, **more)
-
-    bot.store.therapists.Therapists.hold = take_anyway  # type: ignore[method-assign]
-
-
-def _no_holds_at_all() -> None:
-    """Nobody is kept from offering or booking a therapist: what is left is the slot."""
-
-    async def free_for_all(self: Any, therapist_ids: Any, cells: Any) -> set[str]:
-        return set()
-
-    _blind(bot.store.therapists.Therapists, "$or", "hold.until", "busy.until", "hold.offer_id")
-    bot.store.reservations.Reservations.taken_by = free_for_all  # type: ignore[method-assign]
-
-
-# --- feeds ------------------------------------------------------------------------------------------------------------
-
-
-def _nothing() -> None:
-    """The index alone is the guard."""
-
-
-def _random_message_ids() -> None:
-    bot.doors.guest._message_id = lambda *_: new_id("e")  # type: ignore[assignment]
-
-
-def _no_contiguity() -> None:
-    """A head that jumps is believed, and a reader is handed whatever comes."""
-
-    def take(self: Any, entries: Any) -> None:
-        run = [entry for entry in entries if entry.seq > self.cursor]
-        if run and not self.is_closed:
-            self.cursor = run[-1].seq
-            self._deliver(run)
-
-    _no_gap_noticed()
-    bot.feeds.Following.take = take  # type: ignore[method-assign]
-
-
-def _no_gap_noticed() -> None:
-    """A head that jumps is believed, and readers wait for ever for what was jumped over."""
-
-    def advance(self: Any, feed: Any, entries: Any) -> None:
-        if feed.head is None:
-            return
-        fresh = [entry for entry in entries if entry.seq > feed.head]
-        if fresh:
-            feed.head = fresh[-1].seq
-            feed.recent.clear()
-            feed.recent.extend(fresh)
-            for following in list(feed.followings):
-                if following.is_live:
-                    following.take(fresh)
-
-    bot.feeds.Feeds._advance = advance  # type: ignore[method-assign]
-
-
-def _no_cursor() -> None:
-    """Who comes back is given what comes from now on."""
-    page_of = bot.doors.snapshots.page_of
-
-    async def from_now_on(services: Any, feed: str, since: Any, **more: Any) -> Any:
-        return await page_of(services, feed, await services.feeds.head(feed), **more)
-
-    bot.doors.snapshots.page_of = bot.doors.streams.page_of = from_now_on  # type: ignore[assignment]
-
-
-def _no_safety_look() -> None:
-    async def never(self: Any) -> None:
-        return None
-
-    bot.feeds.Feeds._look = never  # type: ignore[method-assign]
-
-
-def _ack_before_write() -> None:
-    """Whoever waits is told as soon as the number is given, and the database afterwards."""
-    write = bot.feeds.Feeds._write
-
-    async def settle_first(self: Any, batch: Any) -> None:
-        pendings = [pending for several in batch.values() for pending in several]
-        for pending, entry in zip(pendings, self._numbered(batch), strict=True):
-            pending.settle(entry)
-        await write(self, batch)
-
-    # A batch is given up when nobody waits for it, and here nobody does.
-    bot.feeds._Pending.is_wanted = property(lambda self: True)  # type: ignore[assignment,method-assign]
-    bot.feeds.Feeds._write = settle_first  # type: ignore[method-assign]
-
-
 _KILLS = ("kill_web", "kill_all_webs")
 _BUS = ("kill_valkey", "cut_bus")
 # Where several buttons at once are all that is needed, faults would only be in the way.
@@ -265,7 +46,7 @@ _ALL = (
     Mutant(
         name="version",
         guard="the version in the save of a record",
-        take_out=_no_version_check,
+        take_out=guards.no_version_check,
         checks=("moves", "standing", "cancels", "agreement"),
         faults=_CALM,
         races=_OFTEN,
@@ -273,13 +54,13 @@ _ALL = (
     Mutant(
         name="answers",
         guard="the answers that a record keeps",
-        take_out=_no_known_answers,
+        take_out=guards.no_known_answers,
         checks=("retries",),
     ),
     Mutant(
         name="save-first",
         guard="effects are performed after the save",
-        take_out=_effects_before_save,
+        take_out=guards.effects_before_save,
         checks=("moves", "standing", "agreement"),
         faults=_CALM,
         races=_OFTEN,
@@ -287,81 +68,87 @@ _ALL = (
     Mutant(
         name="outbox",
         guard="effects are saved in the record that wants them",
-        take_out=_outbox_in_memory,
+        take_out=guards.outbox_in_memory,
         checks=("moves", "standing", "rest", "agreement"),
         faults=_KILLS,
     ),
     Mutant(
         name="rings",
         guard="a ring looks whether the moment has come",
-        take_out=_rings_unchecked,
+        take_out=guards.rings_unchecked,
         checks=("moves",),
     ),
     Mutant(
         name="sweep",
         guard="the sweep",
-        take_out=_no_sweep,
+        take_out=guards.no_sweep,
         checks=("rest", "agreement"),
         faults=_KILLS,
     ),
     Mutant(
         name="hold",
         guard="the condition of the hold",
-        take_out=_no_hold_condition,
+        take_out=guards.no_hold_condition,
         checks=("holds", "commits"),
     ),
     Mutant(
         name="slot",
         guard="the unique index on slots (and no hold before it)",
-        take_out=_no_holds_at_all,
+        take_out=guards.no_holds_at_all,
         checks=("visits",),
         indexes={"reservations": ("therapist_id", "cells")},
     ),
     Mutant(
         name="feed-seq",
         guard="the unique index on (feed, seq)",
-        take_out=_nothing,
+        take_out=guards.nothing,
         checks=("same for all", "acks"),
         indexes={"entries": ("feed", "seq")},
     ),
     Mutant(
         name="client-id",
         guard="the unique index on (feed, client_id) (and ids that do not follow from it)",
-        take_out=_random_message_ids,
+        take_out=guards.random_message_ids,
         checks=("retries",),
         indexes={"entries": ("feed", "client_id")},
     ),
     Mutant(
+        name="receipts",
+        guard="the id of a receipt follows from the one before it",
+        take_out=guards.random_receipt_ids,
+        checks=("receipts",),
+    ),
+    Mutant(
         name="ack-first",
         guard="the ack comes after the write",
-        take_out=_ack_before_write,
+        take_out=guards.ack_before_write,
         checks=("acks",),
         faults=("kill_mongo_and_web", "kill_web"),
     ),
     Mutant(
         name="contiguity",
         guard="a reader is handed a contiguous run",
-        take_out=_no_contiguity,
+        take_out=guards.no_contiguity,
         checks=("readers",),
         faults=_BUS,
     ),
     Mutant(
         name="gap",
         guard="a head that jumps is looked into",
-        take_out=_no_gap_noticed,
+        take_out=guards.no_gap_noticed,
         checks=("readers",),
         faults=_BUS,
     ),
     Mutant(
         name="cursor",
         guard="who comes back goes on from the cursor",
-        take_out=_no_cursor,
+        take_out=guards.no_cursor,
         checks=("readers",),
     ),
     Mutant(
         name="look",
         guard="the safety look at the heads",
-        take_out=_no_safety_look,
+        take_out=guards.no_safety_look,
         checks=("quiet rooms",),
         faults=("quiet",),
     ),

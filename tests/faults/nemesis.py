@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
@@ -10,9 +11,9 @@ import redis.asyncio
 
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.chatters import Pair
+from tests.faults.devices import World
 from tests.faults.javascript import JavaScript
 from tests.faults.links import SocketIO
-from tests.faults.people import World
 from tests.faults.schedule import Fault
 from tests.faults.servers import MortalServer
 from tests.faults.stage import Stage
@@ -34,15 +35,27 @@ class Nemesis:
         self.judged = 0
         """How many quiet rooms were judged."""
 
-    async def play(self, faults: Sequence[Fault], began: float) -> None:
+    async def play(self, faults: Sequence[Fault], seconds: float) -> None:
+        """What would begin after so many seconds does not happen."""
         loop = asyncio.get_running_loop()
+        began = loop.time()
         for fault in faults:
             await asyncio.sleep(max(0.0, began + fault.at_s - loop.time()))
-            deed: Callable[[Fault], Awaitable[None]] = getattr(self, fault.kind)
+            if loop.time() - began > seconds:
+                return
             self._stage.witness.note("fault", fault.kind, target=fault.target, lasts_s=fault.lasts_s)
-            await deed(fault)
+            await self._do(fault)
             self._stage.witness.note("healed", fault.kind, target=fault.target)
             self.done.append(fault)
+
+    async def _do(self, fault: Fault) -> None:
+        deed: Callable[[Fault], Awaitable[None]] = getattr(self, fault.kind)
+        if "mongo" not in fault.kind:
+            return await deed(fault)
+        self._world.readable_since = math.inf
+        await deed(fault)
+        self._world.readable_since = self._stage.witness.now
+        return None
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
@@ -165,8 +178,9 @@ class Nemesis:
         await self._stage.valkey.kill()
         try:
             await asyncio.sleep(NOTICED_AFTER_S)
-            judged = await asyncio.gather(*(pair.say_one_thing_into_the_quiet(transports) for pair in self._pairs))
-            self.judged += sum(judged)
+            self.judged += sum(
+                await asyncio.gather(*(pair.say_one_thing_into_the_quiet(transports) for pair in self._pairs))
+            )
         finally:
             await self._stage.valkey.start()
             self._world.hush.clear()

@@ -109,7 +109,7 @@ def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
 
 def _serve(commands: Mapping[str, Callable[[Sequence[str]], int]]) -> None:
     selector = selectors.DefaultSelector()
-    selector.register(sys.stdin.buffer.raw, selectors.EVENT_READ)  # type: ignore[attr-defined]
+    selector.register(0, selectors.EVENT_READ)
     read = b""
     while True:
         if selector.select(LOOK_EVERY_S):

@@ -1,137 +1,19 @@
-"""What guests and therapists have in common: devices that come and go, commands that are repeated until answered."""
+"""What guests and therapists have in common: a will of their own, and commands that are repeated until answered."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
-import aiohttp
+from tests.faults.devices import ANSWER_WITHIN_S, Device, World, said_in, sent
+from tests.faults.links import post
+from tests.faults.readers import Pocket, Reader
+from tests.faults.witness import Answer, Audience, Entry, Operation, Receipt
 
-from tests.faults.javascript import JavaScript, Node
-from tests.faults.links import LongPoll, ServerSentEvents, SocketIO, WebSocket, post
-from tests.faults.readers import Link, Lost, Reader
-from tests.faults.witness import Answer, Audience, Entry, Operation, Witness
-
-ANSWER_WITHIN_S = 6.0
 MOST_TRIES = 8
 PAUSE_S = (0.05, 0.6)
-# How long a device keeps a connection before it takes another one, for no reason.
-STAY_S = (1.0, 9.0)
-# How many of all devices keep a connection until it is lost.
-LOYAL = 0.35
-# Who is connected all that time has heard what others heard so long ago, also on a machine that is busy.
-LATE_S = 15.0
-
-_LINKS: Mapping[str, Any] = {each.transport: each for each in (SocketIO, ServerSentEvents, LongPoll, WebSocket)}
-TRANSPORTS = (*_LINKS, JavaScript.transport)
-
-
-@dataclass(slots=True)
-class World:
-    """What everybody shares: where the web processes are reached, and whether the evening goes on."""
-
-    witness: Witness
-    urls: tuple[str, ...]
-    http: aiohttp.ClientSession
-    node: Node
-    seed: str
-    is_closing: asyncio.Event = field(default_factory=asyncio.Event)
-    """Faults are over: nobody begins anything new, everybody comes to an end."""
-    hush: asyncio.Event = field(default_factory=asyncio.Event)
-    """Redis is away: pairs that chat are quiet, and say one thing."""
-    races: float = 0.12
-    """How often a guest presses several buttons in the same moment."""
-    tide: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set and replaced again and again: those who wait for it all act in the same moment."""
-
-    def random(self, who: str) -> Random:
-        """Choices of one person, which do not depend on what others do meanwhile."""
-        return Random(f"{self.seed}:{who}")
-
-    def link(self, reader: Reader, transport: str, url: str) -> Link:
-        if transport == JavaScript.transport:
-            return JavaScript(reader, url, self.node)
-        link: Link = _LINKS[transport](reader, url, self.http)
-        return link
-
-
-class Device:
-    """A tab or a phone, which keeps itself connected: now here, now there, now this way, now that way."""
-
-    def __init__(self, world: World, reader: Reader, mood: Random) -> None:
-        self.world = world
-        self.reader = reader
-        self.mood = mood
-        self.is_loyal = mood.random() < LOYAL
-        self.fixed: tuple[str, str] | None = None
-        """A transport and an address to stay with, while that is wanted."""
-        self.connected_at = 0.0
-        self._living: asyncio.Task[None] | None = None
-        self._move_on = asyncio.Event()
-
-    def start(self) -> None:
-        self._living = asyncio.create_task(self._live())
-
-    async def stop(self) -> None:
-        if self._living is not None:
-            self._living.cancel()
-            await asyncio.gather(self._living, return_exceptions=True)
-        await self.reader.move(None)
-
-    @property
-    def is_connected(self) -> bool:
-        link = self.reader.link
-        return link is not None and not link.over.is_set()
-
-    def stay(self, transport: str, url: str) -> None:
-        self.fixed = (transport, url)
-        self._move_on.set()
-
-    async def send(self, operation: Operation) -> None:
-        """Once, over the present connection and no other."""
-        link = self.reader.link
-        if link is not None:
-            await sent(self.world.witness, operation, link.transport, link.send(*_said(operation)))
-
-    def roam(self) -> None:
-        self.fixed = None
-
-    def listen_for_delay(self) -> None:
-        """A connection that is open brings what there is; who is not given something is not helped by coming back."""
-        reader, witness = self.reader, self.world.witness
-        since = max(self.connected_at, witness.now - LATE_S)
-        if not self.is_connected or since > witness.now - LATE_S:
-            return
-        for feed in reader.feeds():
-            missing = (feed, reader.cursors.get(feed, 0) + 1)
-            if feed in reader.cursors and witness.first_heard.get(missing, witness.now) < since:
-                what = f"{reader.name} is connected over {reader.via} and has not been given the next entry of {feed}"
-                witness.accuse("readers", what, f"the cursor is {reader.cursors[feed]}")
-
-    async def _live(self) -> None:
-        while True:
-            transport, url = self.fixed or (self.mood.choice(TRANSPORTS), self.mood.choice(self.world.urls))
-            link = self.world.link(self.reader, transport, url)
-            with suppress(Lost):
-                await self.reader.move(link)
-                self.connected_at = self.world.witness.now
-                self._move_on.clear()
-                await self._stay(link)
-            await asyncio.sleep(self.mood.uniform(0.0, 0.4))
-
-    async def _stay(self, link: Link) -> None:
-        """Until the connection is lost, or this device has had enough of it."""
-        patience_s = None if self.fixed or self.is_loyal else self.mood.uniform(*STAY_S)
-        waits = {asyncio.ensure_future(link.over.wait()), asyncio.ensure_future(self._move_on.wait())}
-        try:
-            await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()
 
 
 class Person:
@@ -146,13 +28,14 @@ class Person:
         self.witness = world.witness
         self.news = asyncio.Event()
         self._commands = 0
+        self.pocket = Pocket()
         self.devices = [
             Device(world, self._reader(f"{name}/{number}"), world.random(f"{name}/{number}"))
             for number in range(1, devices + 1)
         ]
 
     def _reader(self, name: str) -> Reader:
-        return Reader(self.witness, name, self.audience, self._heard)
+        return Reader(self.witness, name, self.audience, self.pocket, self._heard)
 
     def _heard(self, entry: Entry) -> None:
         self.learn(entry)
@@ -222,31 +105,29 @@ class Person:
         told = [*operation.oks, *(each for each in operation.tries if each.is_refused)]
         return told[0].answer if told else None
 
+    async def mark_read(self, room: str, **more: Any) -> None:
+        """So far, and less far, as two screens may say it at once."""
+        seq = max(reader.cursors.get(room, 0) for reader in self.readers)
+        if seq:
+            await asyncio.gather(*(self._have_read(room, each, **more) for each in (seq, self.mood.randint(1, seq))))
+
+    async def _have_read(self, room: str, seq: int, **more: Any) -> None:
+        url = self.mood.choice(self.world.urls)
+        answer = await post(self.world.http, self.devices[0].reader, url, "read", {"seq": seq, **more}, ANSWER_WITHIN_S)
+        if answer is not None and answer["ok"]:
+            self.witness.receipts.append(Receipt(room, self.audience, seq))
+
     async def _try(self, operation: Operation) -> None:
         connected = [device.reader.link for device in self.devices if device.is_connected]
         link = self.mood.choice(connected) if connected and self.mood.random() < 0.75 else None
         if link is None:
             return await self._try_over_http(operation, self.mood.choice(self.world.urls))
-        await sent(self.witness, operation, link.transport, link.send(*_said(operation)))
+        await sent(self.witness, operation, link.transport, link.send(*said_in(operation)))
         return None
 
     async def _try_over_http(self, operation: Operation, url: str) -> None:
-        sending = post(self.world.http, self.devices[0].reader, url, *_said(operation))
+        sending = post(self.world.http, self.devices[0].reader, url, *said_in(operation))
         await sent(self.witness, operation, f"http {self.world.urls.index(url)}", sending)
-
-
-def _said(operation: Operation) -> tuple[str, Mapping[str, Any], float]:
-    return operation.name, operation.payload, ANSWER_WITHIN_S
-
-
-async def sent(witness: Witness, operation: Operation, via: str, sending: Awaitable[Answer | None]) -> None:
-    """One try of the command, from its beginning to what came back."""
-    one = witness.begin(operation, via)
-    answer: Answer | None = None
-    try:
-        answer = await sending
-    finally:
-        witness.end(operation, one, answer)
 
 
 async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tests.faults.witness import Audience, Entry, Heard, Witness
@@ -24,6 +25,9 @@ class Link(Protocol):
     def read_too(self, feed: str) -> None:
         """Read this feed as well, where the transport does not bring it by itself."""
 
+    def renew(self, token: str) -> None:
+        """Another tab was given a newer token: show it from now on, where this connection comes back by itself."""
+
     async def close(self) -> None: ...
 
 
@@ -31,14 +35,32 @@ class Lost(Exception):
     """The connection could not be made, or is gone."""
 
 
+@dataclass(slots=True)
+class Pocket:
+    """The token that all tabs of one browser share."""
+
+    token: str | None = None
+    readers: list[Reader] = field(default_factory=list)
+
+    def keep(self, token: str, instead_of: str | None) -> None:
+        """As a page does it: what was given for another token than the present one is older than that."""
+        if self.token != instead_of:
+            return
+        self.token = token
+        for reader in self.readers:
+            if reader.link is not None:
+                reader.link.renew(token)
+
+
 class Reader:
     """Goes from transport to transport and continues by cursor: contiguous, once, and in order, or it accuses."""
 
-    def __init__(self, witness: Witness, name: str, audience: Audience, on_entry: OnEntry) -> None:
+    def __init__(self, witness: Witness, name: str, audience: Audience, pocket: Pocket, on_entry: OnEntry) -> None:
         self.witness = witness
         self.name = name
         self.audience = audience
-        self.token: str | None = None
+        self.shown: str | None = None
+        """The token with which the present connection was asked for."""
         self.subject = ""
         self.own_feed = ""
         self.epoch: str | None = None
@@ -46,7 +68,11 @@ class Reader:
         self.rooms: dict[str, bool] = {}
         """The conversations that a therapist reads besides the own feed, and whether that is over."""
         self.link: Link | None = None
+        self.hears_since = 0.0
+        """When a connection that comes back by itself was last greeted; infinity while it is away."""
         self._logs: dict[str, Heard] = {}
+        self._pocket = pocket
+        pocket.readers.append(self)
         self._on_entry = on_entry
         self.has_read = asyncio.Event()
 
@@ -55,33 +81,42 @@ class Reader:
         return self.link.transport if self.link else "nothing"
 
     @property
-    def auth(self) -> dict[str, Any]:
-        """What is said when connecting over Socket.IO."""
+    def token(self) -> str | None:
+        return self._pocket.token
+
+    def introduce(self) -> dict[str, Any]:
+        """What is said when connecting over Socket.IO, or asking for a session."""
+        self.shown = self.token
         since: Any = self.cursors.get(self.own_feed)
         if self.audience == "therapist":
             since = {feed: self.cursors[feed] for feed in self.feeds() if feed in self.cursors}
-        auth = {"token": self.token, "since": since, "epoch": self.epoch, "locale": "en"}
-        return {name: value for name, value in auth.items() if value is not None}
+        said = {"token": self.token, "since": since, "epoch": self.epoch, "locale": "en"}
+        return {name: value for name, value in said.items() if value is not None}
 
-    def belong_to(self, token: str, subject: str) -> None:
-        self.token, self.subject = token, subject
+    def belong_to(self, subject: str) -> None:
+        self.subject = subject
         self.own_feed = f"{'conversation' if self.audience == 'guest' else 'therapist'}:{subject}"
         self.cursors.setdefault(self.own_feed, 0)
 
     def greet(self, link: Link, session: Mapping[str, Any]) -> None:
         """The snapshot that a connection begins with."""
         if link is not self.link:
-            return
+            return None
         if not self.subject:
-            self.belong_to(session["token"], session["conversation_id"])
-        self.token = session.get("token") or self.token
+            self.belong_to(session["conversation_id"])
+        if session.get("conversation_id", self.subject) != self.subject:
+            return self.witness.accuse("readers", f"{self.name} has become somebody new over {self.via}")
+        if "token" in session:
+            self._pocket.keep(session["token"], instead_of=self.shown)
         if session["resync"]:
             self.begin_anew("a snapshot")
         self.epoch = session["epoch"]
+        self.hears_since = self.witness.now
         self.witness.note("joined", self.name, via=link.transport, cursors=dict(self.cursors))
         for feed in session.get("feeds", ()):
             self._open_room(feed)
         self.hear(link, session["entries"])
+        return None
 
     def begin_anew(self, told_by: str) -> None:
         self.witness.accuse("readers", f"{self.name} was told by {told_by} to begin anew", dict(self.cursors))
@@ -148,7 +183,7 @@ class Reader:
 
     async def move(self, link: Link | None) -> None:
         """Leave the present link for another one; raises `Lost` where it cannot be opened."""
-        old, self.link = self.link, link
+        old, self.link, self.hears_since = self.link, link, 0.0
         if old is not None:
             await old.close()
         if link is None:

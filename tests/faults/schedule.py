@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-# One second of calm at first, in which everybody comes in.
+# Some calm at first, in which everybody comes in.
 CALM_S = 2.0
 
 

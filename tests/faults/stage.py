@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +15,13 @@ from typing import Any
 import aiohttp
 
 from bot.engines import MongoDB, Valkey
+from bot.rates import Rate
 from bot.services import Services, connected, migrate, running
 from bot.settings import Settings
 from tests.fakes.tcp_proxy import TcpProxy
+from tests.faults.kept import KeptProcess
 from tests.faults.mutants import Mutant
-from tests.faults.nursery import Child, nursery
+from tests.faults.nursery import nursery
 from tests.faults.servers import MortalServer
 from tests.faults.witness import Witness
 from tests.house import MASSAGE, SECRET
@@ -28,11 +29,9 @@ from tests.processes import environment_of, free_ports
 
 WEBS = 3
 READY_WITHIN_S = 30.0
-# What is promised after SIGTERM is 5 s; the rest is for a machine that has other things to do.
-STOP_WITHIN_S = 12.0
-RESTART_AFTER_S = 0.3
 DATABASE = "janji-faults"
 
+GENEROUS = Rate(1_000, "s", 10_000)
 # Everything that takes minutes takes seconds here, so that many stories come to an end.
 CLOCKS: dict[str, Any] = {
     "answer_s": 2.0,
@@ -43,120 +42,12 @@ CLOCKS: dict[str, Any] = {
     "radii_km": (3.0, 6.0),
     "wave_size": 2,
     "command_timeout_s": 5.0,
+    # Everybody here comes from one address, and in a hurry.
+    "connections_per_address": 10_000,
+    **dict.fromkeys(("limit_connects_per_token", "limit_messages_per_token", "limit_commands_per_token"), GENEROUS),
+    **dict.fromkeys(("limit_connects_per_address", "limit_streams_per_token", "limit_streams_per_address"), GENEROUS),
+    **dict.fromkeys(("limit_commands_per_address", "limit_messages_per_address"), GENEROUS),
 }
-
-
-class KeptProcess:
-    """A process that is started again whenever it has ended; one that ends by itself is told to the witness."""
-
-    def __init__(
-        self,
-        name: str,
-        witness: Witness,
-        log: Path,
-        begin: Callable[[], Awaitable[Child]],
-        is_ready: Callable[[], Awaitable[bool]],
-    ) -> None:
-        self.name = name
-        self.log = log
-        self.ready = asyncio.Event()
-        self._witness = witness
-        self._begin = begin
-        self._is_ready = is_ready
-        self._may_run = asyncio.Event()
-        self._may_run.set()
-        self._process: Child | None = None
-        self._is_expected = False
-        self._keeping: asyncio.Task[None] | None = None
-
-    def keep(self) -> None:
-        self._keeping = asyncio.create_task(self._keep())
-
-    async def _keep(self) -> None:
-        while True:
-            await self._may_run.wait()
-            self._is_expected = False
-            process = self._process = await self._begin()
-            self._witness.note("started", self.name, pid=process.pid)
-            becoming = asyncio.create_task(self._become_ready())
-            try:
-                code = await process.wait()
-            finally:
-                becoming.cancel()
-                await asyncio.gather(becoming, return_exceptions=True)
-            self._witness.note("ended", self.name, code=code, expected=self._is_expected)
-            # Who finds no database at the start may give up: the platform tries again, and so do we.
-            if self.ready.is_set() and not self._is_expected:
-                self._witness.accuse("processes", f"{self.name} has ended by itself with {code}", *self.last_words())
-            self.ready.clear()
-            await asyncio.sleep(RESTART_AFTER_S)
-
-    async def _become_ready(self) -> None:
-        while not await self._is_ready():  # noqa: ASYNC110 - another process has no event
-            await asyncio.sleep(0.05)
-        self.ready.set()
-
-    def last_words(self) -> list[str]:
-        return self.log.read_text(errors="replace").splitlines()[-12:]
-
-    def complaints(self) -> list[str]:
-        """What it says was a fault of its own; outages of others are warnings."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return [line for line in lines if '"level": "error"' in line or line.startswith("ERROR asyncio")]
-
-    async def kill(self, away_s: float) -> None:
-        process = self._expect_end()
-        if process is not None:
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-        await self._come_back(away_s)
-
-    async def stop(self, away_s: float) -> None:
-        """SIGTERM, after which it has a few seconds to end in order."""
-        was_ready = self.ready.is_set()
-        process = self._expect_end()
-        if process is not None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    code = await process.wait()
-                if was_ready and code != 0:
-                    self._witness.accuse("processes", f"{self.name} was told to stop, and ended with {code}")
-            except TimeoutError:
-                self._witness.accuse(
-                    "processes", f"{self.name} does not stop within {STOP_WITHIN_S} s", *self.last_words()
-                )
-                process.send_signal(signal.SIGKILL)
-        await self._come_back(away_s)
-
-    async def pause(self, for_s: float) -> None:
-        """The machine has other things to do, and its clock goes on."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGSTOP)
-        try:
-            await asyncio.sleep(for_s)
-        finally:
-            process.send_signal(signal.SIGCONT)
-
-    def _expect_end(self) -> Child | None:
-        self._is_expected = True
-        self._may_run.clear()
-        return self._process
-
-    async def _come_back(self, away_s: float) -> None:
-        await asyncio.sleep(away_s)
-        self._may_run.set()
-
-    async def close(self) -> None:
-        self._is_expected = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            await self._process.wait()
 
 
 @dataclass(slots=True)

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from tests.faults.devices import World
 from tests.faults.guests import PHRASES
-from tests.faults.people import Person, World
+from tests.faults.people import Person
 from tests.faults.witness import Entry
 
 LOOK_AGAIN_S = 1.0
@@ -20,8 +21,9 @@ class Therapist(Person):
 
     def __init__(self, world: World, name: str, *, devices: int, token: str, therapist_id: str) -> None:
         super().__init__(world, name, devices)
+        self.pocket.token = token
         for device in self.devices:
-            device.reader.belong_to(token, therapist_id)
+            device.reader.belong_to(therapist_id)
         self.open_offers: dict[str, Entry] = {}
         self.visits: dict[str, Mapping[str, Any]] = {}
         """The bookings that are active, by id, as they were last shown."""
@@ -97,7 +99,7 @@ class Therapist(Person):
         else:
             for step in ("on_the_way", "arrived"):
                 await self.do("progress", booking_id=booking_id, step=step)
-                await self.pause(0.0, 0.3)
+                await self.pause(0.2, 0.8)
         while booking_id in self.visits:
             await self._close(booking_id, "progress", step="completed")
 

@@ -18,6 +18,7 @@ Audience = Literal["guest", "therapist"]
 Entry = Mapping[str, Any]
 Answer = Mapping[str, Any]
 
+MOST_OF_A_KIND = 5
 # Refusals that say "come again" instead of "no": what was asked may have been done, or not.
 OPEN_CODES = ("unavailable", "too_many_requests")
 
@@ -89,6 +90,15 @@ class Violation:
         return "\n".join([*lines, *(f"    {_line(each)}" for each in self.evidence)])
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Somebody was told that it stands: this side has read the feed up to `seq`."""
+
+    feed: str
+    by: Audience
+    seq: int
+
+
 @dataclass(slots=True)
 class Heard:
     """What one reader has heard of one feed, in its order."""
@@ -111,6 +121,7 @@ class Witness:
         """Every entry that anybody has heard, by feed and number."""
         self.first_heard: dict[tuple[str, int], float] = {}
         self.logs: list[Heard] = []
+        self.receipts: list[Receipt] = []
         self.violations: list[Violation] = []
         self.accused = asyncio.Event()
 
@@ -123,8 +134,9 @@ class Witness:
         self.events.append({"at": self.now, "what": what, "who": who, **more})
 
     def accuse(self, check: str, what: str, *evidence: Any) -> None:
-        """Every sentence once: a fault that lasts would be told again with each entry."""
-        if all((check, what) != (each.check, each.what) for each in self.violations):
+        """Every sentence once, and no more of a kind than anybody reads."""
+        known = [each.what for each in self.violations if each.check == check]
+        if what not in known and len(known) < MOST_OF_A_KIND:
             self.violations.append(Violation(check, what, self.now, evidence))
             self.note("violation", check, sentence=what)
             if not self._waiting_for or check in self._waiting_for:
@@ -193,9 +205,6 @@ def _brief(entry: Entry) -> dict[str, Any]:
         **{name: entry.get(name) for name in ("feed", "seq", "id", "type")},
         **{name: data[name] for name in kept if data.get(name) is not None},
     }
-
-
-brief = _brief
 
 
 def _line(evidence: Any) -> str:
