@@ -22,6 +22,7 @@ from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
     DuplicateKeyError,
+    InvalidOperation,
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
@@ -174,9 +175,13 @@ def decode_documents(stream: bytes) -> Iterator[Document]:
 
 
 def is_away(error: PyMongoError) -> bool:
-    """Whether the server is to blame: not reached, without a primary, or too slow; else the question was wrong."""
+    """Whether the server is to blame: not reached, without a primary, or too slow; else the question was wrong.
+
+    A client that has been closed belongs to a process that stops, and whoever asks it is as little to blame.
+    """
     is_its_word = isinstance(error, OperationFailure) and error.code in AWAY_CODES
-    return isinstance(error, ConnectionFailure) or error.timeout or is_its_word
+    is_closed = isinstance(error, InvalidOperation) and "after close" in str(error)
+    return isinstance(error, ConnectionFailure) or error.timeout or is_its_word or is_closed
 
 
 async def close(client: Any) -> None:

@@ -695,3 +695,14 @@ async def test_building_the_indexes_again_changes_nothing(stores: Database) -> N
     before = await known()
     await indexes.build(stores)
     assert await known() == before
+
+
+async def test_a_client_that_is_closed_is_away_and_a_question_that_makes_no_sense_is_not(stores: Database) -> None:
+    """A process that was told to stop called the last of its requests faults of its own."""
+    with pytest.raises(driver.PyMongoError) as asked_wrongly:
+        await stores["entries"].find_one({"$nonsense": 1})
+    assert not driver.is_away(asked_wrongly.value)
+    await driver.close(stores.client)
+    with pytest.raises(driver.PyMongoError) as asked_too_late:
+        await stores["entries"].find_one({})
+    assert driver.is_away(asked_too_late.value)
