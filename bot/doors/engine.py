@@ -26,6 +26,7 @@ And on the side of the server:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,8 @@ from bot.doors.connection import Connection, Environ, Listener
 from bot.doors.direct_frames import Gathering
 from bot.doors.socketio_limits import Counters, Limits
 from bot.errors import Refusal
+
+logger = logging.getLogger(__name__)
 
 PINNED = "4.15.1"
 
@@ -91,6 +94,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
         self._trust_proxy = trust_proxy
         self._admit = admit
         self._async = {**self._async, "translate_request": self._environ_of}
+
+    def _log_error_once(self, message: str, message_key: str) -> None:
+        """A handshake that makes no sense is its client's mistake, and `message` may quote it: its kind is told."""
+        if message_key not in self.log_message_keys:
+            self.log_message_keys.add(message_key)
+            logger.warning("A handshake was refused, and the next ones like it will be silently: %s", message_key)
 
     def _environ_of(self, request: web.Request) -> Environ:
         environ: Environ = translate_request(request)

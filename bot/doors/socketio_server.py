@@ -78,8 +78,8 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         self._drained_at: float | None = None
         self._entrances: dict[str, Entrance] = {}
         self._sessions: dict[str, Session] = {}
-        # Upstream writes what people said into its log at INFO, and gives a logger of its own a handler.
-        quiet = logger.getChild("upstream")
+        # Upstream writes what people said into its log at INFO, and gives a logger that it is not given a handler.
+        quiet = logging.getLogger("socketio.server")
         quiet.setLevel(logging.WARNING)
         super().__init__(
             logger=quiet,
