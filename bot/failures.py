@@ -18,8 +18,9 @@ from bot.errors import Outage, Refusal
 from bot.masking import masked_text
 from bot.store.driver import ConnectionFailure, OperationFailure, PyMongoError, is_away
 
+REDIS_IS_AWAY = (RedisConnectionError, RedisTimeoutError)
 # Ours, whose messages are written in this code, and those of servers that cannot be reached, which name the server.
-DISCREET = (Outage, Refusal, ConnectionFailure, RedisConnectionError, RedisTimeoutError)
+DISCREET = (Outage, Refusal, ConnectionFailure, *REDIS_IS_AWAY)
 LONGEST_MESSAGE = 200
 MOST_CALLS = 40
 MOST_ERRORS = 10
@@ -30,7 +31,7 @@ def is_outage(error: BaseException) -> bool:
     """Whether a dependency is to blame; any other error is a fault of ours and belongs in the log as one."""
     if isinstance(error, PyMongoError):
         return is_away(error)
-    return isinstance(error, Outage | OSError)  # which a TimeoutError is, too
+    return isinstance(error, (Outage, OSError, *REDIS_IS_AWAY))  # a TimeoutError is an OSError, too
 
 
 def why(error: BaseException) -> str:

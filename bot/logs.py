@@ -103,7 +103,13 @@ class _Libraries(logging.Handler):
     """Hands on what libraries log, as lines of ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log.log(record.levelno, _sentence(record), logger=record.name, exc_info=record.exc_info)
+        log.log(_level(record), _sentence(record), logger=record.name, exc_info=record.exc_info)
+
+
+def _level(record: logging.LogRecord) -> int:
+    """As among ourselves: what a library says while a server is away is at most a warning."""
+    error = (record.exc_info or sys.exc_info())[1]
+    return min(record.levelno, logging.WARNING) if error and failures.is_outage(error) else record.levelno
 
 
 def _sentence(record: logging.LogRecord) -> str:

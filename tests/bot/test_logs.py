@@ -15,7 +15,7 @@ SAID = "gerbang hijau"
 # Every way to write a line that a process has; each is given what somebody said.
 PROGRAM = """
 import asyncio, gc, logging, sys, threading, warnings
-import structlog, uvloop
+import redis, structlog, uvloop
 from bot.logs import configure
 from bot.settings import Settings
 
@@ -59,6 +59,10 @@ library.warning(f"bad frame: '{said}'")
 library.warning("%d is no number", said)
 library.warning([said])
 library.info("not worth a line")
+try:
+    raise redis.exceptions.ConnectionError(said)
+except redis.exceptions.ConnectionError as away:
+    library.error("cannot reach %s and tries again", away)
 warnings.warn(f"unknown: '{said}'")
 asyncio.run(strays())
 uvloop.run(strays())
@@ -100,7 +104,9 @@ def test_a_library_says_its_sentence_and_its_numbers(lines: list[dict[str, Any]]
         "bad frame:",
         "%d is no number",
         "<list>",
+        "cannot reach … and tries again",
     ]
+    assert {line["level"] for line in lines if line.get("logger") == "library"} == {"warning"}
     assert [line["message"] for line in lines if line.get("logger") == "bot.doors.gate"] == [
         "book was not finished in its time"
     ]
