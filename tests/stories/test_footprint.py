@@ -15,7 +15,7 @@ from tests.fuzz import campaign
 from tests.house import settings_for
 
 # The first ones pay for what all others share.
-FIRST, QUIET = 100, 300
+FIRST, QUIET = 50, 150
 MOST_FOR_ONE = 45 * 1024
 SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
 

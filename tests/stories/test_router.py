@@ -18,7 +18,7 @@ from tests.stories.test_transports import bearer, sse
 
 # So many times faster than real time, for the router's limits and for what we do about them.
 SCALE = 30.0
-WINDOWS = 3
+WINDOWS = 2
 
 
 async def poll(http: ClientSession, token: str, since: int, wait_s: float) -> tuple[int, dict[str, Any]]:
