@@ -58,7 +58,7 @@ def stop_at(what: signal.Signals, write: int) -> None:
 
 
 def skew(seconds: int) -> None:
-    """Nothing is decided by what else asks the machine for the time; `tests/test_architecture.py` holds that."""
+    """Nothing else in the program asks the machine for the time; `tests/test_architecture.py` holds that."""
     by = timedelta(seconds=seconds)
 
     class Skewed(datetime):
