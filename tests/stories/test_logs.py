@@ -110,6 +110,7 @@ async def assert_every_turn_is_one_line(settings: Settings, turns: list[dict[str
     assert commands == [
         (people["guest"], "BookPressed", "idle", "confirming", None),
         (people["guest"], "ServiceConfirmed", "confirming", "confirming", "stale"),
+        (people["guest"], "ScreenWanted", "confirming", "confirming", None),
         (people["guest"], "ServiceConfirmed", "confirming", "searching", None),
         (people["therapist"], "OfferAccepted", "asking", "keeping", None),
         (people["guest"], "TherapistAccepted", "choosing", "choosing", None),
