@@ -81,7 +81,6 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         # Upstream writes what people said into its log at INFO, and gives a logger that it is not given a handler.
         quiet = logging.getLogger("socketio.server")
         quiet.setLevel(logging.WARNING)
-        quiet.addFilter(_is_fault_of_ours)
         super().__init__(
             logger=quiet,
             engineio_logger=quiet,
@@ -204,11 +203,6 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
             if not connection.gone.done():
                 connection.abort(SERVER_DISCONNECT)
         await _wait({connection.gone for connection in connections}, deadline + LAST_HOOKS_S)
-
-
-def _is_fault_of_ours(record: logging.LogRecord) -> bool:
-    """Upstream calls it an error when a client's request makes no sense; what was raised is one."""
-    return record.levelno < logging.ERROR or record.exc_info is not None
 
 
 def _to_nobody(frame: bytes) -> None:
