@@ -108,7 +108,7 @@ class Device:
         """A connection that is open brings what there is; who is not given something is not helped by coming back."""
         reader, witness = self.reader, self.world.witness
         since = max(self.connected_at, reader.hears_since, self.world.readable_since)
-        if not self.is_connected or since > witness.now - LATE_S:
+        if self.at is None or not self.is_connected or since > witness.now - LATE_S:
             return
         for feed in reader.feeds():
             missing = (feed, reader.cursors.get(feed, 0) + 1)

@@ -55,7 +55,7 @@ class KeptProcess:
                 await asyncio.gather(becoming, return_exceptions=True)
             self._witness.note("ended", self.name, code=code, expected=self._is_expected)
             # Who finds no database at the start may give up: the platform tries again, and so do we.
-            if self.ready.is_set() and not self._is_expected:
+            if self.ready.is_set() and not self._is_expected and not self._has_given_up():
                 self._witness.accuse("processes", f"{self.name} has ended by itself with {code}", *self.last_words())
             self.ready.clear()
             await asyncio.sleep(RESTART_AFTER_S)
@@ -67,6 +67,9 @@ class KeptProcess:
 
     def last_words(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines()[-12:]
+
+    def _has_given_up(self) -> bool:
+        return any(line.startswith("MongoDB cannot be used") for line in self.last_words()[-1:])
 
     def complaints(self) -> list[str]:
         """What it says was a fault of its own. Outages of others are warnings, but to RQ, which calls them errors."""

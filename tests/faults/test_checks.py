@@ -335,6 +335,7 @@ def test_who_is_connected_is_given_in_time_what_others_have_heard(seconds: float
     world = World(witness, (), nothing, nothing, "seed", readable_since=-100.0)
     device = Device(world, phone(witness), world.random("a phone"))
     device.connected_at = device.reader.hears_since = -100.0
+    device.at = ("nowhere", "http://nowhere")
     witness.first_heard[ROOM, 1] = -seconds
     device.listen_for_delay()
     assert [violation.check for violation in witness.violations] == accused
@@ -342,6 +343,9 @@ def test_who_is_connected_is_given_in_time_what_others_have_heard(seconds: float
     witness.violations.clear()
     device.listen_for_delay()
     assert not witness.violations, "without a database nobody is given anything"
+    world.readable_since, device.at = -100.0, None
+    device.listen_for_delay()
+    assert not witness.violations, "a connection that is being made brings nothing yet"
 
 
 @pytest.mark.parametrize(
