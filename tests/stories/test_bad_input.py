@@ -97,6 +97,13 @@ LONGEST = {"text": MESSAGE_LENGTH, "word": 64, "optional text": 1000, "email": 2
 
 PLACE = {"address": "Jl. Sudirman 1", "latitude": JAKARTA[0], "longitude": JAKARTA[1]}
 FORM = {"revision": 0, "duration": 60, "location": PLACE, "name": "Budi", "phone": "0812-3456-7890"}
+# What people's screens say by themselves; said twice it is said once, so it carries no `client_id`.
+SIGNALS: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "typing": ({"on": True}, {"on": "switch"}),
+    "delivered": ({"seq": 0}, {"seq": "revision"}),
+    "read": ({"seq": 0}, {"seq": "revision"}),
+    "presence": ({"away": True}, {"away": "switch"}),
+}
 CHOICE = {"revision": 0, "offer_id": "o_1"}
 CHOICE_FIELDS = {"revision": "revision", "offer_id": "word"}
 # For each command a payload that is good, and what is expected in its fields; a `?` marks those that may be left out.
@@ -128,6 +135,7 @@ GUEST: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "message": ({"text": "Halo"}, {"text": "text"}),
     "rate": ({"stars": 5}, {"stars": "stars", "comment?": "optional text", "revision?": "optional revision"}),
     "forget_me": ({}, {}),
+    **SIGNALS,
 }
 THERAPIST: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "availability": (
@@ -142,6 +150,12 @@ THERAPIST: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     ),
     "cancel_booking": ({"booking_id": "b_1", "reason": "Ill"}, {"booking_id": "word", "reason": "text"}),
     "message": ({"booking_id": "b_1", "text": "Halo"}, {"booking_id": "word", "text": "text"}),
+    **{
+        name: ({"booking_id": "b_1", **good}, {"booking_id": "word", **fields})
+        for name, (good, fields) in SIGNALS.items()
+        if name != "presence"
+    },
+    "presence": SIGNALS["presence"],
 }
 REQUESTS: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "/api/therapist/sign-in": ({"phone": "0812-3456-7890"}, {"phone": "phone"}),
@@ -157,7 +171,12 @@ def test_every_command_stands_in_the_tables_with_every_field() -> None:
         assert commands.keys() == table.keys()
         for name, model in commands.items():
             named = {field.rstrip("?") for field in table[name][1] if "." not in field}
-            assert named | {"client_id"} == model.model_fields.keys(), name
+            assert named | set(by_itself(name)) == model.model_fields.keys(), name
+
+
+def by_itself(command: str) -> dict[str, str]:
+    """The `client_id` of a command that has one."""
+    return {} if command in SIGNALS else {"client_id": client_id()}
 
 
 def changed(payload: Mapping[str, Any], field: str, value: Any) -> dict[str, Any]:
@@ -218,14 +237,14 @@ async def test_a_command_with_a_wrong_field_is_refused_by_name_and_changes_nothi
     house: House, namespace: str, command: str
 ) -> None:
     good, fields = (GUEST if namespace == "guest" else THERAPIST)[command]
-    fields = {**fields, ("client_id?" if command == "availability" else "client_id"): "word"}
+    fields = {**fields, **{name + "?" * (command == "availability"): "word" for name in by_itself(command)}}
     words = house.services.words
     await house.add_therapist(id="t_sari")
     async with nothing_changes(house.services):
         for number, (field, kind) in enumerate(fields.items()):
             locale = LOCALES[number % len(LOCALES)]
             reader = Reader(words, locale)
-            whole = {**good, "client_id": client_id()}
+            whole = {**good, **by_itself(command)}
             # A new connection for each field: one alone would soon be told that it is too fast.
             async with somebody(house, namespace, locale) as sender:
                 for payload, code in bad_payloads(whole, field, kind):
@@ -278,7 +297,7 @@ async def test_commands_over_http_are_refused_by_name_too(house: House, namespac
     headers = {"Authorization": f"Bearer {token}"}
     async with ClientSession(house.url, headers=headers) as http, nothing_changes(house.services):
         for command, (good, fields) in (GUEST if namespace == "guest" else THERAPIST).items():
-            whole = {**good, "client_id": client_id()}
+            whole = {**good, **by_itself(command)}
             wrong = [(changed(whole, field.rstrip("?"), {"$gt": ""}), field.rstrip("?")) for field in fields]
             for payload, field in [*wrong, ({**whole, "conversation_id": "c_2"}, "conversation_id")]:
                 async with http.post(f"/api/{namespace}/{command}?locale=id", json=payload) as response:
@@ -425,7 +444,7 @@ async def test_depth_and_size_within_a_frame_are_refused_like_any_other_nonsense
 
 # --- moves that are not possible --------------------------------------------------------------------------------------
 
-NOT_NOW = {name: "not_now" for name in GUEST if name != "forget_me"}
+NOT_NOW = {name: "not_now" for name in GUEST if name not in ("forget_me", *SIGNALS)}
 ENDED = {name: code for name, code in NOT_NOW.items() if name != "book"}
 LIVE = {"book": "already_live", "confirm_service": "already_live"}
 # What is refused in each state, and how.

@@ -28,12 +28,10 @@ async def test_a_guest_comes_back_with_either_token_and_stands_where_they_stood(
     async with guest(house.url) as budi:
         await budi.book()
         first, conversation_id = budi.token, budi.session["conversation_id"]
-    tokens = {first}
     for lost_the_answer in (True, False, True):
         async with guest(house.url, token=first) as again:
             assert (again.session["conversation_id"], again.state) == (conversation_id, "confirming")
-            assert again.token not in tokens
-            tokens.add(again.token)
+            assert again.token != first
             first = first if lost_the_answer else again.token
 
 
