@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -104,7 +105,30 @@ def connect(driver: DriverName, uri: str, *, timeout_s: float = 5.0, pool_size: 
         return AsyncIOMotorClient(uri, **options)
     from pymongo import AsyncMongoClient
 
+    if sys.version_info < (3, 12):
+        _wait_in_the_same_task()
     return AsyncMongoClient(uri, **options)
+
+
+def _wait_in_the_same_task() -> None:
+    """Until Python 3.12, `wait_for` waits for a condition in a task of its own (pymongo 4.20, lock.py).
+
+    Who is cancelled twice then goes on while that task still wants the lock: they release one that they do not have, a
+    cancellation becomes a RuntimeError, and the client may wait for itself for ever.
+    """
+    from pymongo.asynchronous import pool, topology
+
+    async def wait(condition: Any, timeout_s: float | None) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return bool(await condition.wait())
+        except TimeoutError:
+            return False
+
+    modules: tuple[Any, ...] = (pool, topology)
+    for module in modules:
+        if hasattr(module, "_async_cond_wait"):
+            module._async_cond_wait = wait
 
 
 def read_database(client: Any, name: str) -> Database:

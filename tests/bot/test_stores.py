@@ -697,6 +697,28 @@ async def test_building_the_indexes_again_changes_nothing(stores: Database) -> N
     assert await known() == before
 
 
+@pytest.mark.parametrize("loops", range(1, 6))
+@pytest.mark.parametrize("name", ["motor", "pymongo"])
+async def test_who_is_cancelled_twice_while_a_server_is_away_was_cancelled(name: driver.DriverName, loops: int) -> None:
+    """A process that was told to stop swallowed that in its sweep, and waited for itself."""
+    client = driver.connect(name, "mongodb://127.0.0.1:1/?directConnection=true")
+    asking = [asyncio.create_task(_ask(client)) for _ in range(50)]
+    await asyncio.sleep(0.05)
+    for task in asking:
+        task.cancel()
+    for _ in range(loops):
+        await asyncio.sleep(0)
+    for task in asking:
+        task.cancel()
+    ends = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(end) for end in ends} == {asyncio.CancelledError}
+    await driver.close(client)
+
+
+async def _ask(client: Any) -> None:
+    await client["janji"]["entries"].find_one({})
+
+
 async def test_a_client_that_is_closed_is_away_and_a_question_that_makes_no_sense_is_not(stores: Database) -> None:
     """A process that was told to stop called the last of its requests faults of its own."""
     with pytest.raises(driver.PyMongoError) as asked_wrongly:
