@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.faults.evidence import CLOCKS_AGREE_WITHIN, Finding, by_booking, by_feed, lines_of, moment
+from tests.faults.evidence import CLOCKS_AGREE_WITHIN, Finding, Line, by_booking, by_feed, lines_of, moment
 from tests.faults.witness import Entry, Operation, Witness
 
 
@@ -83,30 +83,35 @@ def _visits(witness: Witness) -> Mapping[str, list[Visit]]:
             booked.add(f"{booking_id} {therapist_id}")
             begin = witness.first_heard[feed, line.entry["seq"]]
             found[therapist_id].append(
-                Visit(feed, begin, _first_end(feed, begin, commands, causes.get(booking_id, ())), line.entry)
+                Visit(
+                    feed, begin, _first_end(line, begin, commands.get(feed, ()), causes.get(booking_id, ())), line.entry
+                )
             )
     return found
 
 
 def _first_end(
-    feed: str, begin: float, commands: Mapping[str, Sequence[Operation]], of_the_therapist: Sequence[Operation]
+    line: Line, begin: float, of_the_guest: Sequence[Operation], of_the_therapist: Sequence[Operation]
 ) -> float:
     """The moment of the first word that could have ended the visit; what was never answered may come at any time."""
-    endings = [each for each in commands.get(feed, ()) if each.name == "cancel"]
+    endings = [each for each in of_the_guest if each.name == "cancel"]
     endings += [
         each
         for each in of_the_therapist
         if each.name == "cancel_booking" or each.payload.get("step") in ("completed", "no_show")
     ]
-    return min((_may_happen(each, begin) for each in endings), default=float("inf"))
+    return min((_may_happen(each, begin, line.revision) for each in endings), default=float("inf"))
 
 
-def _may_happen(ending: Operation, begin: float) -> float:
-    """When, from `begin` on, a command may have had its effect; what had its last answer before cannot any more."""
+def _may_happen(ending: Operation, begin: float, revision: int) -> float:
+    """When a command may have ended the visit of this revision, of which was heard at `begin`.
+
+    What had its last answer before cannot any more, unless it was told a later revision: it was faster than the feed.
+    """
     is_open = [not (each.is_ok or each.is_refused) for each in ending.tries]
     tries = [
         each
         for each, may_come in zip(ending.tries, is_open, strict=True)
-        if may_come or each.ended is None or each.ended > begin
+        if may_come or each.ended is None or each.ended > begin or (each.answer or {}).get("revision", 0) > revision
     ]
     return min((each.began for each in tries), default=float("inf"))

@@ -23,6 +23,9 @@ from tests.faults.witness import Witness
 REST_WITHIN_S = 30.0
 READ_WITHIN_S = 15.0
 OVERDUE_S = 5.0
+# With these, an outage that outlasts its cause by some seconds is sat out.
+MOST_TRIES = 20
+PAUSE_S = 0.5
 
 
 def accuse_if_overdue(witness: Witness, session: Mapping[str, Any]) -> None:
@@ -74,14 +77,14 @@ class Ending:
         if not reader.subject:
             return {"state": "idle", "countdown": None}
         known = {"token": reader.token, "since": 2**40, "locale": "en"}
-        for _ in range(20):
+        for _ in range(MOST_TRIES):
             url = Random(reader.name).choice(self._world.urls)
             with suppress(*FAILURES):
                 async with self._world.http.post(f"{url}/api/guest/session", json=known) as response:
                     if response.status == 200:
                         session: dict[str, Any] = await response.json()
                         return session
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(PAUSE_S)
         self._witness.accuse("rest", f"{reader.name} cannot come in any more")
         return {"state": "idle", "countdown": None}
 
@@ -110,19 +113,27 @@ class Ending:
         log = self._witness.log_of("the whole feed", feed)
         whole: list[list[str]] = []
         for url in self._world.urls:
-            try:
-                entries = await read_all(self._world.http, url, token, feed)
-            except (*FAILURES, Lost) as error:
-                self._witness.accuse("readers", f"{feed} cannot be read", repr(error))
-                continue
+            entries = await self._read_whole(url, token, feed)
             whole.append([entry["id"] for entry in entries])
             if len(whole) == 1:
                 for entry in entries:
                     self._witness.hear(log, entry, "poll")
-        if whole and any(each[: len(whole[0])] != whole[0] for each in whole):
+        if any(each[: len(whole[0])] != whole[0] for each in whole):
             self._witness.accuse("same for all", f"{feed} is not the same on every process", *whole)
-        if whole and len(whole[0]) < max(self._witness.feeds[feed], default=0):
+        if len(whole[0]) < max(self._witness.feeds[feed], default=0):
             self._witness.accuse("readers", f"{feed} ends with {len(whole[0])}, and more had been heard of it")
+
+    async def _read_whole(self, url: str, token: str, feed: str) -> list[dict[str, Any]]:
+        """Whoever is told to come again does so, for a while."""
+        for _ in range(MOST_TRIES):
+            try:
+                async with asyncio.timeout(READ_WITHIN_S):
+                    return await read_all(self._world.http, url, token, feed)
+            except (*FAILURES, Lost) as error:
+                why = repr(error)
+            await asyncio.sleep(PAUSE_S)
+        self._witness.accuse("readers", f"{feed} cannot be read at {url}", why)
+        return []
 
     def _behind(self) -> list[str]:
         """Who has not read what there is: the own feed of everybody, and the rooms that are open."""

@@ -258,6 +258,21 @@ def test_a_visit_that_may_have_ended_before_the_next_one(story: Story) -> None:
     assert story.accused_by() == set()
 
 
+def test_a_visit_that_was_cancelled_before_anybody_heard_of_it(story: Story) -> None:
+    story.says("cancel", ok(state="cancelled", revision=5))
+    story.booked()
+    story.state("cancelled", 5)
+    story.booked("conversation:c_2")
+    assert story.accused_by() == set()
+
+
+def test_a_cancel_of_an_earlier_visit_ends_no_later_one(story: Story) -> None:
+    story.says("cancel", ok(state="cancelled", revision=3))
+    story.booked()
+    story.booked("conversation:c_2")
+    assert "visits" in story.accused_by()
+
+
 # --- receipts ---------------------------------------------------------------------------------------------------------
 
 
