@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
+from bot.ending import HARD_END_S
 from tests.faults.nursery import Child
 from tests.faults.witness import Witness
 
 # What is promised after SIGTERM is 5 s; the rest is for a machine that has other things to do.
 STOP_WITHIN_S = 12.0
 RESTART_AFTER_S = 0.3
+MOST_OF_A_STACK = 60
 
 
 class KeptProcess:
@@ -65,8 +68,14 @@ class KeptProcess:
             await asyncio.sleep(0.05)
         self.ready.set()
 
-    def last_words(self) -> list[str]:
-        return self.log.read_text(errors="replace").splitlines()[-12:]
+    async def _until_it_says_where_it_hangs(self, process: Child) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HARD_END_S):
+                await process.wait()
+        process.send_signal(signal.SIGKILL)
+
+    def last_words(self, lines: int = 12) -> list[str]:
+        return self.log.read_text(errors="replace").splitlines()[-lines:]
 
     def _has_given_up(self) -> bool:
         return any(line.startswith("MongoDB cannot be used") for line in self.last_words()[-1:])
@@ -95,10 +104,9 @@ class KeptProcess:
                 if was_ready and code != 0:
                     self._witness.accuse("processes", f"{self.name} was told to stop, and ended with {code}")
             except TimeoutError:
-                self._witness.accuse(
-                    "processes", f"{self.name} does not stop within {STOP_WITHIN_S} s", *self.last_words()
-                )
-                process.send_signal(signal.SIGKILL)
+                await self._until_it_says_where_it_hangs(process)
+                what = f"{self.name} does not stop within {STOP_WITHIN_S} s"
+                self._witness.accuse("processes", what, *self.last_words(MOST_OF_A_STACK))
         await self._come_back(away_s)
 
     async def pause(self, for_s: float) -> None:
