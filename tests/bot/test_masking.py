@@ -11,7 +11,9 @@ from bot.auth import Tokens
 from bot.masking import MASK, masked
 from conversations.ids import derived_id
 
-TOKEN = Tokens("a secret of at least thirty-two characters", lambda: datetime.now(UTC)).sign("guest", "c_49627b50a99d1e2e8014376e1bc0b760")
+TOKEN = Tokens("a secret of at least thirty-two characters", lambda: datetime.now(UTC)).sign(
+    "guest", "c_49627b50a99d1e2e8014376e1bc0b760"
+)
 TICKET = "Zb3-kP0xQ_rV7sT1uW9yA2cE4gI6mO8n"
 
 
