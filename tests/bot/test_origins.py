@@ -50,7 +50,7 @@ async def open_websocket(http: ClientSession, path: str, headers: dict[str, str]
 Open = Callable[[ClientSession, str, dict[str, str]], Awaitable[int]]
 TRANSPORTS: dict[str, tuple[Open, str, int]] = {
     "commands over HTTP": (post, "/api/guest/session", 200),
-    "long poll": (get, "/api/poll/bookings", 200),
+    "long poll": (get, "/api/poll/bookings?wait=0", 200),
     "server-sent events": (get, "/api/sse/bookings", 200),
     "plain WebSocket": (open_websocket, "/ws/bookings", 101),
     "plain WebSocket by its other name": (open_websocket, "/api/bookings/realtime", 101),

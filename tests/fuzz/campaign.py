@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,7 +198,7 @@ class Campaign:
         await self._compare(untouched, "a wrong case changed", lambda document: True)
         theirs = {*(strange[name] for name in STRANGE), self._therapists["bystander"].id}
         await self._all(house, cast, (cases.case(number) for number in right))
-        await self._compare(untouched, "somebody else changed", lambda each: any(one in str(each) for one in theirs))
+        await self._compare(untouched, "somebody else changed", lambda each: _names(each, theirs))
         self._report.after = await house.at_rest(self._report.before)
         await self._still_works(house)
         self._read_log(house)
@@ -302,6 +302,11 @@ async def _book(visitor: Guest, console: Therapist, **form: Any) -> str:
     await visitor.until_state("active")
     await console.until_booking("active")
     return offer
+
+
+def _names(document: Mapping[str, Any], ids: Collection[str]) -> bool:
+    """Whether it is one of these, or says something of them; a `client_id` may be any text, and says nothing."""
+    return any(each in str({**document, "answers": ()}) for each in ids)
 
 
 def _therapist(name: str, km: float) -> TherapistRecord:
