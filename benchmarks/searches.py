@@ -19,11 +19,13 @@ from benchmarks import town
 from benchmarks.effort import Effort
 from benchmarks.report import Figure, Row, Section, at_least, figure, percentile
 from benchmarks.stage import Stage
+from bot.erasure import Erasure
 from bot.perform import Perform
 from bot.services import Services, policy_of, running
 from bot.settings import Settings
 from bot.store.driver import Collection, aggregate
 from bot.store.records import OutboxItem
+from bot.store.redactions import Redactions
 from bot.turns import Outcome, Turns
 from matching.effects import FindCandidates
 from matching.events import CandidatesHeld
@@ -123,7 +125,16 @@ def _performing(services: Services, heard: _Heard) -> Perform:
         therapists=services.therapists,
         reservations=services.reservations,
         jobs=services.jobs,
+        access=services.access,
+        erasure=Erasure(
+            services.conversations,
+            services.bookings,
+            services.searches,
+            Redactions(services.database["entries"]),
+            services.access,
+        ),
         policy=policy_of(settings),
+        is_at_work=services.signals.is_at_work,
         now=services.clock.now,
         arrival_s=settings.arrival_s,
         buffer_minutes=settings.reservation_buffer_minutes,
@@ -138,7 +149,7 @@ class _Heard:
     def __init__(self) -> None:
         self.answers: dict[str, CandidatesHeld] = {}
 
-    async def take(self, room: str, record_id: str, event: Any) -> Outcome:
+    async def take(self, room: str, record_id: str, event: Any, *, by: str) -> Outcome:
         self.answers[record_id] = event
         return Outcome(None)
 
