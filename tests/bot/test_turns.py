@@ -458,7 +458,8 @@ async def test_a_record_that_cannot_be_read_holds_up_no_other(
     of_another_version = {"$set": {"outbox.0.effect": {"kind": "Whistle"}, "expires_at": NOON}}
     await diaries["diaries"].update_one({"_id": "a"}, of_another_version)
     other.now += LEFT_BEHIND
-    assert await other.sweeps("b") == ["one", "closed"]
+    # At least once, in their order: a ring and the look behind it may both find what the other is about to perform.
+    assert list(dict.fromkeys(await other.sweeps("b"))) == ["one", "closed"]
     assert (other.outboxes.failures, other.sweep.failures) == (1, 1)
 
 
