@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -16,7 +17,7 @@ MOST_TRIES = 8
 PAUSE_S = (0.05, 0.6)
 
 
-class Person:
+class Person(ABC):
     """Somebody with one device or two, and a will of their own."""
 
     audience: Audience
@@ -41,8 +42,9 @@ class Person:
         self.learn(entry)
         self.news.set()
 
+    @abstractmethod
     def learn(self, entry: Entry) -> None:
-        raise NotImplementedError
+        """What an entry means to them, whichever of their devices heard it."""
 
     @property
     def readers(self) -> list[Reader]:

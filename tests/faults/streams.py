@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,7 @@ from tests.faults.links import CLOSE_WITHIN_S, FAILURES, OPEN_WITHIN_S, Answer, 
 from tests.faults.readers import Lost, Reader
 
 
-class _Streams(Connection):
+class _Streams(Connection, ABC):
     """Reads one feed per request; a new guest asks for a session first."""
 
     def __init__(self, reader: Reader, url: str, http: aiohttp.ClientSession) -> None:
@@ -58,9 +59,9 @@ class _Streams(Connection):
         else:
             self.over.set()
 
+    @abstractmethod
     async def _read(self, feed: str) -> bool:
         """Until the connection is lost; True where the feed has ended for this reader."""
-        raise NotImplementedError
 
     def query(self, feed: str, **more: Any) -> dict[str, str]:
         known = {"feed": feed, "since": self.reader.cursors.get(feed, 0), "epoch": self.reader.epoch, "locale": "en"}
