@@ -117,6 +117,12 @@ async def carried_by(page: Page, rung: str) -> None:
     await expect(badge).to_have_attribute("data-state", "connected")
 
 
+async def lose_network(page: Page) -> None:
+    """Until the page has noticed: a WebSocket that is open outlives this by a moment."""
+    await page.context.set_offline(True)
+    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "offline")
+
+
 async def say(page: Page, text: str) -> None:
     await page.get_by_test_id("message-input").fill(text)
     await page.get_by_test_id("send").click()

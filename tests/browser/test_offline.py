@@ -9,7 +9,7 @@ from playwright.async_api import Browser, expect
 
 from bot.embedded import Servers
 from tests.browser.conftest import Screenshot
-from tests.browser.people import carried_by, guest_page, messages, network_to, say, therapist_page, visit
+from tests.browser.people import carried_by, guest_page, lose_network, messages, network_to, say, therapist_page, visit
 from tests.house import House, house_of, settings_for
 
 
@@ -30,9 +30,8 @@ async def test_what_is_written_offline_waits_over_a_reload_and_arrives_once_in_o
     async with visit(house) as both:
         guest = await guest_page(browser, house.url, both.budi)
         await carried_by(guest, "socket")
-        badge, bubbles = guest.get_by_test_id("connection"), guest.get_by_test_id("message")
-        await guest.context.set_offline(True)
-        await expect(badge).to_have_attribute("data-state", "offline")
+        bubbles = guest.get_by_test_id("message")
+        await lose_network(guest)
         for text in ("one", "two", "three"):
             await say(guest, text)
         for bubble in await bubbles.all():
@@ -73,7 +72,7 @@ async def test_a_refused_message_says_why_until_it_is_sent_after_all_or_discarde
     async with visit(house) as both:
         guest = await guest_page(browser, house.url, both.budi)
         await carried_by(guest, "socket")
-        await guest.context.set_offline(True)
+        await lose_network(guest)
         await say(guest, "too late")
         for step in ("on_the_way", "arrived", "completed"):
             await both.sari.do("progress", booking_id=both.booking_id, step=step)
@@ -98,7 +97,7 @@ async def test_a_therapist_is_told_of_a_message_that_never_reached_a_visit_that_
     async with visit(house) as both:
         console = await therapist_page(browser, house.url, both.sari_token)
         await carried_by(console, "socket")
-        await console.context.set_offline(True)
+        await lose_network(console)
         await say(console, "I am at the door")
         for step in ("on_the_way", "arrived", "completed"):
             await both.sari.do("progress", booking_id=both.booking_id, step=step)
