@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-import uvloop
 from aiohttp import web
 
 from bot.doors import commands, contracts, health, http, metrics, origins, outlet, status, streams
@@ -17,7 +16,7 @@ from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
 from bot.doors.sockets import GUEST, THERAPIST, GuestDoor, TherapistDoor
-from bot.ending import until_told_to_stop
+from bot.ending import run, until_told_to_stop
 from bot.services import Services, running
 from bot.settings import Settings
 
@@ -129,4 +128,4 @@ async def _serve_until_told(settings: Settings, reuse_port: bool) -> None:
 
 def serve(settings: Settings, *, reuse_port: bool = False) -> None:
     """Run one web process until SIGTERM or SIGINT."""
-    uvloop.run(_serve_until_told(settings, reuse_port))
+    run(_serve_until_told(settings, reuse_port))

@@ -20,6 +20,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.cancelling import cancel
 from bot.clock import Now, machine_now
 from bot.failures import why
 from bot.store.driver import decode_documents, encode_document
@@ -33,7 +34,6 @@ READ_FOR_S = 1.0
 PING_EVERY_S = 5.0
 SILENT_AT_MOST_S = 10.0
 RECONNECT_AFTER_S = 0.3
-CANCEL_AGAIN_AFTER_S = 0.1
 LARGEST_BATCH = 128 * 1024
 MOST_WAITING = 10_000
 
@@ -100,13 +100,7 @@ class Bus:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        running = set(self._tasks)
-        while running:
-            for task in running:
-                task.cancel()
-            # Python 3.11's `wait_for`, through which redis-py sends, can swallow this: it is said until it is heard.
-            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_AFTER_S)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(*self._tasks)
 
     async def _keep(self, work: Callable[[Redis], Any]) -> None:
         """Do the work on a connection of its own, and on a new one after each failure."""

@@ -7,9 +7,15 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
+
+import uvloop
+
+from bot.cancelling import cancel
+
+T = TypeVar("T")
 
 # The platform kills after 30 s, without a word. Who hangs for so long ends itself, and says where it hung.
 HARD_END_S = 20.0
@@ -40,6 +46,18 @@ def until_told_to_stop() -> asyncio.Event:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     on_signal(lambda: loop.call_soon_threadsafe(stop.set))
     return stop
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run it on a loop of its own; what it leaves running, as drivers do, is cancelled until it has ended."""
+
+    async def main_alone() -> T:
+        try:
+            return await main
+        finally:
+            await cancel(*(asyncio.all_tasks() - {asyncio.current_task()}))
+
+    return uvloop.run(main_alone())
 
 
 def leave(status: int) -> NoReturn:

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from bot.bus import Bus
+from bot.cancelling import cancel
 from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.failures import why
@@ -207,12 +208,9 @@ class Feeds:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_over = True  # a batch that is cancelled must not start the next one
-        tasks = list(self._tasks)
         if self._impatience is not None:
             self._impatience.cancel()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*self._tasks)
         for feed in self._feeds.values():
             for pending in feed.by_id.values():
                 pending.fail(Outage("this process stops, and the entry may not have been written"))

@@ -19,6 +19,7 @@ from ipaddress import IPv6Address, ip_address
 from types import TracebackType
 from typing import Literal
 
+from bot.cancelling import cancel
 from bot.errors import Refusal
 from bot.rates import Bucket, Buckets, Rate
 from bot.settings import Settings
@@ -102,8 +103,7 @@ class RateLimits:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._settling is not None:
-            self._settling.cancel()
-            await asyncio.wait({self._settling})
+            await cancel(self._settling)
         await self._shared.__aexit__(kind, error, trace)
 
     async def take(self, kind: Kind, asker: Asker) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from bot.backoff import LONGEST_PAUSE_S, Backoff
+from bot.cancelling import cancel
 from bot.errors import Outage
 from bot.failures import why
 from bot.store.driver import PyMongoError
@@ -100,9 +101,7 @@ class Outboxes:
         tasks = [box.task for box in self._boxes.values() if box.task]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=timeout_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await cancel(*late)
 
     async def _drain(self, room: Room, record_id: str, box: _Box) -> None:
         is_postponed = False

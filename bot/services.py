@@ -16,6 +16,7 @@ from bot.access import Access
 from bot.alarms import Alarms, Key
 from bot.auth import Tokens
 from bot.bus import Bus
+from bot.cancelling import cancel
 from bot.clock import Clock
 from bot.connections import OpenConnections
 from bot.erasure import Erasure
@@ -110,10 +111,7 @@ class Services:
         return task
 
     async def _stop(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*self._tasks)
 
 
 def policy_of(settings: Settings) -> Policy:

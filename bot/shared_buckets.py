@@ -17,6 +17,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.cancelling import cancel
 from bot.failures import why
 from bot.rates import Bucket
 
@@ -27,7 +28,6 @@ TAKEN_WITHIN_S = 0.05
 ANSWERED_WITHIN_S = 1.0
 AWAY_FOR_S = 1.0
 LARGEST_BATCH = 100
-CANCEL_AGAIN_AFTER_S = 0.1
 
 # A bucket is the microsecond at which it will be full again, see `rates.Buckets`. A clock of another server may be far
 # behind ours of before: no bucket is emptier than a debt of one burst.
@@ -98,12 +98,8 @@ class SharedBuckets:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        running = {self._task} if self._task is not None else set()
-        while running:
-            for task in running:
-                task.cancel()
-            # Python 3.11's `wait_for`, through which redis-py sends, can swallow this: it is said until it is heard.
-            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_AFTER_S)
+        if self._task is not None:
+            await cancel(self._task)
 
     async def take(self, buckets: Sequence[Bucket]) -> int | None:
         """0 where each has given a token; else none has, and in so many microseconds all can. None: nobody knows."""

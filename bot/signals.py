@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from bot.bus import Bus
+from bot.cancelling import cancel
 from bot.clock import Now
 from bot.noticeboard import Failures, Noticeboard
 from bot.perform import conversation_feed, therapist_feed
@@ -43,7 +44,6 @@ from bot.views import Audience
 log = structlog.get_logger()
 
 PAUSE_AFTER_FAILURE_S = 1.0
-CANCEL_AGAIN_AFTER_S = 0.1
 # Who types says so every three seconds; who says it more often than six times as often is not repeated.
 TYPING_REPEATED_AFTER = 1 / 12
 
@@ -151,10 +151,7 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._task is not None, "left only after it was entered"
-        while not self._task.done():
-            # What redis-py does inside can swallow a cancellation, as for the bus: it is said until it is heard.
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=CANCEL_AGAIN_AFTER_S)
+        await cancel(self._task)
         for topic in self._topics:
             topic.stop_timer()
         with suppress(*Failures):

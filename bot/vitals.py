@@ -16,6 +16,7 @@ from typing import Generic, Literal, TypeVar
 from redis.exceptions import RedisError
 
 from bot.bus import Bus
+from bot.cancelling import cancel
 from bot.clock import Now
 from bot.jobs import Jobs
 from bot.limits import RateLimits
@@ -86,8 +87,7 @@ class Kept(Generic[T]):
 
     async def stop(self) -> None:
         if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.wait({self._asking})
+            await cancel(self._asking)
 
     async def _ask_now(self) -> T:
         try:

@@ -5,13 +5,12 @@ The two are processes of their own: `python -m workers rq` and `python -m worker
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import structlog
 
 from bot.embedded import ServerFailed
-from bot.ending import leave, until_told_to_stop
+from bot.ending import leave, run, until_told_to_stop
 from bot.failures import why
 from bot.launch import environment_of, with_servers
 from bot.logs import configure
@@ -33,7 +32,7 @@ def run_sweep(settings: Settings) -> int:
             log.info("the sweep runs")
             await stop.wait()
 
-    asyncio.run(sweep())
+    run(sweep())
     return 0
 
 

@@ -30,6 +30,8 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
+from bot.cancelling import cancel
+
 DUPLICATE_KEY = 11000
 # What a server says that is not up to it just now: it stops, is no primary, or did not come to an end in its time.
 AWAY_CODES = frozenset(
@@ -210,12 +212,10 @@ def is_away(error: PyMongoError) -> bool:
 
 async def close(client: Any) -> None:
     """Close the client, on either driver, and wait only a moment for a server that does not answer."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_WITHIN_S):
-            if inspect.iscoroutinefunction(client.close):
-                await client.close()
-            else:
-                await _close_beside(client)
+    closes = client.close() if inspect.iscoroutinefunction(client.close) else _close_beside(client)
+    closing = asyncio.ensure_future(closes)
+    await asyncio.wait({closing}, timeout=CLOSE_WITHIN_S)
+    await cancel(closing)
 
 
 async def _close_beside(client: Any) -> None:
