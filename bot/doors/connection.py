@@ -219,6 +219,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         try:
+            await self.engine.departures.turn()
             await self.listener.closed(self.reason)
         except Exception:
             logger.exception("A listener failed at the end of its connection")

@@ -39,12 +39,16 @@ from bot.connections import RETURN_AFTER_S, Release
 from bot.doors.client_address import client_address
 from bot.doors.connection import Connection, Environ, Listener
 from bot.doors.direct_frames import Gathering
+from bot.doors.pace import Pace
 from bot.doors.socketio_limits import Counters, Limits
 from bot.errors import Refusal
 
 logger = logging.getLogger(__name__)
 
 PINNED = "4.15.1"
+
+# A departure is a tenth of a millisecond of work: when thousands vanish together, those who stay are served in between.
+DEPARTURES_IN_A_TURN = 16
 
 NOT_NOW = {
     "status": "503 Service Unavailable",
@@ -89,6 +93,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
         self.compression = compression
         self.closing = False
         self.gathering = Gathering()
+        self.departures = Pace(DEPARTURES_IN_A_TURN)
         self.sockets: dict[str, Connection] = {}
         self._origins = tuple(origins)
         self._trust_proxy = trust_proxy

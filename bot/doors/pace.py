@@ -1,0 +1,40 @@
+"""A crowd does one thing at once, and everybody else gets a word in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Pace:
+    """At most so many go on in one turn of the event loop, in the order in which they came; nobody waits for time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_counting = False
+
+    async def turn(self) -> None:
+        """Return in this turn of the loop, or in a later one where others came before."""
+        if self._left > 0 and not self._waiting:
+            self._count_one()
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        await place
+
+    def _count_one(self) -> None:
+        self._left -= 1
+        if not self._is_counting:
+            self._is_counting = True
+            asyncio.get_running_loop().call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        self._left = self._most
+        self._is_counting = False
+        while self._waiting and self._left > 0:
+            place = self._waiting.popleft()
+            if not place.done():  # who was cancelled meanwhile takes nobody's place
+                place.set_result(None)
+                self._count_one()
