@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from benchmarks.chat import REST_S, Measured, janji_pair, measure_on, node_pair, prepare_rooms, rows_of
 from benchmarks.effort import Effort
 from benchmarks.generator import crowd_of
 from benchmarks.report import Section, at_least
-from benchmarks.stage import Stage, free_port
+from benchmarks.stage import Stage, Store, free_port
+from bot.settings import Settings
 
 CONNECTIONS = 500
-PEER = "Node.js with the Redis adapter and group commit"
+PEERS: Mapping[Store, str] = {
+    "one": "Node.js with the Redis adapter, one insert for each message",
+    "group": "Node.js with the Redis adapter and group commit",
+}
+GOALS = {"per_s": at_least(1.8)}
 
 
 async def measure(stage: Stage, effort: Effort) -> list[Section]:
     settings = await stage.prepare("processes")
     rooms = await prepare_rooms(settings, CONNECTIONS // 2)
     async with AsyncExitStack() as stack:
-        ours = [
-            await stack.enter_async_context(stage.janji(each))
-            for each in (settings, settings.model_copy(update={"port": free_port()}))
-        ]
-        theirs = [
-            await stack.enter_async_context(stage.node("group", database="processes", with_redis=True))
-            for _ in range(2)
-        ]
-        our_people = [person for room in rooms for person in janji_pair(room, *ours)]
-        their_people = [person for room in rooms for person in node_pair(room, *theirs)]
-        our_crowd = await stack.enter_async_context(crowd_of(our_people))
-        their_crowd = await stack.enter_async_context(crowd_of(their_people))
-        measured: list[tuple[Measured, Measured]] = []
+        pairs = {"janji": [await stack.enter_async_context(stage.janji(each)) for each in _two_of(settings)]}
+        for store in PEERS:
+            pairs[store] = [
+                await stack.enter_async_context(stage.node(store, database="processes", with_redis=True))
+                for _ in range(2)
+            ]
+        crowds = {}
+        for name, servers in pairs.items():
+            pair = janji_pair if name == "janji" else node_pair
+            people = [person for room in rooms for person in pair(room, *servers)]
+            crowds[name] = await stack.enter_async_context(crowd_of(people))
+        measured: dict[str, list[Measured]] = {name: [] for name in pairs}
         for _ in range(effort.repetitions):
-            one = await measure_on(ours, stage.mongod, our_crowd, effort)
-            await asyncio.sleep(REST_S)
-            measured.append((one, await measure_on(theirs, stage.mongod, their_crowd, effort)))
-            await asyncio.sleep(REST_S)
-    title = f"Two processes, {CONNECTIONS} connections, every room split; beside them {PEER}"
-    rows = rows_of(effort, [one for one, _ in measured], [other for _, other in measured], {"per_s": at_least(1.8)})
-    return [Section(title, rows)]
+            for name, servers in pairs.items():
+                measured[name].append(await measure_on(servers, stage.mongod, crowds[name], effort))
+                await asyncio.sleep(REST_S)
+    return [_section(effort, store, measured) for store in PEERS]
+
+
+def _two_of(settings: Settings) -> tuple[Settings, Settings]:
+    return settings, settings.model_copy(update={"port": free_port()})
+
+
+def _section(effort: Effort, peer: Store, measured: Mapping[str, Sequence[Measured]]) -> Section:
+    title = f"Two processes, {CONNECTIONS} connections, every room split; beside them {PEERS[peer]}"
+    return Section(title, rows_of(effort, measured["janji"], measured[peer], GOALS))

@@ -25,7 +25,7 @@ if (REDIS_URL) {
   const publisher = createClient({ url: REDIS_URL });
   const subscriber = publisher.duplicate();
   await Promise.all([publisher.connect(), subscriber.connect()]);
-  io.adapter(createAdapter(publisher, subscriber));
+  io.adapter(createAdapter(publisher, subscriber, { key: DATABASE }));
 }
 
 const guests = io.of("/guest");
