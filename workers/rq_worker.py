@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from types import FrameType
+from typing import Any
 
 import redis
 import structlog
@@ -30,6 +31,7 @@ class Worker(HerokuWorker):
     """HerokuWorker lets a running job finish when all processes are signalled at once."""
 
     told: threading.Event
+    has_unsubscribed: bool = False
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.told.set()
@@ -38,6 +40,17 @@ class Worker(HerokuWorker):
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """Upstream kills the job at a second signal; platforms send several."""
+
+    def unsubscribe(self) -> None:
+        self.has_unsubscribed = True
+        super().unsubscribe()  # type: ignore[no-untyped-call]
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
+        """Upstream closes the connection under its listening thread where Redis hangs; the thread has ended then."""
+        if self.has_unsubscribed:
+            pubsub_thread.stop()
+        else:
+            super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)
 
     def _install_signal_handlers(self) -> None:
         super()._install_signal_handlers()  # type: ignore[no-untyped-call]
