@@ -34,11 +34,12 @@ class Erasure:
         self._access = access
 
     async def __call__(self, turns: Turns, conversation_id: str, feed: str) -> None:
-        for booking_id in await self._bookings.of_conversation(conversation_id):
+        booking_ids = await self._bookings.of_conversation(conversation_id)
+        for booking_id in booking_ids:
             await turns.take("booking", booking_id, GuestErased(), by="conversation")
         search_ids = await self._searches.of_conversation(conversation_id)
         for search_id in search_ids:
             await turns.take("search", search_id, found.GuestErased(), by="conversation")
         await self._conversations.forget_answers(conversation_id)
-        changed = await self._redactions.redact(feed, [conversation_id, *search_ids])
+        changed = await self._redactions.redact(feed, [conversation_id, *search_ids, *booking_ids])
         await self._access.tell_changed("guest", conversation_id, changed)

@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 from bot.access import Access
+from bot.announcements import Announcements
 from bot.clock import Now
 from bot.erasure import Erasure
 from bot.feeds import Feeds, NewEntry
@@ -28,6 +29,7 @@ from conversations import booking as bookings
 from conversations import effects as do
 from conversations import events as on
 from conversations.ids import derived_id
+from conversations.notices import Notify
 from conversations.values import Therapist
 from matching import effects as find
 from matching import events as found
@@ -73,6 +75,7 @@ class Perform:
         jobs: Jobs,
         access: Access,
         erasure: Erasure,
+        announcements: Announcements,
         policy: Policy,
         is_at_work: Callable[[str], bool | None],
         now: Now,
@@ -86,6 +89,7 @@ class Perform:
         self._jobs = jobs
         self._access = access
         self._erasure = erasure
+        self._announcements = announcements
         self._policy = policy
         self._is_at_work = is_at_work
         self._now = now
@@ -113,6 +117,7 @@ class Perform:
             do.CountVisit: self._count_visit,
             do.EndTokens: self._end_tokens,
             do.EraseGuest: self._erase_guest,
+            Notify: self._notify,
             find.FindCandidates: self._find_candidates,
             find.KeepHold: self._keep_hold,
             find.ReleaseHold: self._release_hold,
@@ -259,6 +264,10 @@ class Perform:
 
     async def _erase_guest(self, effect: do.EraseGuest, cause: Cause) -> None:
         await self._erasure(self._take, cause.record_id, conversation_feed(cause.record_id))
+
+    async def _notify(self, effect: Notify, cause: Cause) -> None:
+        assert cause.room == "booking", "only bookings have something to announce"
+        await self._announcements(cause.room, cause.record_id, effect)
 
     # --- from the search ----------------------------------------------------------------------------------------------
 

@@ -16,13 +16,16 @@ KEPT: Mapping[str, tuple[str, ...]] = {
         *("offer_id", "arrival", "stars", "code", "message"),
     ),
     "state": ("state", "revision", "header", "booking_id", "therapist_id", "countdown", "buttons"),
-    "notification": ("kind", "sound", "urgency"),
+    "notification": ("kind", "side", "sound", "urgency"),
     "offer": ("offer_id", "respond_by", "earnings", "attempt"),
     "offer_closed": ("offer_id", "why"),
     "booking": (),
     "read": ("by", "seq"),
 }
-KEPT_OF_PARAMS = ("therapist", "attempt", "max_attempts", "minutes")
+KEPT_OF_PARAMS = (
+    *("therapist", "attempt", "max_attempts", "minutes"),
+    *("service", "reference", "amount", "duration", "starts_at", "said_at"),
+)
 KEPT_OF_BOOKING = (
     *("id", "status", "conversation_id", "service", "duration", "price", "therapist", "progress"),
     *("created_at", "starts_at", "arrives_by", "earnings", "commission"),

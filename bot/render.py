@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from bot.notice_words import notice_text
 from bot.views import (
     Audience,
     Raw,
@@ -26,6 +27,7 @@ from bot.views import (
 )
 from bot.words import Words
 from conversations import replies
+from conversations.notices import Side
 from conversations.replies import N_
 from conversations.values import Locale
 
@@ -45,6 +47,8 @@ SUBTITLES: Mapping[Audience, Mapping[str, str]] = {
         "expired": N_("Booking closed"),
     },
 }
+
+_SIDE_OF: Mapping[Audience, Side] = {"guest": "customer", "therapist": "therapist"}
 
 # What people have said is neither translated nor hidden from the other side.
 SAME_FOR_ALL = frozenset({"message"})
@@ -133,13 +137,24 @@ def state_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> di
 
 
 def notification_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+    """A notice as it was said to its side; the other side of a visit reads along without a sound."""
+    kind, side = raw.get("kind", ""), raw.get("side", "therapist")
+    title, body = _words_of_notification(words, raw, locale)
+    is_meant = side == _SIDE_OF[audience]
+    sound, urgency = (raw.get("sound"), raw.get("urgency")) if is_meant else (None, "low")
+    return {"kind": kind, "title": title, "body": body, "sound": sound, "urgency": urgency}
+
+
+def _words_of_notification(words: Words, raw: Raw, locale: Locale) -> tuple[str, str]:
+    """Notices say for which side they are; other notifications are the turn's own."""
     kind, params = raw.get("kind", ""), raw.get("params") or {}
-    if kind in replies.NOTIFICATIONS:
-        title, body = (words.say(locale, text, params) for text in replies.NOTIFICATIONS[kind])
-    else:
+    said = notice_text(words, kind, raw["side"], params, locale) if "side" in raw else None
+    if said is None and kind in replies.NOTIFICATIONS:
+        title, body = replies.NOTIFICATIONS[kind]
+        said = words.say(locale, title, params), words.say(locale, body, params)
+    if said is None:
         words.report_gap("notification", kind)
-        title, body = kind, ""
-    return {"kind": kind, "title": title, "body": body, "sound": raw.get("sound"), "urgency": raw.get("urgency")}
+    return said or (kind, "")
 
 
 def _message_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:

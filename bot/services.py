@@ -14,6 +14,8 @@ import structlog
 
 from bot.access import Access
 from bot.alarms import Alarms, Key
+from bot.announcements import Announcements
+from bot.appointments import Appointments
 from bot.auth import Tokens
 from bot.bus import Bus
 from bot.cancelling import cancel
@@ -34,6 +36,7 @@ from bot.signals import Signals
 from bot.store import driver, indexes
 from bot.store.catalogue import Catalogue
 from bot.store.entries import Entries
+from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
 from bot.store.redactions import Redactions
@@ -49,6 +52,7 @@ from bot.vitals import Vitals
 from bot.words import Words
 from conversations import booking, machine
 from conversations import effects as conversation_effects
+from conversations.notices import DEFAULT_LADDER
 from conversations.values import Terms
 from matching import effects as search_effects
 from matching import search
@@ -86,6 +90,9 @@ class Services:
     conversations: Records[machine.Conversation]
     searches: Records[search.Search]
     bookings: Records[booking.Booking]
+    notifications: Notifications
+    appointments: Appointments
+    announcements: Announcements
     turns: Turns
     outboxes: Outboxes
     alarms: Alarms
@@ -204,6 +211,16 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         "search": Kind(searches, search.decide),
         "booking": Kind(bookings, booking.decide),
     }
+    appointments = Appointments(
+        bookings,
+        conversations,
+        therapists,
+        brand=settings.brand,
+        locale=settings.default_locale,
+        timezone=settings.default_timezone,
+    )
+    notifications = Notifications(database["notifications"])
+    announcements = Announcements(appointments, notifications, feeds, clock.now, DEFAULT_LADDER)
     perform = Perform(
         feeds=feeds,
         bookings=bookings,
@@ -212,6 +229,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         jobs=jobs,
         access=access,
         erasure=Erasure(conversations, bookings, searches, Redactions(database["entries"]), access),
+        announcements=announcements,
         policy=policy_of(settings),
         is_at_work=signals.is_at_work,
         now=clock.now,
@@ -250,6 +268,9 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         conversations=conversations,
         searches=searches,
         bookings=bookings,
+        notifications=notifications,
+        appointments=appointments,
+        announcements=announcements,
         turns=turns,
         outboxes=outboxes,
         alarms=alarms,

@@ -154,6 +154,8 @@ class Settings(BaseSettings):
     limit_guesses_per_phone: RateSetting = Rate(30, "h", 15)
     limit_guesses_per_address: RateSetting = Rate(1, "m", 30)
 
+    brand: Annotated[str, Field(min_length=1, max_length=60)] = "Janji"
+    """What people know us by: it signs messages and mails."""
     default_locale: Literal["en", "id"] = "id"
     default_timezone: str = "Asia/Jakarta"
     default_region: str = "ID"

@@ -143,7 +143,7 @@ def service_view(words: Words, service: Service, locale: Locale) -> dict[str, An
 
 def service_words(raw: Raw, locale: Locale) -> dict[str, Any]:
     """Id, name and description of a service from an entry."""
-    return {**_service_name(raw, locale), "description": _in_language(raw.get("descriptions") or {}, locale)}
+    return {**_service_name(raw, locale), "description": in_language(raw.get("descriptions") or {}, locale)}
 
 
 def durations_view(words: Words, prices: Any, locale: Locale) -> list[dict[str, Any]]:
@@ -215,9 +215,9 @@ def _public_fields(therapist: Any) -> dict[str, Any]:
 
 
 def _service_name(raw: Raw, locale: Locale) -> dict[str, Any]:
-    return {"id": raw.get("id"), "name": _in_language(raw.get("names") or {}, locale)}
+    return {"id": raw.get("id"), "name": in_language(raw.get("names") or {}, locale)}
 
 
-def _in_language(texts: Mapping[str, str], locale: Locale) -> str:
+def in_language(texts: Mapping[str, str], locale: Locale) -> str:
     """What the operator wrote in the language, else in English, else in any."""
     return texts.get(locale) or texts.get("en") or next(iter(texts.values()), "")

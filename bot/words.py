@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal
 
 from conversations.money import Money, minor_digits
+from conversations.replies import N_
 from conversations.values import Locale
 
 log = structlog.get_logger()
@@ -37,6 +38,11 @@ _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 # Indonesians write the time with a point and say "pukul" before it.
 _MOMENT_PATTERNS: Mapping[Locale, str] = {"en": "EEEE, d MMMM y, HH:mm", "id": "EEEE, d MMMM y, 'pukul' HH.mm"}
+_BRIEF_PATTERNS: Mapping[Locale, str] = {"en": "EEE d MMM HH:mm", "id": "EEE d MMM HH.mm"}
+_CLOCK_PATTERNS: Mapping[Locale, str] = {"en": "HH:mm", "id": "HH.mm"}
+_DAY_PATTERN = "EEEE, d MMMM y"
+# The day a moment falls on, counted from the day on which it is read.
+_NEAR_DAYS: Mapping[int, str] = {0: N_("today at {time}"), 1: N_("tomorrow at {time}")}
 
 
 class Words:
@@ -97,10 +103,27 @@ class Words:
 
         An unknown zone is answered in UTC, which says so and is right everywhere.
         """
+        return self._on_the_clocks(_MOMENT_PATTERNS[locale], locale, moment, timezone)
+
+    def when_briefly(self, locale: Locale, moment: datetime, timezone: str) -> str:
+        """The same where every character counts: `Tue 1 Dec 10:00 WIB`."""
+        return self._on_the_clocks(_BRIEF_PATTERNS[locale], locale, moment, timezone)
+
+    def when_from(self, locale: Locale, moment: datetime, timezone: str, now: datetime) -> str:
+        """`today at 10:00 WIB` and `tomorrow at …` by the calendar of the zone; any other day with its date."""
         zone = _zone(timezone)
-        label = moment.astimezone(zone).tzname() or ""
-        text = format_datetime(moment, _MOMENT_PATTERNS[locale], tzinfo=zone, locale=locale)
-        return f"{text} {'GMT' if label.startswith(('+', '-')) else ''}{label}"
+        days = (moment.astimezone(zone).date() - now.astimezone(zone).date()).days
+        if days not in _NEAR_DAYS:
+            return self.when(locale, moment, timezone)
+        return self.say(locale, _NEAR_DAYS[days], {"time": self.clock(locale, moment, timezone)})
+
+    def clock(self, locale: Locale, moment: datetime, timezone: str) -> str:
+        """`10:00 WIB`."""
+        return self._on_the_clocks(_CLOCK_PATTERNS[locale], locale, moment, timezone)
+
+    def day(self, locale: Locale, moment: datetime, timezone: str) -> str:
+        """`Tuesday, 1 December 2026`."""
+        return format_datetime(moment, _DAY_PATTERN, tzinfo=_zone(timezone), locale=locale)
 
     def report_gap(self, what: str, key: str) -> None:
         """Count something that has no words; the first of each is logged."""
@@ -110,6 +133,12 @@ class Words:
         self.gaps[gap] += 1
         if self.gaps[gap] == 1:
             log.warning("words are missing", what=what, key=key)
+
+    def _on_the_clocks(self, pattern: str, locale: Locale, moment: datetime, timezone: str) -> str:
+        zone = _zone(timezone)
+        label = moment.astimezone(zone).tzname() or ""
+        text = format_datetime(moment, pattern, tzinfo=zone, locale=locale)
+        return f"{text} {'GMT' if label.startswith(('+', '-')) else ''}{label}"
 
 
 def negotiate(wanted: str | None, accept_language: str | None, default: Locale) -> Locale:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from conversations.money import Money, split
+from conversations.notices import Notify
 from conversations.values import Party, Rating, Step, Therapist, Visit
 
 
@@ -26,6 +27,7 @@ class Status(StrEnum):
     NO_SHOW = "no_show"
 
 
+FAILED = "failed:"
 ENDED_STATUSES = (Status.COMPLETED, Status.CANCELLED, Status.EXPIRED, Status.NO_SHOW)
 
 
@@ -99,6 +101,19 @@ class BookingExpired(News):
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentConfirmed(News):
+    """The provider has the money; `payment_id` is what it calls the payment."""
+
+    payment_id: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFailed(News):
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GuestErased(News):
     """The guest wants to be forgotten: what was ordered, when, for how much and who came stays."""
 
@@ -114,6 +129,8 @@ Event = (
     | GuestMissed
     | BookingCancelled
     | BookingExpired
+    | PaymentConfirmed
+    | PaymentFailed
     | GuestErased
 )
 
@@ -141,12 +158,17 @@ class Booking:
     commission: Money | None = None
     earnings: Money | None = None
     rating: Rating | None = None
+    revision: int = 0
+    """How often it was agreed on who comes and when: people are told of each."""
+    paid: Money | None = None
+    payments: tuple[str, ...] = ()
+    """The payments that were heard of, each once: confirmed ones, and those that failed, as `failed:<id>`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     record: Booking
-    effects: tuple[Any, ...] = ()
+    effects: tuple[Notify, ...] = ()
     refusal: str | None = None
 
 
@@ -158,7 +180,20 @@ def decide(booking: Booking, event: Event, now: datetime) -> Decision:
     handler = TRANSITIONS[booking.state].get(type(event))
     if handler is None or 0 < event.told <= booking.told:
         return Decision(booking)
-    return Decision(replace(handler(booking, event, now), told=max(event.told, booking.told)))
+    after = replace(handler(booking, event, now), told=max(event.told, booking.told))
+    return Decision(after, _notices(booking, after))
+
+
+def _notices(before: Booking, after: Booking) -> tuple[Notify, ...]:
+    """What people are told follows from what has changed, whoever changed it."""
+    notices = []
+    if after.revision > before.revision:
+        notices.append(Notify("confirmed", after.revision))
+    if before.state is Status.ACTIVE and after.state in (Status.SEARCHING, Status.CANCELLED):
+        notices.append(Notify("cancelled", after.revision))
+    for payment in after.payments[len(before.payments) :]:
+        notices.append(Notify("payment_failed" if payment.startswith(FAILED) else "payment_confirmed", after.revision))
+    return tuple(notices)
 
 
 def _open(booking: Booking, event: BookingOpened, now: datetime) -> Booking:
@@ -194,6 +229,7 @@ def _book(booking: Booking, event: TherapistBooked, now: datetime) -> Booking:
         therapist=event.therapist,
         reservation_id=event.reservation_id,
         arrives_by=event.arrives_by,
+        revision=booking.revision + 1,
     )
 
 
@@ -225,6 +261,19 @@ def _expire(booking: Booking, event: BookingExpired, now: datetime) -> Booking:
     return replace(booking, state=Status.EXPIRED, ended_at=now)
 
 
+def _pay(booking: Booking, event: PaymentConfirmed, now: datetime) -> Booking:
+    if event.payment_id in booking.payments:
+        return booking
+    return replace(booking, paid=event.amount, payments=(*booking.payments, event.payment_id))
+
+
+def _fail_payment(booking: Booking, event: PaymentFailed, now: datetime) -> Booking:
+    known = f"{FAILED}{event.payment_id}"
+    if known in booking.payments or event.payment_id in booking.payments:
+        return booking
+    return replace(booking, payments=(*booking.payments, known))
+
+
 def _erase(booking: Booking, event: GuestErased, now: datetime) -> Booking:
     assert booking.visit is not None, "a booking is opened with a visit"
     visit = replace(booking.visit, location=None, contact=None, gender_preference="any", notes=None)
@@ -232,23 +281,25 @@ def _erase(booking: Booking, event: GuestErased, now: datetime) -> Booking:
     return replace(booking, visit=visit, rating=rating, cancel_reason=None)
 
 
+_PAYMENTS: Mapping[type[Any], Handler] = {PaymentConfirmed: _pay, PaymentFailed: _fail_payment}
 _ERASURE: Mapping[type[Any], Handler] = {GuestErased: _erase}
 _ENDINGS: Mapping[type[Any], Handler] = {BookingCancelled: _cancel, BookingExpired: _expire}
 
 TRANSITIONS: Mapping[Status, Mapping[type[Any], Handler]] = {
     Status.NEW: {BookingOpened: _open},
-    Status.SEARCHING: {TherapistProposed: _propose, **_ENDINGS, **_ERASURE},
-    Status.PENDING_ACCEPT: {TherapistReturned: _return, TherapistBooked: _book, **_ENDINGS, **_ERASURE},
+    Status.SEARCHING: {TherapistProposed: _propose, **_ENDINGS, **_PAYMENTS, **_ERASURE},
+    Status.PENDING_ACCEPT: {TherapistReturned: _return, TherapistBooked: _book, **_ENDINGS, **_PAYMENTS, **_ERASURE},
     Status.ACTIVE: {
         VisitProgressed: _progress,
         VisitCompleted: _complete,
         GuestMissed: _miss,
         TherapistReturned: _return,
         **_ENDINGS,
+        **_PAYMENTS,
         **_ERASURE,
     },
-    Status.COMPLETED: {RatingGiven: _rate, **_ERASURE},
-    Status.CANCELLED: _ERASURE,
-    Status.EXPIRED: _ERASURE,
-    Status.NO_SHOW: _ERASURE,
+    Status.COMPLETED: {RatingGiven: _rate, **_PAYMENTS, **_ERASURE},
+    Status.CANCELLED: {**_PAYMENTS, **_ERASURE},
+    Status.EXPIRED: {**_PAYMENTS, **_ERASURE},
+    Status.NO_SHOW: {**_PAYMENTS, **_ERASURE},
 }

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from conversations.booking import Event as BookingEvent
+from conversations.notices import Notify
 from conversations.values import Button, Countdown, GenderPreference, Location
 
 
@@ -156,6 +157,7 @@ Effect = (
     | ShowTherapistBooking
     | NotifyTherapist
     | CountVisit
+    | Notify
     | EndTokens
     | EraseGuest
 )

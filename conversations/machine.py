@@ -273,7 +273,7 @@ def _confirm(conversation: Conversation, event: on.SlotReserved, now: datetime) 
             state_on_screen(active),
             do.Say("booking_confirmed"),
             do.CloseSearchWon(conversation.search_id or "", event.offer_id),
-            *_tell_therapist(active, "booking_active"),
+            *_show_therapist_booking(active),
         ),
     )
 
@@ -443,7 +443,7 @@ def _cancel(conversation: Conversation, event: on.Cancelled, now: datetime) -> D
     effects += (do.Say(line), state_on_screen(cancelled))
     if had_visit:
         effects += _release_slot(conversation)
-        effects += _tell_therapist(conversation, "booking_cancelled")
+        effects += _show_therapist_booking(conversation)
     return Decision(cancelled, effects)
 
 
@@ -542,10 +542,6 @@ def _tell_booking(conversation: Conversation, event: booking.Event) -> tuple[do.
     if conversation.booking_id is None:
         return ()
     return (do.TellBooking(conversation.booking_id, replace(event, told=conversation.version + 1)),)
-
-
-def _tell_therapist(conversation: Conversation, kind: str) -> tuple[do.Effect, ...]:
-    return (*_show_therapist_booking(conversation), *_notify_therapist(conversation, kind))
 
 
 def _show_therapist_booking(conversation: Conversation) -> tuple[do.Effect, ...]:

@@ -157,6 +157,14 @@ class Preferences:
     """Channels on which nothing at all may be sent, as after STOP by SMS."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Write into the ledger what this occasion deserves; the effect of a booking's turn, wherever it is kept."""
+
+    occasion: Occasion
+    revision: int
+
+
 def _hours(count: int) -> timedelta:
     return timedelta(hours=count)
 

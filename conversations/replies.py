@@ -95,6 +95,7 @@ SUBTITLES: Mapping[str, str] = {
     "erased": N_("Deleted"),
 }
 
+# The first two stand on feeds from before there were notices (`notice_texts.py`), and are read like all others.
 NOTIFICATIONS: Mapping[str, tuple[str, str]] = {
     "booking_active": (N_("You're booked"), N_("{guest} has accepted you: {address}. Please go now.")),
     "booking_cancelled": (N_("Booking cancelled"), N_("The booking with {guest} was cancelled.")),

@@ -23,6 +23,7 @@ from workers import jobs  # noqa: F401 - imported before the fork, so that a job
 WORKER_TTL_S = 30
 MAINTENANCE_INTERVAL_S = 10
 COME_BACK_AFTER_S = 1.0
+UNSUBSCRIBED_WITHIN_S = 1.0
 
 log = structlog.get_logger()
 
@@ -42,14 +43,19 @@ class Worker(HerokuWorker):
         """Upstream kills the job at a second signal; platforms send several."""
 
     def unsubscribe(self) -> None:
+        """Upstream closes the connection even under a thread that still listens, as it does where Redis hangs.
+
+        Here the thread closes it when it ends, and it need not end before the process does.
+        """
+        if self.pubsub_thread is None or self.pubsub is None:
+            return
         self.has_unsubscribed = True
-        super().unsubscribe()  # type: ignore[no-untyped-call]
+        self.pubsub_thread.stop()
+        self.pubsub.unsubscribe()
+        self.pubsub_thread.join(timeout=UNSUBSCRIBED_WITHIN_S)
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
-        """Upstream closes the connection under its listening thread where Redis hangs; the thread has ended then."""
-        if self.has_unsubscribed:
-            pubsub_thread.stop()
-        else:
+        if not self.has_unsubscribed:
             super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)
 
     def _install_signal_handlers(self) -> None:

@@ -25,6 +25,10 @@ from bot.contract.shapes import (
     TherapistProfile,
 )
 from conversations import replies
+from conversations.notice_texts import TEXTS
+from conversations.notices import Urgency
+
+KINDS_SHOWN = sorted({*replies.NOTIFICATIONS, *(kind for kind, _ in TEXTS)})
 
 
 class _Entry(Sent):
@@ -242,11 +246,14 @@ class BookingEntry(_Entry):
 
 
 class ShownNotification(Redactable):
-    kind: Annotated[str, Field(examples=list(replies.NOTIFICATIONS))]
+    kind: Annotated[str, Field(examples=KINDS_SHOWN)]
+    """For clients that bring words of their own."""
     title: str
+    """In the reader's language."""
     body: str
     sound: str | None
-    urgency: str
+    """Which sound a page plays, None for silence, as for the side that only reads along."""
+    urgency: Urgency
 
 
 class NotificationEntry(_Entry):
@@ -256,7 +263,9 @@ class NotificationEntry(_Entry):
     data: ShownNotification
 
 
-GuestEntry = Annotated[MessageEntry | ReadEntry | SystemEntry | CardEntry | StateEntry, Field(discriminator="type")]
+GuestEntry = Annotated[
+    MessageEntry | ReadEntry | SystemEntry | CardEntry | StateEntry | NotificationEntry, Field(discriminator="type")
+]
 TherapistEntry = Annotated[
     MessageEntry
     | ReadEntry

@@ -34,7 +34,7 @@ class Spoken:
 def entries_of(story: Story) -> Iterator[Spoken]:
     """The entries of the feeds by type; on every channel they are the same."""
     for key, model, when, readers, names in _ENTRIES:
-        told = story.entries_of_guest if "guest" in readers else story.entries_of_therapist
+        told = {**story.entries_of_therapist, **(story.entries_of_guest if "guest" in readers else {})}
         examples = {name: told[name] for name in names}
         yield Spoken(f"entry_{key}", "entry", model, when, examples, (*readers, "websocket", "sse"))
 
@@ -82,9 +82,9 @@ _ENTRIES: Sequence[tuple[str, type[Any], str, tuple[Audience, ...], tuple[str, .
     (
         "notification",
         entries.NotificationEntry,
-        "Something must be noticed at once.",
-        ("therapist",),
-        ("notification",),
+        "Something must be noticed at once: a booking began, moved or ended, a visit comes near, a payment was made.",
+        READERS,
+        ("notification", "notification_to_guest"),
     ),
 )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.contract.entries import GuestEntry, TherapistEntry
 from bot.errors import Refusal
+from bot.notice_words import notice_data
 from bot.perform import card_data, conversation_feed, offer_data, state_data, therapist_feed
 from bot.render import render_entry, state_view
 from bot.views import Audience, booking_view, error_view, moment, offer_view, raw_booking, service_view, therapist_view
@@ -18,6 +19,7 @@ from conversations import replies
 from conversations.booking import Booking, Status
 from conversations.conversation import Conversation, State, card_on_screen, state_on_screen
 from conversations.money import Money
+from conversations.notices import Appointment, Person
 from conversations.values import Contact, Countdown, Draft, Location, Price, Service, Therapist, Visit
 
 CONVERSATION_ID = "c_01j9zq3v7k5m2n8p4r6t0w1x2y"
@@ -57,6 +59,22 @@ BOOKED = Booking(
     commission_basis_points=3000,
 )
 SEARCHED = replace(BOOKED, state=Status.SEARCHING, therapist=None, arrives_by=None)
+APPOINTED_GUEST = Person(f"guest:{CONVERSATION_ID}", GUEST.name, "en", "Asia/Jakarta", GUEST.phone)
+AT_WORK = Person(f"therapist:{THERAPIST_ID}", SARI.name, "id", "Asia/Jakarta")
+APPOINTMENT = Appointment(
+    booking_id=BOOKING_ID,
+    reference="JNJ-4C1F",
+    revision=0,
+    status="confirmed",
+    starts_at=NOW + timedelta(hours=3),
+    duration=VISIT.duration,
+    customer=APPOINTED_GUEST,
+    therapist=AT_WORK,
+    service_names=MASSAGE.names,
+    brand="Janji",
+    price=VISIT.price,
+    address=PLACE.address,
+)
 # The conversation in the states whose screens differ, with the revision that each has when nothing went wrong.
 CONFIRMING = Conversation(
     CONVERSATION_ID,
@@ -146,6 +164,11 @@ class Story:
             "card_problem": _in_chat(5, "card", {"card": "problem", "revision": 2, "code": "unavailable"}),
             "state_searching": _in_chat(5, "state", self._standing(SEARCHING, SEARCHED)),
             "state_active": _in_chat(10, "state", self._standing(ACTIVE, BOOKED)),
+            "notification_to_guest": _in_chat(
+                14,
+                "notification",
+                notice_data("reminder_3h", "customer", APPOINTMENT, APPOINTED_GUEST, "normal", "app-download", NOW),
+            ),
         }
         return {name: self._shown(line, "guest") for name, line in lines.items()}
 
@@ -163,12 +186,7 @@ class Story:
             "notification": _to_therapist(
                 5,
                 "notification",
-                {
-                    "kind": "booking_active",
-                    "params": {"guest": GUEST.name, "address": PLACE.address},
-                    "sound": None,
-                    "urgency": "high",
-                },
+                notice_data("new_booking", "therapist", APPOINTMENT, AT_WORK, "urgent", "urgent-booking", NOW),
             ),
         }
         return {name: self._shown(line, "therapist") for name, line in lines.items()}

@@ -83,6 +83,7 @@ __all__ = [
     "decode_documents",
     "encode_document",
     "insert_in_order",
+    "insert_new",
     "is_away",
     "is_writable",
     "read_database",
@@ -188,6 +189,17 @@ async def insert_in_order(collection: Collection, documents: Sequence[Document])
             raise DuplicateInBatch(faults[0]["index"]) from None
         codes = [fault["code"] for fault in (*faults, *doubts)]
         raise OperationFailure(f"a batch was not written, codes {codes}", codes[0] if codes else None) from None
+
+
+async def insert_new(collection: Collection, documents: Sequence[Document]) -> None:
+    """Insert those whose keys nobody has yet; others stay as they are. Faults are told by their codes alone."""
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        faults, doubts = error.details["writeErrors"], error.details["writeConcernErrors"]
+        codes = {fault["code"] for fault in (*faults, *doubts)} - {DUPLICATE_KEY}
+        if codes:
+            raise OperationFailure(f"rows were not written, codes {sorted(codes)}", min(codes)) from None
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:

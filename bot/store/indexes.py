@@ -62,6 +62,13 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
         ([("news_at", ASCENDING)], {"sparse": True}),
     ],
+    "notifications": [
+        ([("next_at", ASCENDING)], {"sparse": True}),
+        ([("booking_id", ASCENDING), ("due_at", ASCENDING)], {}),
+        ([("person_id", ASCENDING), ("channel", ASCENDING), ("sent_at", ASCENDING)], {}),
+        ([("status", ASCENDING), ("due_at", ASCENDING)], {}),
+        ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
+    ],
     "tickets": [([("expires_at", ASCENDING)], {"expireAfterSeconds": 60})],
     "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
 }

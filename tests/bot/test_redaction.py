@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from bot.notice_words import notice_data
 from bot.perform import card_data, offer_data, state_data
 from bot.redaction import KEPT, redacted
 from bot.render import render_entry
@@ -15,6 +16,8 @@ from bot.words import LOCALES, Words
 from conversations import replies
 from conversations.machine import Conversation, State, state_on_screen
 from conversations.values import Draft
+from tests.bot.test_notice_words import APPOINTMENT
+from tests.bot.test_notice_words import AYU as AT_WORK
 from tests.bot.test_render import ACTIVE, AYU, COMPLETED, NOW, SERVICE, Line
 
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
@@ -33,7 +36,8 @@ ENTRIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("card", card_data(replies.rating_card(AYU, 4, 9))),
     ("state", state_data(ON_SCREEN, raw_booking(replace(ACTIVE, progress="arrived")))),
     ("state", state_data(state_on_screen(Conversation("c_1")), None)),
-    ("notification", {"kind": "booking_active", "params": PEOPLE, "sound": None, "urgency": "high"}),
+    ("notification", {"kind": "booking_closed", "params": PEOPLE, "sound": None, "urgency": "high"}),
+    ("notification", notice_data("reminder_1h", "therapist", APPOINTMENT, AT_WORK, "urgent", "reminder-1h", NOW)),
     ("offer", offer_data(raw_booking(ACTIVE), "o_1", 2.34, NOW, 1)),
     ("offer_closed", {"offer_id": "o_1", "why": "taken"}),
     ("booking", {"booking": raw_booking(COMPLETED)}),

@@ -385,13 +385,13 @@ def test_an_offer_says_what_the_therapist_must_know_and_no_phone_number(words: W
 
 
 def test_a_notification_is_in_the_therapists_language(words: Words) -> None:
-    params = {"guest": "Budi", "address": "Jalan {guest} 1"}
-    line = Line("notification", {"kind": "booking_active", "params": params, "sound": None, "urgency": "high"})
+    params = {"guest": "Budi {address}"}
+    line = Line("notification", {"kind": "booking_closed", "params": params, "sound": None, "urgency": "high"})
 
     assert data_of(words, line, "id", "therapist") == {
-        "kind": "booking_active",
-        "title": "Anda mendapat pesanan",
-        "body": "Budi telah menerima Anda: Jalan {guest} 1. Silakan berangkat sekarang.",
+        "kind": "booking_closed",
+        "title": "Pesanan ditutup",
+        "body": "Kunjungan dengan Budi {address} telah ditutup.",
         "sound": None,
         "urgency": "high",
     }

@@ -212,6 +212,50 @@ def test_moments_are_on_the_clocks_of_a_zone(words: Words, timezone: str, englis
     assert words.when("id", MOMENT, timezone) == indonesian
 
 
+BEFORE_AND_AFTER_THE_CHANGE = [
+    (datetime(2027, 3, 28, 0, 30, tzinfo=UTC), "01:30 CET"),
+    (datetime(2027, 3, 28, 1, 30, tzinfo=UTC), "03:30 CEST"),
+    (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "02:30 CEST"),
+    (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "02:30 CET"),
+]
+
+
+@pytest.mark.parametrize(("moment", "clock"), BEFORE_AND_AFTER_THE_CHANGE)
+def test_an_hour_that_comes_twice_or_never_says_which_it_is(words: Words, moment: datetime, clock: str) -> None:
+    assert words.clock("en", moment, "Europe/Berlin") == clock
+    assert words.when("en", moment, "Europe/Berlin").endswith(clock)
+
+
+@pytest.mark.parametrize(
+    ("timezone", "english", "indonesian"),
+    [
+        ("Asia/Jakarta", "Tue 1 Dec 10:00 WIB", "Sel 1 Des 10.00 WIB"),
+        ("Asia/Makassar", "Tue 1 Dec 11:00 WITA", "Sel 1 Des 11.00 WITA"),
+        ("America/New_York", "Mon 30 Nov 22:00 EST", "Sen 30 Nov 22.00 EST"),
+    ],
+)
+def test_moments_are_brief_where_characters_are_dear(
+    words: Words, timezone: str, english: str, indonesian: str
+) -> None:
+    assert words.when_briefly("en", MOMENT, timezone) == english
+    assert words.when_briefly("id", MOMENT, timezone) == indonesian
+
+
+@pytest.mark.parametrize(
+    ("timezone", "now", "english"),
+    [
+        ("Asia/Jakarta", MOMENT, "today at 10:00 WIB"),
+        ("Asia/Jakarta", datetime(2026, 11, 30, 17, 0, tzinfo=UTC), "today at 10:00 WIB"),
+        ("Asia/Jakarta", datetime(2026, 11, 30, 16, 59, tzinfo=UTC), "tomorrow at 10:00 WIB"),
+        ("America/New_York", datetime(2026, 11, 30, 16, 59, tzinfo=UTC), "today at 22:00 EST"),
+        ("Asia/Jakarta", datetime(2026, 11, 29, 16, 59, tzinfo=UTC), "Tuesday, 1 December 2026, 10:00 WIB"),
+        ("Asia/Jakarta", datetime(2026, 12, 1, 17, 0, tzinfo=UTC), "Tuesday, 1 December 2026, 10:00 WIB"),
+    ],
+)
+def test_today_is_the_readers_own_day(words: Words, timezone: str, now: datetime, english: str) -> None:
+    assert words.when_from("en", MOMENT, timezone, now) == english
+
+
 # --- which language ---------------------------------------------------------------------------------------------------
 
 

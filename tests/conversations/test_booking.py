@@ -16,6 +16,8 @@ from conversations.booking import (
     BookingOpened,
     GuestErased,
     GuestMissed,
+    PaymentConfirmed,
+    PaymentFailed,
     RatingGiven,
     Status,
     TherapistBooked,
@@ -26,6 +28,7 @@ from conversations.booking import (
     decide,
 )
 from conversations.money import Money
+from conversations.notices import Occasion
 from conversations.values import Rating
 from tests.conversations.scenes import AYU, BAGUS, CONTACT, NOW, PLACE, VISIT, after
 
@@ -41,7 +44,11 @@ EXPIRED, MISSED, COMPLETED, ON_THE_WAY = (
 )
 ERASED = GuestErased()
 RATED = RatingGiven(Rating(4, "calm hands"))
-EVENTS = (OPENED, PROPOSED, RETURNED, BOOKED, ON_THE_WAY, COMPLETED, RATED, MISSED, CANCELLED, EXPIRED, ERASED)
+PAID, UNPAID = PaymentConfirmed("pi_1", VISIT.price), PaymentFailed("pi_1")
+EVENTS = (
+    *(OPENED, PROPOSED, RETURNED, BOOKED, ON_THE_WAY, COMPLETED, RATED, MISSED, CANCELLED, EXPIRED, ERASED),
+    *(PAID, UNPAID),
+)
 
 
 def after_all(*events: Any) -> Booking:
@@ -70,6 +77,7 @@ class Row:
     booking: Booking
     event: Any
     leads_to: Status
+    told: tuple[Occasion, ...] = ()
 
 
 ROWS = (
@@ -78,18 +86,26 @@ ROWS = (
     Row("a search can be cancelled", SEARCHING, CANCELLED, Status.CANCELLED),
     Row("a request without a therapist is closed in the end", SEARCHING, EXPIRED, Status.EXPIRED),
     Row("a proposed therapist can be given back", PROPOSAL, RETURNED, Status.SEARCHING),
-    Row("an accepted therapist is booked", PROPOSAL, BOOKED, Status.ACTIVE),
+    Row("an accepted therapist is booked", PROPOSAL, BOOKED, Status.ACTIVE, ("confirmed",)),
     Row("a choice can be cancelled", PROPOSAL, CANCELLED, Status.CANCELLED),
     Row("a choice can be closed", PROPOSAL, EXPIRED, Status.EXPIRED),
     Row("a visit has its news", ACTIVE, ON_THE_WAY, Status.ACTIVE),
     Row("a visit takes place", ACTIVE, COMPLETED, Status.COMPLETED),
     Row("a completed visit is rated", ENDED[0], RATED, Status.COMPLETED),
     Row("a visit is missed", ACTIVE, MISSED, Status.NO_SHOW),
-    Row("a booked therapist can withdraw", ACTIVE, RETURNED, Status.SEARCHING),
-    Row("a visit can be cancelled", ACTIVE, CANCELLED, Status.CANCELLED),
+    Row("a booked therapist can withdraw", ACTIVE, RETURNED, Status.SEARCHING, ("cancelled",)),
+    Row("a visit can be cancelled", ACTIVE, CANCELLED, Status.CANCELLED, ("cancelled",)),
     Row("a visit can be closed", ACTIVE, EXPIRED, Status.EXPIRED),
     *(
         Row(f"the guest of a booking that is {each.state} can be erased", each, ERASED, each.state)
+        for each in (SEARCHING, PROPOSAL, ACTIVE, *ENDED)
+    ),
+    *(
+        Row(f"a booking that is {each.state} can be paid for", each, PAID, each.state, ("payment_confirmed",))
+        for each in (SEARCHING, PROPOSAL, ACTIVE, *ENDED)
+    ),
+    *(
+        Row(f"the payment of a booking that is {each.state} can fail", each, UNPAID, each.state, ("payment_failed",))
         for each in (SEARCHING, PROPOSAL, ACTIVE, *ENDED)
     ),
 )
@@ -99,7 +115,8 @@ ROWS = (
 def test_every_row_of_the_table(row: Row) -> None:
     decision = decide(row.booking, row.event, after(60))
     assert decision.record.state is row.leads_to
-    assert (decision.effects, decision.refusal) == ((), None)
+    assert [effect.occasion for effect in decision.effects] == list(row.told)
+    assert decision.refusal is None
     has_just_ended = row.leads_to in ENDED_STATUSES and row.booking.state not in ENDED_STATUSES
     assert (decision.record.ended_at == after(60)) == has_just_ended
     assert decision.record.expires_at is None, "the clocks are the conversation's"
@@ -174,3 +191,19 @@ def test_who_the_guest_was_is_forgotten_and_what_was_booked_is_not(booking: Book
 def test_a_cancelled_booking_says_by_whom_and_why() -> None:
     cancelled = ENDED[1]
     assert (cancelled.cancelled_by, cancelled.cancel_reason, cancelled.ended_at) == ("guest", "changed my mind", NOW)
+
+
+def test_every_agreement_has_a_revision_of_its_own_and_what_is_told_names_it() -> None:
+    again = decide(replace(PROPOSAL, revision=3), BOOKED, NOW)
+    assert again.record.revision == 4
+    assert [effect.revision for effect in again.effects] == [4]
+
+
+def test_a_payment_that_is_heard_of_twice_is_told_once_and_its_failure_comes_too_late() -> None:
+    paid = decide(ACTIVE, PAID, NOW).record
+    assert paid.paid == VISIT.price
+    for repeated in (PAID, UNPAID):
+        assert decide(paid, repeated, NOW).effects == ()
+    failed = decide(ACTIVE, UNPAID, NOW).record
+    assert decide(failed, UNPAID, NOW).effects == ()
+    assert decide(failed, PAID, NOW).record.paid == VISIT.price

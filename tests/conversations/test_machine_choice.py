@@ -15,10 +15,8 @@ from tests.conversations.scenes import (
     AYU,
     BAGUS,
     CANCEL,
-    CONTACT,
     EVERYWHERE,
     MILLISECOND,
-    PLACE,
     RING,
     TERMS,
     accept,
@@ -106,9 +104,7 @@ def test_only_the_reserved_slot_makes_the_booking() -> None:
     assert (booked.therapist, booked.reservation_id) == (AYU, "r_o_ayu")
     assert booked.arrives_by == after(21 + TERMS.arrival_s)
     assert wanted(decision, do.CloseSearchWon) == [do.CloseSearchWon(visit.search_id or "", "o_ayu")]
-    [notice] = wanted(decision, do.NotifyTherapist)
-    assert (notice.therapist_id, notice.kind) == ("ayu", "booking_active")
-    assert notice.params == {"guest": CONTACT.name, "address": PLACE.address}
+    assert [shown.therapist_id for shown in wanted(decision, do.ShowTherapistBooking)] == ["ayu"]
 
 
 def test_a_slot_reserved_twice_is_one_booking() -> None:

@@ -155,8 +155,8 @@ def test_cancelling_a_visit_tells_the_therapist_who_is_on_the_way() -> None:
     decision = decide(active(), CANCEL, after(60))
     assert wanted(decision, do.ReleaseSlot) == [do.ReleaseSlot("r_o_ayu")]
     assert wanted(decision, do.CancelSearch) == [], "the search is won and over"
-    [notice] = wanted(decision, do.NotifyTherapist)
-    assert (notice.therapist_id, notice.kind) == ("ayu", "booking_cancelled")
+    assert [shown.therapist_id for shown in wanted(decision, do.ShowTherapistBooking)] == ["ayu"]
+    assert word_to_booking(decision, booking.BookingCancelled).by == "guest"
 
 
 # --- the therapist cannot come ----------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_a_visit_is_cancelled_before_its_guest_is_forgotten_and_the_therapist_is
     decision = decide(active(), ERASE, after(60))
     assert lines(decision) == ["cancelled_by_guest", "erased"]
     assert word_to_booking(decision, booking.BookingCancelled).by == "guest"
-    assert [notice.kind for notice in wanted(decision, do.NotifyTherapist)] == ["booking_cancelled"]
+    assert [shown.therapist_id for shown in wanted(decision, do.ShowTherapistBooking)] == ["ayu"]
     assert wanted(decision, do.ReleaseSlot)
     assert [type(each) for each in decision.effects[-2:]] == [do.EndTokens, do.EraseGuest], "when all is said and done"
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from conversations import booking, machine
 from conversations import effects as do
 from conversations import events as on
+from conversations.notices import Notify
 from conversations.values import Terms, Therapist
 from matching import effects as find
 from matching import events as found
@@ -50,6 +51,7 @@ SEEN_ON_FEEDS = (
     do.ShowTherapistBooking,
     do.NotifyTherapist,
     do.CountVisit,
+    Notify,
     do.EndTokens,
     find.SendOffer,
     find.CloseOffer,

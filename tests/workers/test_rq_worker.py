@@ -39,6 +39,7 @@ async def test_a_worker_that_ends_while_redis_hangs_calls_nothing_a_fault(
         await asyncio.to_thread(worker.subscribe)
         network.freeze()
         await asyncio.to_thread(worker.unsubscribe)
+        await network.cut()
         listening = worker.pubsub_thread
         assert listening is not None
         await asyncio.to_thread(listening.join, 20)

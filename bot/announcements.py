@@ -1,0 +1,82 @@
+"""From an occasion to the ledger: writes what a booking deserves, and shows at once what belongs on people's pages.
+
+It is performed as an effect of the booking's turn, at least once: the rows have ids made of what they are for, and an
+entry on a feed takes its id from its row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.appointments import Appointments
+from bot.clock import Now
+from bot.feeds import Feeds, NewEntry
+from bot.notice_words import notice_data
+from bot.store.notifications import Notifications, Reason, Room, Row
+from conversations import notices
+from conversations.notices import Appointment, Ladder, Notice, Notify
+
+CONVERSATION, THERAPIST = "conversation", "therapist"
+
+
+def feed_of(person_id: str) -> str | None:
+    """The feed that somebody's pages read; None for who has none."""
+    audience, _, subject = person_id.partition(":")
+    room = {"guest": CONVERSATION, "therapist": THERAPIST}.get(audience)
+    return f"{room}:{subject}" if room else None
+
+
+class Announcements:
+    """`await announcements(room, booking_id, notify)`."""
+
+    def __init__(
+        self, appointments: Appointments, ledger: Notifications, feeds: Feeds, now: Now, ladder: Ladder
+    ) -> None:
+        self._appointments = appointments
+        self._ledger = ledger
+        self._feeds = feeds
+        self._now = now
+        self._ladder = ladder
+
+    async def __call__(self, room: Room, booking_id: str, notify: Notify) -> None:
+        appointment = await self._appointments.find(room, booking_id)
+        if appointment is None or notify.revision < appointment.revision:
+            return  # it has been agreed on anew, and that is announced by its own effect
+        now = self._now()
+        await self._skip(appointment, notify, now)
+        planned = notices.plan(notify.occasion, appointment, self._ladder, now)
+        ids = await self._ledger.write(room, booking_id, appointment.revision, planned, now)
+        await self._show_now(ids, planned, appointment, now)
+
+    async def _skip(self, appointment: Appointment, notify: Notify, now: datetime) -> None:
+        """Reminders of what was agreed before, or of what does not take place, are not waited for."""
+        booking_id = appointment.booking_id
+        if notify.occasion in ("confirmed", "moved"):
+            await self._ledger.skip(booking_id, now, "moved", before_revision=appointment.revision)
+        if notify.occasion == "cancelled":
+            needed = [notices.BOOKING_CANCELLED, notices.PAYMENT_CONFIRMED, notices.PAYMENT_FAILED]
+            await self._ledger.skip(booking_id, now, "cancelled", but=needed)
+
+    async def _show_now(
+        self, ids: Sequence[str], planned: Sequence[Notice], appointment: Appointment, now: datetime
+    ) -> None:
+        due = [
+            row_id
+            for row_id, notice in zip(ids, planned, strict=True)
+            if notice.channel == "in_app" and notice.due_at <= now
+        ]
+        rows = [row for row in await self._ledger.load(due) if row.status == "pending"] if due else []
+        await asyncio.gather(*(self.show(row, appointment) for row in rows))
+
+    async def show(self, row: Row, appointment: Appointment) -> None:
+        """The notice on the person's own pages; again changes nothing."""
+        feed, reader, now = feed_of(row.person_id), appointment.person(row.side), self._now()
+        if feed is None or reader is None or reader.id != row.person_id:
+            await self._ledger.settle(row, "skipped", now, Reason(now, "nobody"))
+            return
+        data = notice_data(row.kind, row.side, appointment, reader, row.urgency, row.sound, now)
+        # An id that begins with the booking is found when its guest is forgotten.
+        await self._feeds.append_many(feed, [NewEntry(f"{row.booking_id}:{row.id}", "notification", data)])
+        await self._ledger.settle(row, "sent", now)

@@ -1,0 +1,117 @@
+"""A booking as notices see it, read from the records as they stand now, wherever the booking is kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from bot.store.notifications import Room
+from bot.store.records import Records
+from bot.store.therapists import Therapists
+from conversations.booking import Booking, Status
+from conversations.machine import Conversation
+from conversations.notices import Appointment, Person
+from conversations.values import Locale
+
+REFERENCE_LENGTH = 8
+
+
+def guest_id(conversation_id: str) -> str:
+    """What the ledger calls a guest."""
+    return f"guest:{conversation_id}"
+
+
+def therapist_id(therapist: str) -> str:
+    return f"therapist:{therapist}"
+
+
+def reference_of(booking_id: str) -> str:
+    """What people call a booking on the phone."""
+    return booking_id.rpartition("_")[2][:REFERENCE_LENGTH].upper()
+
+
+class Appointments:
+    """Finds a booking and whom it concerns."""
+
+    def __init__(
+        self,
+        bookings: Records[Booking],
+        conversations: Records[Conversation],
+        therapists: Therapists,
+        *,
+        brand: str,
+        locale: Locale,
+        timezone: str,
+    ) -> None:
+        self._bookings = bookings
+        self._conversations = conversations
+        self._therapists = therapists
+        self._brand = brand
+        self._locale = locale
+        self._timezone = timezone
+
+    async def find(self, room: Room, booking_id: str) -> Appointment | None:
+        """None where nobody knows the booking, or nothing has been agreed yet."""
+        stored = await self._bookings.load(booking_id)
+        if stored is None or stored.record.visit is None:
+            return None
+        booking = stored.record
+        known = await self._conversations.load(booking.conversation_id)
+        conversation = known.record if known else Conversation(booking.conversation_id)
+        return self._appointment(booking, conversation, await self._therapist(booking, conversation))
+
+    def _appointment(self, booking: Booking, conversation: Conversation, therapist: Person | None) -> Appointment:
+        visit = booking.visit
+        assert visit is not None, "find() looks for one"
+        created_at = booking.created_at
+        assert created_at is not None, "a booking with a visit has been opened"
+        return Appointment(
+            booking_id=booking.id,
+            reference=reference_of(booking.id),
+            revision=booking.revision,
+            status=_status(booking),
+            starts_at=booking.arrives_by or created_at + timedelta(hours=1),
+            duration=visit.duration,
+            customer=self._customer(booking, conversation),
+            therapist=therapist,
+            service_names=visit.service_names,
+            brand=self._brand,
+            price=visit.price,
+            address=visit.location.address if visit.location else None,
+            conversation_id=booking.conversation_id,
+            cancelled_by=booking.cancelled_by,
+            refund=booking.paid,
+            has_begun=booking.progress in ("arrived", "completed", "no_show"),
+        )
+
+    def _customer(self, booking: Booking, conversation: Conversation) -> Person | None:
+        contact = booking.visit.contact if booking.visit else None
+        if contact is None:
+            return None
+        return Person(
+            id=guest_id(booking.conversation_id),
+            name=contact.name,
+            locale=conversation.locale,
+            timezone=conversation.timezone or self._timezone,
+            phone=contact.phone,
+            email=contact.email,
+        )
+
+    async def _therapist(self, booking: Booking, conversation: Conversation) -> Person | None:
+        """They are where the guest is, so they live by the same clock."""
+        record = await self._therapists.get(booking.therapist.id) if booking.therapist else None
+        if record is None:
+            return None
+        return Person(
+            id=therapist_id(record.id),
+            name=record.name,
+            locale=record.locale,
+            timezone=conversation.timezone or self._timezone,
+            phone=record.phone,
+        )
+
+
+def _status(booking: Booking) -> Literal["confirmed", "cancelled", "over"]:
+    if booking.state is Status.ACTIVE:
+        return "confirmed"
+    return "over" if booking.state in (Status.COMPLETED, Status.NO_SHOW) else "cancelled"

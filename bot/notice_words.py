@@ -1,0 +1,77 @@
+"""Notices in short, in the reader's language: what a feed keeps of one, and its title and body for whoever reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from string import Formatter
+from typing import Any
+
+from bot.views import in_language
+from bot.words import Words
+from conversations.money import Money
+from conversations.notice_texts import A_VISIT, text_of
+from conversations.notices import Appointment, Person, Side, Urgency
+from conversations.values import Locale
+
+Params = Mapping[str, Any]
+LONGEST_NAME = 60
+
+
+def notice_data(
+    kind: str, side: Side, appointment: Appointment, reader: Person, urgency: Urgency, sound: str | None, now: datetime
+) -> dict[str, Any]:
+    """The data of a `notification` entry: values alone, which are put into words when somebody reads them."""
+    params = notice_params(side, appointment, reader, now)
+    return {"kind": kind, "side": side, "params": params, "sound": sound, "urgency": urgency}
+
+
+def notice_params(side: Side, appointment: Appointment, reader: Person, now: datetime) -> dict[str, Any]:
+    """What the short text of any kind may mention; `said_at` is when, for a day that is called today."""
+    other = appointment.person("therapist" if side == "customer" else "customer")
+    return {
+        "service": dict(appointment.service_names),
+        "other": other.name if other else None,
+        "reference": appointment.reference,
+        "amount": asdict(appointment.price) if appointment.price else None,
+        "duration": appointment.duration,
+        "starts_at": appointment.starts_at,
+        "timezone": reader.timezone,
+        "said_at": now,
+    }
+
+
+def notice_text(words: Words, kind: str, side: Side, params: Params, locale: Locale) -> tuple[str, str] | None:
+    """Title and body, the body without what is not known; None of an unknown kind."""
+    text = text_of(kind, side)
+    if text is None:
+        return None
+    said = _said(words, params, locale)
+    is_known = all(said[name] for _, name, _, _ in Formatter().parse(text.body) if name)
+    return words.say(locale, text.title), words.say(locale, text.body if is_known else text.bare, said)
+
+
+def shortened(text: str, length: int) -> str:
+    """The text with at most so many characters; what is cut off is shown by an ellipsis."""
+    return text if len(text) <= length else f"{text[: max(length - 1, 0)].rstrip()}…"
+
+
+def _said(words: Words, params: Params, locale: Locale) -> dict[str, Any]:
+    amount = params.get("amount")
+    service = in_language(params.get("service") or {}, locale) or words.say(locale, A_VISIT)
+    return {
+        "service": shortened(service, LONGEST_NAME),
+        "other": shortened(params.get("other") or "", LONGEST_NAME),
+        "reference": params.get("reference"),
+        "amount": words.money(locale, Money(amount["amount"], amount["currency"])) if amount else None,
+        "duration": params.get("duration"),
+        "when": _when(words, params, locale),
+    }
+
+
+def _when(words: Words, params: Params, locale: Locale) -> str | None:
+    starts_at, said_at, zone = params.get("starts_at"), params.get("said_at"), params.get("timezone") or ""
+    if starts_at is None:
+        return None
+    return words.when_from(locale, starts_at, zone, said_at) if said_at else words.when(locale, starts_at, zone)
