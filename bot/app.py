@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from bot.doors import commands, contracts, health, http, metrics, origins, outlet, status, streams
+from bot.doors import commands, contracts, devices, health, http, metrics, origins, outlet, status, streams
 from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
@@ -54,6 +54,7 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app.add_routes(status.ROUTES)
     app.add_routes(metrics.ROUTES)
     app.add_routes(commands.ROUTES)
+    app.add_routes(devices.ROUTES)
     app.add_routes(streams.ROUTES)
     app.add_routes(contracts.routes())
     add_pages(app, chat_frame_ancestors=settings.frame_ancestors)

@@ -6,7 +6,8 @@ later. Everything in it can be done twice. Where personal data stands is said in
 
 from __future__ import annotations
 
-from bot.access import Access
+from bot.access import Access, key_of
+from bot.store.devices import Devices
 from bot.store.records import Records
 from bot.store.redactions import Redactions
 from bot.turns import Turns
@@ -25,12 +26,14 @@ class Erasure:
         bookings: Records[Booking],
         searches: Records[Search],
         redactions: Redactions,
+        devices: Devices,
         access: Access,
     ) -> None:
         self._conversations = conversations
         self._bookings = bookings
         self._searches = searches
         self._redactions = redactions
+        self._devices = devices
         self._access = access
 
     async def __call__(self, turns: Turns, conversation_id: str, feed: str) -> None:
@@ -41,5 +44,6 @@ class Erasure:
         for search_id in search_ids:
             await turns.take("search", search_id, found.GuestErased(), by="conversation")
         await self._conversations.forget_answers(conversation_id)
+        await self._devices.remove_of(key_of("guest", conversation_id))
         changed = await self._redactions.redact(feed, [conversation_id, *search_ids, *booking_ids])
         await self._access.tell_changed("guest", conversation_id, changed)

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from bot.errors import Refusal
+from bot.webpush import is_point
 from conversations.replies import N_
 
 MESSAGE_LENGTH = 4000
@@ -394,6 +395,49 @@ class SignInConfirm(_WithPhone):
     """A therapist gives the code."""
 
     code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")]
+
+
+FcmToken = Annotated[str, StringConstraints(strict=True, min_length=8, max_length=4096, pattern=r"^[A-Za-z0-9_:.-]+$")]
+# Hosts are looked at by the door, which knows the push services that we write to.
+Endpoint = Annotated[str, StringConstraints(strict=True, max_length=2048, pattern=r"^https://[!-~]+$")]
+
+
+class FcmDevice(Payload):
+    """Where Firebase reaches an app or a browser."""
+
+    token: FcmToken
+    platform: Literal["ios", "android", "web"] | None = None
+
+
+class FcmTokenGone(Payload):
+    token: FcmToken
+
+
+class SubscriptionKeys(Payload):
+    """What is sent to a browser is encrypted for these; base64url."""
+
+    p256dh: Annotated[str, StringConstraints(strict=True, pattern=r"^B[A-Za-z0-9_-]{86}=?$")]
+    auth: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{22}(==)?$")]
+
+    @field_validator("p256dh")
+    @classmethod
+    def _is_on_the_curve(cls, value: str) -> str:
+        if not is_point(value):
+            raise ValueError(N_("is not valid"))
+        return value
+
+
+class WebPushSubscription(Payload):
+    """A browser's own `PushSubscription.toJSON()`."""
+
+    endpoint: Endpoint
+    keys: SubscriptionKeys
+    # Browsers write it so.
+    expirationTime: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
+
+
+class WebPushEndpointGone(Payload):
+    endpoint: Endpoint
 
 
 def _minutes_of_text(value: Any) -> Any:

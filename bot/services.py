@@ -35,6 +35,7 @@ from bot.settings import Settings
 from bot.signals import Signals
 from bot.store import driver, indexes
 from bot.store.catalogue import Catalogue
+from bot.store.devices import Devices
 from bot.store.entries import Entries
 from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
@@ -87,6 +88,7 @@ class Services:
     reservations: Reservations
     sign_ins: SignIns
     tickets: Tickets
+    devices: Devices
     conversations: Records[machine.Conversation]
     searches: Records[search.Search]
     bookings: Records[booking.Booking]
@@ -201,6 +203,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     jobs = Jobs(settings.redis_url)
     therapists = Therapists(database["therapists"])
     reservations = Reservations(database["reservations"])
+    devices = Devices(database["devices"])
     tokens = Tokens(settings.secret, clock.now)
     access = Access(tokens, TokenFamilies(database["token_families"]), bus, clock.now, feeds.forget)
     conversations = Records(database["conversations"], machine.Conversation, conversation_effects.Effect)
@@ -228,7 +231,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         reservations=reservations,
         jobs=jobs,
         access=access,
-        erasure=Erasure(conversations, bookings, searches, Redactions(database["entries"]), access),
+        erasure=Erasure(conversations, bookings, searches, Redactions(database["entries"]), devices, access),
         announcements=announcements,
         policy=policy_of(settings),
         is_at_work=signals.is_at_work,
@@ -265,6 +268,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         reservations=reservations,
         sign_ins=SignIns(database["sign_ins"]),
         tickets=Tickets(database["tickets"]),
+        devices=devices,
         conversations=conversations,
         searches=searches,
         bookings=bookings,

@@ -99,6 +99,7 @@ SUBTITLES: Mapping[str, str] = {
 NOTIFICATIONS: Mapping[str, tuple[str, str]] = {
     "booking_active": (N_("You're booked"), N_("{guest} has accepted you: {address}. Please go now.")),
     "booking_cancelled": (N_("Booking cancelled"), N_("The booking with {guest} was cancelled.")),
+    "test": (N_("It works"), N_("This is how we tell you about your bookings.")),
     "booking_closed": (N_("Booking closed"), N_("The visit with {guest} was closed.")),
 }
 

@@ -23,6 +23,8 @@ from tests.clients import JAKARTA
 
 SECRET = "a secret for the tests, longer than thirty-two characters"
 METRICS_TOKEN = "what-the-collector-sends"
+# Of these tests and of nobody else.
+VAPID_PRIVATE_KEY = "K3-wnkoi-LfIAsxxs1DUpi1AK-88k4I0Mr3X_TwHMdU"
 KILOMETRE_IN_DEGREES = 1 / 111.3
 
 MASSAGE = Service(
@@ -52,6 +54,7 @@ def settings_for(servers: Servers, database: str, **more: Any) -> Settings:
             "database": database,
             "secret": SECRET,
             "metrics_token": METRICS_TOKEN,
+            "vapid_private_key": VAPID_PRIVATE_KEY,
             "demo": True,
             "log_level": "warning",
             **WIDE_LIMITS,

@@ -196,6 +196,16 @@ class Ticket(Done):
     expires_at: Moment
 
 
+class WebPushKey(Done):
+    key: str
+    """The `applicationServerKey` that a browser subscribes with, in base64url."""
+
+
+class Tried(Done):
+    devices: int
+    """How many devices hear of notifications while no page is open; the one that was asked for stands on the feed."""
+
+
 class _Page(Sent):
     """What a long poll brings; ask again with `last_seq`."""
 
@@ -235,6 +245,8 @@ class ClientSettings(Sent):
     demo: bool
     demo_therapist_phone: str | None
     map_default: MapCentre
+    app_store_url: str | None
+    play_store_url: str | None
     fallback_after_s: float
     """How long a page waits for Socket.IO before it reads a stream instead."""
 

@@ -28,6 +28,15 @@ OFFER_ID = "o_9b8d2f4a6c1e3075"
 THERAPIST_ID = "t_2f6b8c0d4e1a3957"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjXzAxajkifQ.an-example-opens-nothing"
 EPOCH = "f3a91c"
+FCM_TOKEN = "dT0kenOfAnExample:APA91bF-which_reaches-nobody"
+SUBSCRIPTION: dict[str, Any] = {
+    "endpoint": "https://fcm.googleapis.com/fcm/send/an-example-that-reaches-nobody",
+    "expirationTime": None,
+    "keys": {
+        "p256dh": "BDa7FiSFaCGN3kuVNK_1WuCiyFuUd7YaRv8p_Ha_Nf2PXmJsWa2sKqWTZUzsj34MlLrb142pm1UcGG4V8EpcXdY",
+        "auth": "q4T9bXwZr1mK7uYc0nVd2A",
+    },
+}
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 SARI = Therapist(THERAPIST_ID, "Sari Dewi", "/photos/01.svg", 4.9, 132, "female", ("Balinese",), ("English",))

@@ -192,6 +192,8 @@ async def client_settings(request: web.Request) -> web.Response:
             "locales": list(LOCALES),
             "demo": settings.demo,
             "fallback_after_s": settings.fallback_after_s,
+            "app_store_url": settings.app_store_url,
+            "play_store_url": settings.play_store_url,
             "demo_therapist_phone": DEMO_PHONE if settings.demo else None,
             # An address is only ever filled in for a guest where nobody can be sent to it by mistake.
             "map_default": {**MAP_DEFAULT, "address": MAP_DEFAULT["address"] if settings.demo else ""},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.failures import why
+from bot.store.devices import KEPT_FOR
 from bot.store.driver import Database, OperationFailure
 
 ASCENDING = 1
@@ -68,6 +69,10 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("person_id", ASCENDING), ("channel", ASCENDING), ("sent_at", ASCENDING)], {}),
         ([("status", ASCENDING), ("due_at", ASCENDING)], {}),
         ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
+    ],
+    "devices": [
+        ([("person_id", ASCENDING), ("kept_at", -1)], {}),
+        ([("kept_at", ASCENDING)], {"expireAfterSeconds": int(KEPT_FOR.total_seconds())}),
     ],
     "tickets": [([("expires_at", ASCENDING)], {"expireAfterSeconds": 60})],
     "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],

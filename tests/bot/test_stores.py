@@ -14,6 +14,7 @@ import pytest
 from bot.embedded import Servers
 from bot.store import driver, indexes
 from bot.store.catalogue import Catalogue
+from bot.store.devices import MOST_PER_PERSON, Devices, fcm_device, webpush_device
 from bot.store.driver import Database
 from bot.store.entries import Entries, Entry
 from bot.store.records import ANSWERS_KEPT, Answer, Records
@@ -729,3 +730,48 @@ async def test_a_client_that_is_closed_is_away_and_a_question_that_makes_no_sens
     with pytest.raises(driver.PyMongoError) as asked_too_late:
         await stores["entries"].find_one({})
     assert driver.is_away(asked_too_late.value)
+
+
+# --- devices ----------------------------------------------------------------------------------------------------------
+
+SUBSCRIPTION = {"endpoint": "https://push.example/1", "keys": {"p256dh": "B", "auth": "a"}}
+
+
+async def test_a_device_belongs_to_whoever_has_it_now(stores: Database) -> None:
+    devices = Devices(stores["devices"])
+    await devices.keep(fcm_device("therapist:t_1", "token-1", "id"), NOW)
+    await devices.keep(webpush_device("therapist:t_1", SUBSCRIPTION, "id"), NOW + SECOND)
+    await devices.keep(fcm_device("guest:c_1", "token-1", "en"), NOW + MINUTE)
+    assert await devices.of("therapist:t_1") == [webpush_device("therapist:t_1", SUBSCRIPTION, "id")]
+    assert await devices.of("guest:c_1") == [fcm_device("guest:c_1", "token-1", "en")]
+
+
+async def test_the_oldest_devices_of_a_person_give_way(stores: Database) -> None:
+    devices = Devices(stores["devices"])
+    await devices.keep(fcm_device("guest:c_2", "of-somebody-else", "en"), NOW)
+    for number in range(MOST_PER_PERSON + 2):
+        await devices.keep(fcm_device("guest:c_1", f"token-{number}", "en"), NOW + number * SECOND)
+    await devices.keep(fcm_device("guest:c_1", "token-3", "en"), NOW + MINUTE)
+    kept = [device.token for device in await devices.of("guest:c_1")]
+    assert kept == ["token-3", *(f"token-{number}" for number in range(MOST_PER_PERSON + 1, 3, -1)), "token-2"]
+    assert len(await devices.of("guest:c_2")) == 1
+
+
+async def test_a_device_is_removed_by_its_person_or_because_it_is_dead(stores: Database) -> None:
+    devices = Devices(stores["devices"])
+    one, other = (fcm_device("guest:c_1", token, "en") for token in ("token-1", "token-2"))
+    for device in (one, other):
+        await devices.keep(device, NOW)
+    assert not await devices.remove(one.id, person_id="guest:c_2")
+    assert await devices.remove(one.id, person_id="guest:c_1")
+    assert await devices.remove(other.id)
+    assert not await devices.remove(other.id)
+    assert await devices.of("guest:c_1") == []
+
+
+async def test_nothing_is_left_of_the_devices_of_who_is_forgotten(stores: Database) -> None:
+    devices = Devices(stores["devices"])
+    await devices.keep(fcm_device("guest:c_1", "token-1", "en"), NOW)
+    await devices.keep(fcm_device("guest:c_2", "token-2", "en"), NOW)
+    await devices.remove_of("guest:c_1")
+    assert [len(await devices.of(who)) for who in ("guest:c_1", "guest:c_2")] == [0, 1]

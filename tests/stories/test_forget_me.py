@@ -50,6 +50,7 @@ CANARIES: Mapping[str, str] = {
     "the next notes": "jangan telepon suami",
     "why somebody declined": "tamu itu pernah kasar",
     "the time zone": "Pacific/Chatham",
+    "where the phone is reached": "kusumas-phone:APA91b",
 }
 FIRST: Mapping[str, Any] = {
     "name": f"Ibu {CANARIES['the name']}",
@@ -127,6 +128,7 @@ async def test_of_twenty_things_told_none_is_left_anywhere_and_the_money_is(
             for web, who in zip(webs, people, strict=True)
         ]
         budi = await stack.enter_async_context(guest(webs[0].url, timezone=CANARIES["the time zone"]))
+        await keep_device(webs[0].url, budi.token)
         first, second = await tell_everything(budi, sari, ayu)
         await until_agreed(services)
         stored = await stored_in(services, courier)
@@ -153,6 +155,15 @@ async def test_of_twenty_things_told_none_is_left_anywhere_and_the_money_is(
         assert done.earnings.amount + done.commission.amount == done.visit.price.amount > 0
         assert (called_off.state, called_off.cancelled_by) == ("cancelled", "guest")
         assert [each.therapist.id for each in (done, called_off) if each.therapist] == [who.id for who in people]
+
+
+async def keep_device(url: str, token: str) -> None:
+    body = {"token": CANARIES["where the phone is reached"]}
+    async with (
+        ClientSession() as http,
+        http.post(f"{url}/api/users/fcm-token", headers=bearer(token), json=body) as told,
+    ):
+        assert told.status == 200, await told.text()
 
 
 async def booking_of(services: Services, booking_id: str) -> Booking:

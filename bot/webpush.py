@@ -1,0 +1,47 @@
+"""What a web process must know of Web Push: our public key (VAPID, RFC 8292) and whose addresses may be written to."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+# Nothing but a host of letters may stand there: no user, no port of another service, no address in numbers.
+_ENDPOINT = re.compile(r"https://([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*)(?::443)?/[!-~]+")
+
+
+def is_known_service(endpoint: str, hosts: Iterable[str]) -> bool:
+    """Whether the endpoint belongs to one of these push services; in a name `*` stands for any subdomains."""
+    parts = _ENDPOINT.fullmatch(endpoint)
+    return parts is not None and any(fnmatchcase(parts[1], host) for host in hosts)
+
+
+def is_point(encoded: str) -> bool:
+    """Whether this is a public key of P-256, uncompressed, in base64url: what a browser gives as `p256dh`."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), _decode(encoded))
+    except (ValueError, binascii.Error):
+        return False
+    return True
+
+
+def public_key_of(private_key: str) -> str:
+    """What browsers subscribe with, as 87 characters of base64url.
+
+    Raises ValueError where that is no private key of 43 characters.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}", private_key):
+        raise ValueError("must be a private key of 43 characters in base64url, without padding")
+    key = ec.derive_private_key(int.from_bytes(_decode(private_key), "big"), ec.SECP256R1()).public_key()
+    point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    bare = text.rstrip("=")
+    return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
