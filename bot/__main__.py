@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import uvloop
 
-from bot import diagram, simulated
+from bot import diagram, simulated, vapid
 from bot.access import key_of
 from bot.app import serve
 from bot.auth import LIVES, Tokens, new_id
@@ -187,6 +187,14 @@ def _contracts(_: Settings, __: argparse.Namespace) -> int:
     return 0
 
 
+def _vapid_keys(_: Settings, __: argparse.Namespace) -> int:
+    private_key = vapid.new_private_key()
+    sys.stdout.write(
+        f"# public, for pages: {vapid.public_key_of(private_key)}\nJANJI_VAPID_PRIVATE_KEY={private_key}\n"
+    )
+    return 0
+
+
 Command = Callable[[Settings, argparse.Namespace], int]
 
 
@@ -200,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
         ("demo", _demo, "start everything with example data and simulated therapists"),
         ("simulate", _simulate, "the simulated therapists alone"),
         ("diagram", _diagram, "print the state diagram into the README"),
+        ("vapid-keys", _vapid_keys, "make a key pair for Web Push, as a line for the environment"),
         ("contracts", _contracts, "write the catalogue of events, docs/events.md"),
     ):
         commands.add_parser(name, help=text).set_defaults(run=run)

@@ -22,8 +22,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.channel_settings import ChannelSettings
 from bot.rates import Rate
-from bot.webpush import public_key_of
 
 PREFIX = "JANJI_"
 ENV_FILE = Path(".env")
@@ -37,7 +37,12 @@ PLATFORM_VARIABLES: Mapping[str, tuple[str, ...]] = {
 }
 # Read by scripts/chromium and the browser tests: not a setting of the program, and no typo either.
 TOOL_VARIABLES = frozenset({"JANJI_CHROMIUM"})
-CONFIDENTIAL = frozenset({"secret", "mongodb_uri", "redis_url", "metrics_token", "vapid_private_key"})
+CONFIDENTIAL = frozenset(
+    {
+        *("secret", "mongodb_uri", "redis_url", "metrics_token"),
+        *("smtp_url", "twilio_auth_token", "fcm_service_account", "vapid_private_key"),
+    }
+)
 MIN_SECRET_LENGTH = 32
 MIN_METRICS_TOKEN_LENGTH = 16
 DEFAULT_PORTS: Mapping[str, str] = {"http": ":80", "https": ":443"}
@@ -88,8 +93,11 @@ RateSetting = Annotated[Rate, BeforeValidator(_as_rate)]
 Transport = Annotated[Literal["websocket", "polling"], BeforeValidator(_lower)]
 
 
-class Settings(BaseSettings):
-    """Every setting, with its default. Names ending in `_s` are seconds; arguments win over the environment."""
+class Settings(ChannelSettings):
+    """Every setting, with its default; those of the channels stand in their own module.
+
+    Names ending in `_s` are seconds; arguments win over the environment.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
@@ -189,16 +197,6 @@ class Settings(BaseSettings):
     """How long a page does without Socket.IO before it takes the next best transport that works."""
     reservation_buffer_minutes: Annotated[int, Field(ge=0, le=240)] = 15
 
-    vapid_private_key: str | None = Field(default=None, repr=False)
-    """Signs what we send by Web Push, 43 characters of base64url; without it browsers are not asked to subscribe."""
-    webpush_hosts: Annotated[tuple[str, ...], CommaSeparated] = (
-        "fcm.googleapis.com",
-        "updates.push.services.mozilla.com",
-        "*.push.services.mozilla.com",
-        "*.push.apple.com",
-        "*.notify.windows.com",
-    )
-    """The push services that a browser's endpoint may belong to: it comes from the client, and we write to it."""
     app_store_url: str | None = None
     """Our app for iOS, https; where there is none, the pages offer to install themselves."""
     play_store_url: str | None = None
@@ -275,20 +273,6 @@ class Settings(BaseSettings):
     def _metrics_token_is_long(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(rf"[\x21-\x7e]{{{MIN_METRICS_TOKEN_LENGTH},}}", value):
             raise ValueError(f"must have at least {MIN_METRICS_TOKEN_LENGTH} characters, all of them ASCII, no spaces")
-        return value
-
-    @field_validator("vapid_private_key")
-    @classmethod
-    def _vapid_private_key_has_a_public_one(cls, value: str | None) -> str | None:
-        if value is not None:
-            public_key_of(value)
-        return value
-
-    @field_validator("webpush_hosts")
-    @classmethod
-    def _webpush_hosts_are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(r"(?:[a-z0-9-]*\*?\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+", host) for host in value):
-            raise ValueError("must be names of hosts, like push.example.com,*.push.example.com")
         return value
 
     @field_validator("app_store_url", "play_store_url")

@@ -1,4 +1,4 @@
-"""What a web process must know of Web Push: our public key (VAPID, RFC 8292) and whose addresses may be written to."""
+"""What a browser's subscription to Web Push must look like, and whose addresses may be written to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 # Nothing but a host of letters may stand there: no user, no port of another service, no address in numbers.
 _ENDPOINT = re.compile(r"https://([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*)(?::443)?/[!-~]+")
@@ -28,18 +27,6 @@ def is_point(encoded: str) -> bool:
     except (ValueError, binascii.Error):
         return False
     return True
-
-
-def public_key_of(private_key: str) -> str:
-    """What browsers subscribe with, as 87 characters of base64url.
-
-    Raises ValueError where that is no private key of 43 characters.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9_-]{43}", private_key):
-        raise ValueError("must be a private key of 43 characters in base64url, without padding")
-    key = ec.derive_private_key(int.from_bytes(_decode(private_key), "big"), ec.SECP256R1()).public_key()
-    point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
 
 
 def _decode(text: str) -> bytes:

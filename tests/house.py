@@ -55,6 +55,7 @@ def settings_for(servers: Servers, database: str, **more: Any) -> Settings:
             "secret": SECRET,
             "metrics_token": METRICS_TOKEN,
             "vapid_private_key": VAPID_PRIVATE_KEY,
+            "vapid_subject": "mailto:operator@example.com",
             "demo": True,
             "log_level": "warning",
             **WIDE_LIMITS,

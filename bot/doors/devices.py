@@ -15,7 +15,8 @@ from bot.payloads import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSu
 from bot.perform import conversation_feed, therapist_feed
 from bot.store.devices import Device, device_id, fcm_device, webpush_device
 from bot.store.tickets import Bearer
-from bot.webpush import is_known_service, public_key_of
+from bot.vapid import public_key_of
+from bot.webpush import is_known_service
 from conversations.replies import N_, REFUSALS
 
 TEST_NOTIFICATION = {"kind": "test", "params": {}, "sound": "booking-success", "urgency": "normal"}
@@ -47,7 +48,7 @@ async def keep_fcm_token(request: web.Request) -> web.Response:
 async def keep_webpush_subscription(request: web.Request) -> web.Response:
     bearer = await _caller(request)
     payload = await body_of(request, WebPushSubscription)
-    if not is_known_service(payload.endpoint, request.app[SERVICES].settings.webpush_hosts):
+    if not is_known_service(payload.endpoint, request.app[SERVICES].settings.push_services):
         raise Refusal(
             "invalid", REFUSALS["invalid"], fields={"endpoint": N_("is not an address of a push service we know")}
         )

@@ -10,7 +10,8 @@ from aiohttp import ClientSession
 
 from bot.contract.story import SUBSCRIPTION
 from bot.embedded import Servers
-from bot.webpush import is_known_service, public_key_of
+from bot.vapid import public_key_of
+from bot.webpush import is_known_service
 from tests.clients import guest, therapist
 from tests.house import VAPID_PRIVATE_KEY, House, house_of, settings_for
 
@@ -97,7 +98,7 @@ async def test_a_subscription_that_we_would_not_write_to_is_refused_by_its_field
     ],
 )
 def test_only_known_push_services_are_written_to(servers: Servers, endpoint: str, is_known: bool) -> None:
-    assert is_known_service(endpoint, settings_for(servers, "any").webpush_hosts) is is_known
+    assert is_known_service(endpoint, settings_for(servers, "any").push_services) is is_known
 
 
 async def test_the_public_key_is_told_and_the_private_one_is_not(servers: Servers, database: str) -> None:

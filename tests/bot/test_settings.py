@@ -107,17 +107,6 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("JANJI_ANSWER_S", "0", "JANJI_ANSWER_S must be at least 0.1, not '0'"),
         ("JANJI_SWEEP_S", "nan", "JANJI_SWEEP_S must be a number, not 'nan'"),
         (
-            "JANJI_VAPID_PRIVATE_KEY",
-            "short",
-            "JANJI_VAPID_PRIVATE_KEY must be a private key of 43 characters in base64url, without padding",
-        ),
-        (
-            "JANJI_WEBPUSH_HOSTS",
-            "https://push.example.com",
-            "JANJI_WEBPUSH_HOSTS must be names of hosts, like push.example.com,*.push.example.com, "
-            "not 'https://push.example.com'",
-        ),
-        (
             "JANJI_APP_STORE_URL",
             "apps.example.com",
             "JANJI_APP_STORE_URL must be an address like https://apps.example.com/app, not 'apps.example.com'",
