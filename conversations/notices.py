@@ -17,7 +17,8 @@ from conversations.values import Locale, Party
 Side = Literal["customer", "therapist"]
 Channel = Literal["email", "sms", "push", "in_app"]
 Urgency = Literal["low", "normal", "high", "urgent"]
-Occasion = Literal["confirmed", "moved", "cancelled", "payment_confirmed", "payment_failed"]
+Occasion = Literal["confirmed", "scheduled", "moved", "cancelled", "payment_confirmed", "payment_failed"]
+"""`scheduled`: who is concerned knows already, and is only to be reminded."""
 
 BOOKING_CONFIRMED = "booking_confirmed"
 NEW_BOOKING = "new_booking"
@@ -204,6 +205,7 @@ MANNERS: Mapping[tuple[str, Side], Manner] = {
 
 _TOLD: Mapping[Occasion, tuple[tuple[str, Side], ...]] = {
     "confirmed": ((BOOKING_CONFIRMED, "customer"), (NEW_BOOKING, "therapist")),
+    "scheduled": (),
     "moved": ((BOOKING_MOVED, "customer"), (BOOKING_MOVED, "therapist")),
     "cancelled": ((BOOKING_CANCELLED, "customer"), (BOOKING_CANCELLED, "therapist")),
     "payment_confirmed": ((PAYMENT_CONFIRMED, "customer"), (PAYMENT_CONFIRMED, "therapist")),
@@ -212,13 +214,13 @@ _TOLD: Mapping[Occasion, tuple[tuple[str, Side], ...]] = {
 
 
 def plan(occasion: Occasion, appointment: Appointment, ladder: Ladder, now: datetime) -> tuple[Notice, ...]:
-    """What is told at once, and after a confirmation or a move the reminders that are still ahead."""
+    """What is told at once, and of an appointment that stands the reminders that are still ahead."""
     told = [
         notice
         for kind, side in _TOLD[occasion]
         for notice in _notices(kind, side, MANNERS[kind, side], appointment, now, now + USEFUL[kind])
     ]
-    if occasion in ("confirmed", "moved"):
+    if occasion in ("confirmed", "scheduled", "moved"):
         told += plan_reminders(appointment, ladder, now)
     return tuple(told)
 
