@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import uvloop
 
-from bot import diagram, simulated, vapid
+from bot import apikey, diagram, simulated, vapid
 from bot.access import key_of
 from bot.app import serve
 from bot.auth import LIVES, Tokens, new_id
@@ -226,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     sign_out = therapist.add_parser("sign-out", help="end every session of a therapist, as after a lost phone")
     sign_out.set_defaults(run=_sign_therapist_out)
     sign_out.add_argument("phone")
+    apikey.add_parser(commands)
     return parser
 
 

@@ -26,7 +26,7 @@ from bot.settings import Settings
 from bot.shared_buckets import SharedBuckets
 from conversations.replies import N_, REFUSALS
 
-Kind = Literal["connects", "streams", "commands", "messages", "signals", "codes", "guesses"]
+Kind = Literal["connects", "streams", "commands", "messages", "signals", "codes", "guesses", "desk"]
 Scope = Literal["token", "address", "phone", "phone_and_address"]
 
 # The setting `limit_<kind>_per_<scope>` says how fast the tokens of each come.
@@ -38,6 +38,7 @@ SCOPES: Mapping[Kind, tuple[Scope, ...]] = {
     "signals": ("token", "address"),
     "codes": ("phone_and_address", "phone", "address"),
     "guesses": ("phone_and_address", "phone", "address"),
+    "desk": ("token", "address"),
 }
 # Commands that are counted apart from the others.
 _KINDS: Mapping[str, Kind] = {

@@ -40,6 +40,7 @@ _SUSPECT = re.compile(
     | (?P<query> (?<=[\w/]) \? (?=[\w.%-]+=) [^\s"'<>)\]]* )                     # /api/poll/bookings?ticket=…
     | (?P<key> (?i: \b (?: bearer \s+ (?=[\w.~+/=-]{8})
                     | (?: token | ticket | password | secret ) \b ["']? \s* [:=] \s* ["']? )) [^\s"'&,;}\]]+ )
+    | (?P<apikey> \b jk_[0-9a-f]+_[\w-]+ )                                     # bot/store/api_keys.py
     | (?P<jwt> \b eyJ [\w-]{8,} (?: \. [\w-]+ ){0,2} )                           # RFC 7519; every token of ours is one
     | (?P<random> (?<![\w-]) (?=[\w-]*[A-Z]) (?=[\w-]*[a-z]) (?=[\w-]*\d) [\w-]{32,} )   # a ticket, a secret
     | (?P<email> (?<![\w.+-]) [\w.+-]++ (?: @ | %40 ) [\w-]+ (?: \. [\w-]+ )+ )
@@ -53,6 +54,7 @@ _SHOWN = {
     "credentials": f"{MASK}@",
     "query": f"?{MASK}",
     "key": "[key]",
+    "apikey": "[key]",
     "jwt": "[key]",
     "random": "[key]",
     "email": "[email]",

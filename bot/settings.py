@@ -162,6 +162,9 @@ class Settings(ChannelSettings):
     limit_guesses_per_phone_and_address: RateSetting = Rate(10, "h", 5)
     limit_guesses_per_phone: RateSetting = Rate(30, "h", 15)
     limit_guesses_per_address: RateSetting = Rate(1, "m", 30)
+    limit_desk_per_token: RateSetting = Rate(20, "s", 200)
+    """Of one API key; a request with a wrong one counts for its address alone."""
+    limit_desk_per_address: RateSetting = Rate(50, "s", 500)
 
     brand: Annotated[str, Field(min_length=1, max_length=60)] = "Janji"
     """What people know us by: it signs messages and mails."""
