@@ -34,9 +34,11 @@ from bot.receipts import Receipts
 from bot.settings import Settings
 from bot.signals import Signals
 from bot.store import driver, indexes
+from bot.store.api_keys import ApiKeys
 from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices
 from bot.store.entries import Entries
+from bot.store.idempotency import Idempotency
 from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
@@ -51,7 +53,7 @@ from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
 from bot.vitals import Vitals
 from bot.words import Words
-from conversations import booking, machine
+from conversations import booking, external_booking, machine
 from conversations import effects as conversation_effects
 from conversations.notices import DEFAULT_LADDER
 from conversations.values import Terms
@@ -87,6 +89,8 @@ class Services:
     therapists: Therapists
     reservations: Reservations
     sign_ins: SignIns
+    api_keys: ApiKeys
+    idempotency: Idempotency
     tickets: Tickets
     devices: Devices
     conversations: Records[machine.Conversation]
@@ -95,6 +99,7 @@ class Services:
     notifications: Notifications
     appointments: Appointments
     announcements: Announcements
+    external_bookings: Records[external_booking.ExternalBooking]
     turns: Turns
     outboxes: Outboxes
     alarms: Alarms
@@ -209,10 +214,14 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     conversations = Records(database["conversations"], machine.Conversation, conversation_effects.Effect)
     searches = Records(database["searches"], search.Search, search_effects.Effect)
     bookings = Records(database["bookings"], booking.Booking, conversation_effects.Effect)
+    external_bookings = Records(
+        database["external_bookings"], external_booking.ExternalBooking, conversation_effects.Effect
+    )
     kinds: dict[Room, Kind] = {
         "conversation": Kind(conversations, machine.decide),
         "search": Kind(searches, search.decide),
         "booking": Kind(bookings, booking.decide),
+        "external_booking": Kind(external_bookings, external_booking.decide),
     }
     appointments = Appointments(
         bookings,
@@ -267,6 +276,8 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         therapists=therapists,
         reservations=reservations,
         sign_ins=SignIns(database["sign_ins"]),
+        api_keys=ApiKeys(database["api_keys"]),
+        idempotency=Idempotency(database["idempotency"]),
         tickets=Tickets(database["tickets"]),
         devices=devices,
         conversations=conversations,
@@ -275,6 +286,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         notifications=notifications,
         appointments=appointments,
         announcements=announcements,
+        external_bookings=external_bookings,
         turns=turns,
         outboxes=outboxes,
         alarms=alarms,

@@ -21,6 +21,7 @@ from bot.outboxes import Outboxes
 from bot.store.driver import PyMongoError
 from bot.turns import Kind, Room, Turns
 from conversations import events as on_conversation
+from conversations import external_booking as on_external_booking
 from matching import events as on_search
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 RINGS: Mapping[Room, Any] = {
     "conversation": on_conversation.DeadlinePassed(),
     "search": on_search.DeadlinePassed(),
+    "external_booking": on_external_booking.DeadlinePassed(),
 }
 # Younger effects are most likely being performed right now by the process that saved them.
 LEFT_BEHIND = timedelta(seconds=2)

@@ -20,7 +20,7 @@ from bot.errors import Outage, Refusal
 from bot.store.records import Answer, OutboxItem, Records
 from bot.turn_lines import TurnLine
 
-Room = Literal["conversation", "search", "booking"]
+Room = Literal["conversation", "search", "booking", "external_booking"]
 
 # A turn that has lost to others this often in a row is told to come again: something hammers this record.
 MOST_TRIES = 30
@@ -71,8 +71,15 @@ class Sender:
     subject: str
 
 
-# Who causes a turn: a person, the clock, or the record of this room whose effect it is.
-Actor = Sender | Room | Literal["clock"]
+@dataclass(frozen=True, slots=True)
+class Integrator:
+    """Another system: by the id of its API key, or by its name where it sends us webhooks."""
+
+    id: str
+
+
+# Who causes a turn: a person, another system, the clock, or the record of this room whose effect it is.
+Actor = Sender | Integrator | Room | Literal["clock"]
 
 
 class Outboxes(Protocol):
@@ -148,7 +155,12 @@ class Turns:
         return self._kinds[room].records
 
     def _name_of(self, actor: Actor) -> str:
-        return self._pseudonym(actor.audience, actor.subject) if isinstance(actor, Sender) else actor
+        match actor:
+            case Sender(audience, subject):
+                return self._pseudonym(audience, subject)
+            case Integrator(integrator_id):
+                return f"integrator:{integrator_id}"
+        return actor
 
 
 def _same_answer(known: Answer, command: Command) -> dict[str, Any]:

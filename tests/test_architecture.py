@@ -37,7 +37,7 @@ WRITES_TO_RECORDS = {
     "amend_answer": {"bot/doors/answers.py"},
     "forget_answers": {"bot/erasure.py"},
 }
-RECORD_COLLECTIONS = {"conversations", "searches", "bookings"}
+RECORD_COLLECTIONS = {"conversations", "searches", "bookings", "external_bookings"}
 MONGO_READS = {"aggregate", "count_documents", "distinct", "find", "find_one"}
 MONGO_WRITES = {
     "bulk_write",

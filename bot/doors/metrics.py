@@ -28,7 +28,7 @@ from bot.vitals import Report
 
 SOCKET_IO_COUNTERS: web.AppKey[Counters] = web.AppKey("socket.io counters", Counters)
 TRANSPORTS = ("sse", "websocket", "poll")
-RECORDS = ("conversation", "search", "booking")
+RECORDS = ("conversation", "search", "booking", "external_booking")
 OPEN_FILES = Path("/proc/self/fd")
 MEMORY = Path("/proc/self/statm")
 

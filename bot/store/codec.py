@@ -14,7 +14,7 @@ from cattrs.strategies import configure_tagged_union
 
 import conversations.effects
 import matching.effects
-from conversations import booking, machine
+from conversations import booking, external_booking, machine
 from matching import search
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def _build() -> Converter:
     converter.register_unstructure_hook(datetime, lambda moment: moment)
     converter.register_structure_hook(datetime, lambda moment, _: _aware(moment))
     converter.register_structure_hook(str | int, lambda value, _: value)
-    for enumeration in (machine.State, booking.Status, search.State, search.Answer):
+    for enumeration in (machine.State, booking.Status, external_booking.Status, search.State, search.Answer):
         converter.register_unstructure_hook(enumeration, lambda member: member.value)
     for union in (booking.Event, ConversationEffect, SearchEffect):
         configure_tagged_union(union, converter, tag_name="type")

@@ -33,6 +33,11 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("therapist.id", ASCENDING), ("state", ASCENDING), ("created_at", -1)], {}),
         ([("conversation_id", ASCENDING), ("created_at", -1)], {}),
     ],
+    "external_bookings": [
+        ([("expires_at", ASCENDING)], {}),
+        ([("outbox.at", ASCENDING)], {"sparse": True}),
+        ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
+    ],
     "therapists": [
         ([("available", ASCENDING), ("location", "2dsphere")], {}),
         ([("phone", ASCENDING)], {"unique": True}),
@@ -75,6 +80,7 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("kept_at", ASCENDING)], {"expireAfterSeconds": int(KEPT_FOR.total_seconds())}),
     ],
     "tickets": [([("expires_at", ASCENDING)], {"expireAfterSeconds": 60})],
+    "idempotency": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
     "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
 }
 
