@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat, ValidationInfo, field_
 from pydantic_settings import BaseSettings
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{4,253}$)([A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}")
+WEBSITE = re.compile(r"https://[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 # Where the browsers of today have their pushes delivered: Chrome and its kin, Firefox, Safari, Edge.
 PUSH_SERVICES = (
     "fcm.googleapis.com",
@@ -147,9 +148,8 @@ class ChannelSettings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _mail_comes_from_an_address(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None:
-            return _none_unless(info, "smtp_url")
-        if not ADDRESS.fullmatch(value):
+        _must_stand_beside("smtp_url", value, info)
+        if value is not None and not ADDRESS.fullmatch(value):
             raise ValueError("must be an address like no-reply@example.com, without a name")
         return value
 
@@ -163,14 +163,14 @@ class ChannelSettings(BaseSettings):
     @field_validator("twilio_auth_token")
     @classmethod
     def _token_belongs_to_an_account(cls, value: str | None, info: ValidationInfo) -> str | None:
-        return _none_unless(info, "twilio_account_sid") if value is None else value
+        _must_stand_beside("twilio_account_sid", value, info)
+        return value
 
     @field_validator("twilio_from")
     @classmethod
     def _sender_is_a_number_or_a_service(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None:
-            return _none_unless(info, "twilio_account_sid")
-        if not re.fullmatch(r"\+[1-9]\d{6,14}|MG[0-9a-fA-F]{32}", value):
+        _must_stand_beside("twilio_account_sid", value, info)
+        if value is not None and not re.fullmatch(r"\+[1-9]\d{6,14}|MG[0-9a-fA-F]{32}", value):
             raise ValueError("must be a number like +6281234567890, or MG and 32 hexadecimal digits")
         return value
 
@@ -203,9 +203,10 @@ class ChannelSettings(BaseSettings):
     @field_validator("vapid_subject")
     @classmethod
     def _push_services_can_write_to_us(cls, value: str | None, info: ValidationInfo) -> str | None:
+        _must_stand_beside("vapid_private_key", value, info)
         if value is None:
-            return _none_unless(info, "vapid_private_key")
-        if not (value.startswith("https://") or ADDRESS.fullmatch(value.removeprefix("mailto:"))):
+            return None
+        if not (WEBSITE.fullmatch(value) or ADDRESS.fullmatch(value.removeprefix("mailto:"))):
             raise ValueError("must be an address like mailto:operator@example.com or https://example.com")
         return value if ":" in value else f"mailto:{value}"
 
@@ -215,9 +216,9 @@ class ChannelSettings(BaseSettings):
         return tuple(without_path(each) if "://" in each else _host(each.lower()) for each in value)
 
 
-def _none_unless(info: ValidationInfo, other: str) -> None:
-    """A setting that may be missing as long as the other one is, which it belongs to."""
-    if info.data.get(other) is not None:
+def _must_stand_beside(other: str, value: str | None, info: ValidationInfo) -> None:
+    """A setting may be missing as long as the other one, which it belongs to, is missing, too."""
+    if value is None and info.data.get(other) is not None:
         raise ValueError(f"must be set beside JANJI_{other.upper()}")
 
 
