@@ -1,0 +1,1 @@
+"""How messages leave: a module for each provider, and what its failures mean."""
