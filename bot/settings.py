@@ -172,6 +172,8 @@ class Settings(ChannelSettings):
     default_timezone: str = "Asia/Jakarta"
     default_region: str = "ID"
     """The country of a phone number that is written without one."""
+    templates_dir: Path | None = None
+    """Mails of brands: what is in the folder of a brand's name wins over our own, file by file."""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     log_format: Literal["json", "console"] = Field(default_factory=_log_format_of_this_place)
@@ -306,6 +308,13 @@ class Settings(ChannelSettings):
     def _region_exists(cls, value: str) -> str:
         if value not in SUPPORTED_REGIONS:
             raise ValueError("must be the two capital letters of a country, like ID")
+        return value
+
+    @field_validator("templates_dir")
+    @classmethod
+    def _templates_dir_is_there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("must be a directory that is there")
         return value
 
     @field_validator("radii_km")

@@ -414,3 +414,12 @@ def test_the_keys_that_the_program_makes_are_a_pair(capsys: pytest.CaptureFixtur
         r"# public, for pages: (\S{87})\nJANJI_VAPID_PRIVATE_KEY=(\S{43})\n", capsys.readouterr().out
     ).groups()  # type: ignore[union-attr]
     assert public_key_of(private) == public
+
+
+def test_mails_of_brands_are_in_a_directory_that_is_there(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, JANJI_TEMPLATES_DIR=str(bare / "nowhere"))
+    with pytest.raises(SettingsError, match="JANJI_TEMPLATES_DIR must be a directory that is there"):
+        load_settings()
+    set_variables(monkeypatch, JANJI_TEMPLATES_DIR=str(bare))
+
+    assert load_settings().templates_dir == bare
