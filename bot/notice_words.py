@@ -11,8 +11,8 @@ from typing import Any
 from bot.views import in_language
 from bot.words import Words
 from conversations.money import Money
-from conversations.notice_texts import A_VISIT, text_of
-from conversations.notices import Appointment, Person, Side, Urgency
+from conversations.notice_texts import A_VISIT, SETTLEMENTS, TEXTS, Text, settlement_of, text_of
+from conversations.notices import BOOKING_CANCELLED, Appointment, Person, Side, Urgency
 from conversations.values import Locale
 
 Params = Mapping[str, Any]
@@ -30,11 +30,15 @@ def notice_data(
 def notice_params(side: Side, appointment: Appointment, reader: Person, now: datetime) -> dict[str, Any]:
     """What the short text of any kind may mention; `said_at` is when, for a day that is called today."""
     other = appointment.person("therapist" if side == "customer" else "customer")
+    settlement, kept = settlement_of(appointment) if side == "customer" else (None, None)
     return {
         "service": dict(appointment.service_names),
         "other": other.name if other else None,
         "reference": appointment.reference,
-        "amount": asdict(appointment.price) if appointment.price else None,
+        "amount": _raw_money(appointment.price),
+        "settlement": settlement,
+        "refund": _raw_money(appointment.refund),
+        "kept": _raw_money(kept),
         "duration": appointment.duration,
         "starts_at": appointment.starts_at,
         "timezone": reader.timezone,
@@ -45,11 +49,21 @@ def notice_params(side: Side, appointment: Appointment, reader: Person, now: dat
 def notice_text(words: Words, kind: str, side: Side, params: Params, locale: Locale) -> tuple[str, str] | None:
     """Title and body, the body without what is not known; None of an unknown kind."""
     text = text_of(kind, side)
-    if text is None:
-        return None
-    said = _said(words, params, locale)
-    is_known = all(said[name] for _, name, _, _ in Formatter().parse(text.body) if name)
-    return words.say(locale, text.title), words.say(locale, text.body if is_known else text.bare, said)
+    return said(words, text, said_values(words, params, locale), locale) if text else None
+
+
+def said(words: Words, text: Text, values: Params, locale: Locale) -> tuple[str, str]:
+    """Title and body with these values; whoever has other room for them brings shorter ones."""
+    is_known = all(values[name] for _, name, _, _ in Formatter().parse(text.body) if name)
+    body = words.say(locale, text.body if is_known else text.bare, values)
+    settlement = settlement_text(words, values, locale) if text is TEXTS[BOOKING_CANCELLED, "customer"] else None
+    return words.say(locale, text.title), f"{body} {settlement}" if settlement else body
+
+
+def settlement_text(words: Words, values: Params, locale: Locale) -> str | None:
+    """What becomes of the money, where there is something to say."""
+    text = SETTLEMENTS.get(values.get("settlement") or "")
+    return words.say(locale, text, values) if text else None
 
 
 def shortened(text: str, length: int) -> str:
@@ -57,17 +71,26 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: max(length - 1, 0)].rstrip()}…"
 
 
-def _said(words: Words, params: Params, locale: Locale) -> dict[str, Any]:
-    amount = params.get("amount")
+def said_values(words: Words, params: Params, locale: Locale) -> dict[str, Any]:
+    """The parameters as they stand in sentences."""
     service = in_language(params.get("service") or {}, locale) or words.say(locale, A_VISIT)
     return {
         "service": shortened(service, LONGEST_NAME),
         "other": shortened(params.get("other") or "", LONGEST_NAME),
         "reference": params.get("reference"),
-        "amount": words.money(locale, Money(amount["amount"], amount["currency"])) if amount else None,
         "duration": params.get("duration"),
+        "settlement": params.get("settlement"),
         "when": _when(words, params, locale),
+        **{name: _money(words, params.get(name), locale) for name in ("amount", "refund", "kept")},
     }
+
+
+def _raw_money(money: Money | None) -> dict[str, Any] | None:
+    return asdict(money) if money else None
+
+
+def _money(words: Words, raw: Params | None, locale: Locale) -> str | None:
+    return words.money(locale, Money(raw["amount"], raw["currency"])) if raw else None
 
 
 def _when(words: Words, params: Params, locale: Locale) -> str | None:

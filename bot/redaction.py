@@ -24,7 +24,8 @@ KEPT: Mapping[str, tuple[str, ...]] = {
 }
 KEPT_OF_PARAMS = (
     *("therapist", "attempt", "max_attempts", "minutes"),
-    *("service", "reference", "amount", "duration", "starts_at", "said_at"),
+    *("service", "reference", "amount", "settlement", "refund", "kept", "duration"),
+    *("starts_at", "said_at"),
 )
 KEPT_OF_BOOKING = (
     *("id", "status", "conversation_id", "service", "duration", "price", "therapist", "progress"),

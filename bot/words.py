@@ -33,7 +33,7 @@ _LOCALE_BY_LANGUAGE: Mapping[str, Locale] = {"en": "en", "id": "id", "in": "id"}
 _LONGEST_HEADER = 1000
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 # Indonesians write the time with a point and say "pukul" before it.
@@ -111,7 +111,7 @@ class Words:
 
     def when_from(self, locale: Locale, moment: datetime, timezone: str, now: datetime) -> str:
         """`today at 10:00 WIB` and `tomorrow at …` by the calendar of the zone; any other day with its date."""
-        zone = _zone(timezone)
+        zone = zone_of(timezone)
         days = (moment.astimezone(zone).date() - now.astimezone(zone).date()).days
         if days not in _NEAR_DAYS:
             return self.when(locale, moment, timezone)
@@ -123,7 +123,7 @@ class Words:
 
     def day(self, locale: Locale, moment: datetime, timezone: str) -> str:
         """`Tuesday, 1 December 2026`."""
-        return format_datetime(moment, _DAY_PATTERN, tzinfo=_zone(timezone), locale=locale)
+        return format_datetime(moment, _DAY_PATTERN, tzinfo=zone_of(timezone), locale=locale)
 
     def report_gap(self, what: str, key: str) -> None:
         """Count something that has no words; the first of each is logged."""
@@ -135,7 +135,7 @@ class Words:
             log.warning("words are missing", what=what, key=key)
 
     def _on_the_clocks(self, pattern: str, locale: Locale, moment: datetime, timezone: str) -> str:
-        zone = _zone(timezone)
+        zone = zone_of(timezone)
         label = moment.astimezone(zone).tzname() or ""
         text = format_datetime(moment, pattern, tzinfo=zone, locale=locale)
         return f"{text} {'GMT' if label.startswith(('+', '-')) else ''}{label}"
@@ -179,12 +179,12 @@ def _plain(value: Any) -> str:
     """A parameter as it stands in a sentence: its writing direction cannot reach the words around it."""
     if value is None:
         return "…"
-    text = _BIDI_CONTROLS.sub("", str(value))
+    text = BIDI_CONTROLS.sub("", str(value))
     is_right_to_left = any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text)
     return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}" if is_right_to_left else text
 
 
-def _zone(name: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

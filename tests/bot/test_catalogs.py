@@ -97,6 +97,20 @@ def test_sentences_of_the_code_are_found_where_they_are_marked(tmp_path: Path, m
     assert msgids(catalogs.extract()) == {"one long sentence", "two", "three", "four"}
 
 
+def test_sentences_of_the_templates_are_found_where_they_are_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "workers/templates").mkdir(parents=True)
+    (tmp_path / "workers/templates/moved.mjml").write_text(
+        '{% block a %}<mj-text>{{ t("one") }} t("no") {# t("no") #}</mj-text>{% endblock %}'
+        '{% if t("two {x}", x=1) %}{% endif %}'
+    )
+    (tmp_path / "workers/templates/moved.txt").write_text('{{ t("one") }} {{ f(t("three")) }} {{ t(no) }}')
+    monkeypatch.setattr(catalogs, "ROOT", tmp_path)
+
+    assert msgids(catalogs.extract()) == {"one", "two {x}", "three"}
+
+
 def test_a_run_keeps_translations_and_names_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

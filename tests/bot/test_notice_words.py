@@ -158,7 +158,7 @@ def test_a_kind_that_both_vocabularies_know_is_said_by_the_one_that_wrote_it(wor
     new = notice_data("booking_cancelled", "therapist", APPOINTMENT, AYU, "high", "therapist-alert", NOW)
 
     assert shown(words, old, "en", "therapist")["body"] == "The booking with Budi was cancelled."
-    assert shown(words, new, "en", "therapist")["body"].startswith("Cancelled: Balinese massage for Budi, today")
+    assert shown(words, new, "en", "therapist")["body"].startswith("Balinese massage for Budi, today")
 
 
 def test_a_long_name_leaves_room_for_the_hour(words: Words) -> None:

@@ -1,0 +1,104 @@
+"""What a mail shows of a booking: its facts as rows, in the reader's language and on the reader's clock."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from bot.notice_words import LONGEST_NAME, shortened
+from bot.views import in_language
+from bot.words import BIDI_CONTROLS, Words
+from conversations.notice_texts import A_VISIT
+from conversations.notices import Appointment, Person, Side
+from conversations.replies import N_
+
+Rows = tuple[tuple[str, str], ...]
+LONGEST_ADDRESS = 200
+
+_WITH: dict[Side, str] = {"customer": N_("With"), "therapist": N_("Guest")}
+# Mail programs make a link of it, and whoever chose it as their name is not asked who that is.
+_WEB_ADDRESS = re.compile(r"\S*(?:://|www\.)\S*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A booking in one person's words; what is not known is left out."""
+
+    words: Words
+    appointment: Appointment
+    person: Person
+    side: Side
+
+    @property
+    def service(self) -> str:
+        named = in_language(self.appointment.service_names, self.person.locale)
+        return as_name(named) or self._say(A_VISIT)
+
+    @property
+    def other(self) -> str:
+        """Whom the reader meets, empty where nobody is known."""
+        other = self.appointment.person("therapist" if self.side == "customer" else "customer")
+        return as_name(other.name) if other else ""
+
+    @property
+    def when(self) -> str:
+        """Where a line ends, the zone stays with its hour."""
+        when = self.words.when(self.person.locale, self.appointment.starts_at, self.person.timezone)
+        return "\N{NO-BREAK SPACE}".join(when.rsplit(" ", 1))
+
+    @property
+    def address(self) -> str:
+        return as_name(self.appointment.address or "", LONGEST_ADDRESS)
+
+    @property
+    def price(self) -> str:
+        price = self.appointment.price
+        return self.words.money(self.person.locale, price) if price else ""
+
+    @property
+    def facts(self) -> Rows:
+        """What the therapist earns is not the price, and stands on their page."""
+        return self._known(
+            (N_("Service"), self.service),
+            (_WITH[self.side], self.other),
+            (N_("When"), self.when),
+            (N_("Duration"), self._say(N_("{minutes} minutes"), minutes=self.appointment.duration)),
+            (N_("Where"), self.address),
+            (N_("Price"), self.price if self.side == "customer" else ""),
+            (N_("Reference"), self.appointment.reference),
+        )
+
+    @property
+    def bill(self) -> Rows:
+        """What a payment was for."""
+        return self._known(
+            (N_("Amount"), self.price),
+            (N_("Service"), self.service),
+            (N_("When"), self.when),
+            (N_("Reference"), self.appointment.reference),
+        )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was booked in a chat of ours: of other systems we do not know who goes where."""
+        return self.appointment.conversation_id is not None
+
+    @property
+    def goes_there(self) -> bool:
+        """Whether the reader has to find the address."""
+        return self.side == "therapist" and bool(self.address)
+
+    def _known(self, *rows: tuple[str, str]) -> Rows:
+        return tuple((self._say(label), value) for label, value in rows if value)
+
+    def _say(self, msgid: str, **params: object) -> str:
+        return self.words.say(self.person.locale, msgid, params)
+
+
+def as_name(text: str, length: int = LONGEST_NAME) -> str:
+    """What somebody called themselves or a place, on one line: no control characters, no links, not too long."""
+    visible = "".join(
+        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs") else char for char in BIDI_CONTROLS.sub("", text)
+    )
+    return shortened(" ".join(_WEB_ADDRESS.sub(" ", visible).split()), length)
