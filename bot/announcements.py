@@ -53,7 +53,7 @@ class Announcements:
     async def _skip(self, appointment: Appointment, notify: Notify, now: datetime) -> None:
         """Reminders of what was agreed before, or of what does not take place, are not waited for."""
         booking_id = appointment.booking_id
-        if notify.occasion in ("confirmed", "moved"):
+        if notify.occasion in ("confirmed", "scheduled", "moved"):
             await self._ledger.skip(booking_id, now, "moved", before_revision=appointment.revision)
         if notify.occasion == "cancelled":
             needed = [notices.BOOKING_CANCELLED, notices.PAYMENT_CONFIRMED, notices.PAYMENT_FAILED]

@@ -11,7 +11,20 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from bot.doors import commands, contracts, devices, health, http, metrics, origins, outlet, status, streams
+from bot.doors import (
+    commands,
+    contracts,
+    desk,
+    devices,
+    health,
+    http,
+    metrics,
+    origins,
+    outlet,
+    status,
+    streams,
+    webhooks,
+)
 from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
@@ -56,6 +69,8 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app.add_routes(commands.ROUTES)
     app.add_routes(devices.ROUTES)
     app.add_routes(streams.ROUTES)
+    app.add_routes(desk.ROUTES)
+    app.add_routes(webhooks.ROUTES)
     app.add_routes(contracts.routes())
     add_pages(app, chat_frame_ancestors=settings.frame_ancestors)
     return app, server

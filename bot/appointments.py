@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from bot.store.notifications import Room
 from bot.store.records import Records
 from bot.store.therapists import Therapists
 from conversations.booking import Booking, Status
+from conversations.external_booking import ExternalBooking
+from conversations.external_booking import Status as ExternalStatus
 from conversations.machine import Conversation
 from conversations.notices import Appointment, Person
 from conversations.values import Locale
 
 REFERENCE_LENGTH = 8
+_STATUS_OF_EXTERNAL: Mapping[ExternalStatus, Literal["confirmed", "cancelled", "over"]] = {
+    ExternalStatus.NEW: "confirmed",
+    ExternalStatus.CONFIRMED: "confirmed",
+    ExternalStatus.CANCELLED: "cancelled",
+    ExternalStatus.OVER: "over",
+}
 
 
 def guest_id(conversation_id: str) -> str:
@@ -36,6 +45,7 @@ class Appointments:
     def __init__(
         self,
         bookings: Records[Booking],
+        external_bookings: Records[ExternalBooking],
         conversations: Records[Conversation],
         therapists: Therapists,
         *,
@@ -44,6 +54,7 @@ class Appointments:
         timezone: str,
     ) -> None:
         self._bookings = bookings
+        self._external_bookings = external_bookings
         self._conversations = conversations
         self._therapists = therapists
         self._brand = brand
@@ -52,6 +63,9 @@ class Appointments:
 
     async def find(self, room: Room, booking_id: str) -> Appointment | None:
         """None where nobody knows the booking, or nothing has been agreed yet."""
+        if room == "external_booking":
+            external = await self._external_bookings.load(booking_id)
+            return _external_appointment(external.record) if external else None
         stored = await self._bookings.load(booking_id)
         if stored is None or stored.record.visit is None:
             return None
@@ -109,6 +123,37 @@ class Appointments:
             timezone=conversation.timezone or self._timezone,
             phone=record.phone,
         )
+
+
+def _external_appointment(booking: ExternalBooking) -> Appointment | None:
+    """As the other system told of it; whom it is with is known by name alone."""
+    details = booking.details
+    if details is None:
+        return None
+    customer = details.customer
+    provider = Person(f"provider:{booking.id}", details.provider_name, customer.locale, customer.timezone)
+    return Appointment(
+        booking_id=booking.id,
+        reference=reference_of(booking.reference),
+        revision=booking.revision,
+        status=_STATUS_OF_EXTERNAL[booking.state],
+        starts_at=details.starts_at,
+        duration=details.duration,
+        customer=Person(
+            f"customer:{booking.id}",
+            customer.name,
+            customer.locale,
+            customer.timezone,
+            customer.phone,
+            customer.email,
+        ),
+        therapist=provider,
+        service_names=dict.fromkeys(get_args(Locale), details.service_name),
+        brand=details.brand,
+        price=details.price,
+        address=details.address,
+        refund=booking.refund,
+    )
 
 
 def _status(booking: Booking) -> Literal["confirmed", "cancelled", "over"]:

@@ -266,7 +266,7 @@ class Perform:
         await self._erasure(self._take, cause.record_id, conversation_feed(cause.record_id))
 
     async def _notify(self, effect: Notify, cause: Cause) -> None:
-        assert cause.room == "booking", "only bookings have something to announce"
+        assert cause.room in ("booking", "external_booking"), "only bookings have something to announce"
         await self._announcements(cause.room, cause.record_id, effect)
 
     # --- from the search ----------------------------------------------------------------------------------------------

@@ -21,8 +21,11 @@ from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Clock
 from bot.connections import OpenConnections
+from bot.desk import Desk
 from bot.erasure import Erasure
 from bot.feeds import Feeds
+from bot.inbox import InboxWork
+from bot.incoming import Incoming
 from bot.jobs import Jobs
 from bot.limits import RateLimits
 from bot.loop_lag import LoopLag
@@ -39,6 +42,7 @@ from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices
 from bot.store.entries import Entries
 from bot.store.idempotency import Idempotency
+from bot.store.inbox import Inbox
 from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
@@ -91,6 +95,9 @@ class Services:
     sign_ins: SignIns
     api_keys: ApiKeys
     idempotency: Idempotency
+    desk: Desk
+    inbox: Inbox
+    inbox_work: InboxWork
     tickets: Tickets
     devices: Devices
     conversations: Records[machine.Conversation]
@@ -111,6 +118,8 @@ class Services:
     """Set when the process has been told to end: streams say goodbye, and nobody is sent here any more."""
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each command over HTTP or a plain WebSocket was answered with which code, or `ok`."""
+    unsigned_webhooks: Counter[str] = field(default_factory=Counter)
+    """How often a webhook was refused for its signature, by whose it should have been."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -186,6 +195,7 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
                 # Sweep first, then serve: what became due while nobody was here is rung before anything new.
                 await services.sweep.once()
                 services.spawn(services.sweep.run())
+                services.spawn(services.inbox_work.run())
             try:
                 yield services
             finally:
@@ -225,6 +235,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     }
     appointments = Appointments(
         bookings,
+        external_bookings,
         conversations,
         therapists,
         brand=settings.brand,
@@ -252,6 +263,8 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
     alarms = Alarms(clock.now, lambda key: _ring(services, key))
     turns = Turns(kinds, clock.now, alarms, outboxes, tokens.pseudonym)
     perform.use(turns)
+    inbox = Inbox(database["inbox"])
+    incoming = Incoming(settings, turns, bookings, external_bookings)
     limits = RateLimits(settings, settings.redis_url, namespace=epoch)
     sweep = Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s)
     loop_lag = LoopLag()
@@ -278,6 +291,9 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         sign_ins=SignIns(database["sign_ins"]),
         api_keys=ApiKeys(database["api_keys"]),
         idempotency=Idempotency(database["idempotency"]),
+        desk=Desk(settings, turns, outboxes, bookings, external_bookings, notifications, clock.now),
+        inbox=inbox,
+        inbox_work=InboxWork(inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
         tickets=Tickets(database["tickets"]),
         devices=devices,
         conversations=conversations,

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.channel_settings import ChannelSettings
 from bot.rates import Rate
+from bot.signatures import key_of_standard
 
 PREFIX = "JANJI_"
 ENV_FILE = Path(".env")
@@ -41,10 +42,12 @@ CONFIDENTIAL = frozenset(
     {
         *("secret", "mongodb_uri", "redis_url", "metrics_token"),
         *("smtp_url", "twilio_auth_token", "fcm_service_account", "vapid_private_key"),
+        *("stripe_webhook_secret", "booking_wizard_secret"),
     }
 )
 MIN_SECRET_LENGTH = 32
 MIN_METRICS_TOKEN_LENGTH = 16
+MIN_WEBHOOK_SECRET_LENGTH = 16
 DEFAULT_PORTS: Mapping[str, str] = {"http": ":80", "https": ":443"}
 
 
@@ -166,6 +169,11 @@ class Settings(ChannelSettings):
     """Of one API key; a request with a wrong one counts for its address alone."""
     limit_desk_per_address: RateSetting = Rate(50, "s", 500)
 
+    stripe_webhook_secret: str | None = Field(default=None, repr=False)
+    """What Stripe signs its webhooks with, `whsec_…`; without it there are none."""
+    booking_wizard_secret: str | None = Field(default=None, repr=False)
+    """What the booking wizard signs its webhooks with: `whsec_` and base64, as Standard Webhooks say."""
+
     brand: Annotated[str, Field(min_length=1, max_length=60)] = "Janji"
     """What people know us by: it signs messages and mails."""
     default_locale: Literal["en", "id"] = "id"
@@ -174,6 +182,8 @@ class Settings(ChannelSettings):
     """The country of a phone number that is written without one."""
     templates_dir: Path | None = None
     """Mails of brands: what is in the folder of a brand's name wins over our own, file by file."""
+    default_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "IDR"
+    """Of an amount that another system tells without one."""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     log_format: Literal["json", "console"] = Field(default_factory=_log_format_of_this_place)
@@ -285,6 +295,20 @@ class Settings(ChannelSettings):
     def _store_has_an_address(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"https://[^\s/]+\.[^\s/]+/\S*", value):
             raise ValueError("must be an address like https://apps.example.com/app")
+        return value
+
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _stripe_webhook_secret_is_long(cls, value: str | None) -> str | None:
+        if value is not None and len(value) < MIN_WEBHOOK_SECRET_LENGTH:
+            raise ValueError(f"must have at least {MIN_WEBHOOK_SECRET_LENGTH} characters")
+        return value
+
+    @field_validator("booking_wizard_secret")
+    @classmethod
+    def _booking_wizard_secret_is_standard(cls, value: str | None) -> str | None:
+        if value is not None and len(key_of_standard(value)) < MIN_WEBHOOK_SECRET_LENGTH:
+            raise ValueError(f"must be whsec_ and the base64 of at least {MIN_WEBHOOK_SECRET_LENGTH} bytes")
         return value
 
     @field_validator("frame_ancestors")

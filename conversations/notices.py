@@ -53,7 +53,7 @@ NEEDED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who is told something: `guest:c_…`, `therapist:t_…`, or `customer:…` of another system.
+    """Somebody who is told something: `guest:c_…`, `therapist:t_…`, or of another system `customer:…` or `provider:…`.
 
     `phone` is E.164, `timezone` an IANA name.
     """
@@ -263,7 +263,7 @@ def _has_address(person: Person, channel: Channel) -> bool:
         case "sms":
             return person.phone is not None
         case _:
-            return not person.id.startswith("customer:")
+            return person.id.startswith(("guest:", "therapist:"))
 
 
 def is_reminder(kind: str) -> bool:

@@ -7,15 +7,13 @@ from typing import Any
 
 from bot.contract import answers
 from bot.contract.examples import ACKS, COMMANDS, Example, ack_of, examples_of
+from bot.contract.operation import JSON, Key, Operation
 from bot.contract.operations import (
     CODES_EVERYWHERE,
     CODES_OF_COMMANDS,
     CODES_WITH_A_BODY,
     COMMAND_ROUTES,
-    JSON,
     OPERATIONS,
-    Key,
-    Operation,
 )
 from bot.contract.schemas import Schema, Schemas, summary_of
 from bot.contract.story import Story
@@ -38,6 +36,10 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "anybody_known": [{"guest": []}, {"therapist": []}],
     "ticket": [{"guest": []}, {"therapist": []}, {"ticket": []}],
     "collector": [{"collector": []}],
+    "integrator": [{"integrator": []}],
+    "stripe": [{"stripe": []}],
+    "standard_webhooks": [{"standard_webhooks": []}],
+    "twilio": [{"twilio": []}],
 }
 
 
@@ -72,6 +74,32 @@ _SECURITY_SCHEMES = {
     "guest": {"type": "http", "scheme": "bearer", "description": "The `token` of a guest's session."},
     "therapist": {"type": "http", "scheme": "bearer", "description": "The `token` of a therapist's signing in."},
     "collector": {"type": "http", "scheme": "bearer", "description": "The setting `JANJI_METRICS_TOKEN`."},
+    "integrator": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, `jk_<id>_<secret>`, that `python -m bot apikey add` has made.",
+    },
+    "stripe": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Stripe-Signature",
+        "description": "`t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<t>.<body>` with the secret, 5 minutes old at most.",
+    },
+    "standard_webhooks": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": (
+            "`v1,<base64>`: HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>` with the bytes of the secret. The "
+            "two headers named there come with it; the timestamp is 5 minutes old at most. See standardwebhooks.com."
+        ),
+    },
+    "twilio": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Twilio-Signature",
+        "description": "As Twilio signs its requests, over the public address and the fields of the form.",
+    },
     "ticket": {
         "type": "apiKey",
         "in": "query",
@@ -80,6 +108,15 @@ _SECURITY_SCHEMES = {
     },
 }
 _PARAMETERS = {
+    "idempotency_key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": (
+            "The same key and body get the first answer again for 24 hours; another body is `invalid`, and one that is "
+            "still under way `not_now` with `Retry-After`."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    },
     "locale": {
         "name": "locale",
         "in": "query",
@@ -111,20 +148,20 @@ class _Writer:
         """Path, method and operation of every row that has a route, and of every command."""
         for (method, path), row in OPERATIONS.items():
             if (method, path) in routes:
-                yield path, method, self._operation(path, row)
+                yield path, method, self._operation(method, path, row)
         for (method, path), audience in COMMAND_ROUTES.items():
             if (method, path) in routes:
                 for command in COMMANDS[audience]:
                     yield path.replace("{command}", command), method, self._command(audience, command)
 
-    def _operation(self, path: str, row: Operation) -> dict[str, Any]:
+    def _operation(self, method: str, path: str, row: Operation) -> dict[str, Any]:
         codes = (*row.codes, *(CODES_WITH_A_BODY if row.body else ()), *(CODES_EVERYWHERE if row.is_api else ()))
         operation: dict[str, Any] = {
             "operationId": row.name,
             "summary": row.summary,
             "tags": [row.tag],
             "security": SECURITY[row.security],
-            "parameters": [*_path_parameters(path), *self._query(row), *_shared_parameters(path, row)],
+            "parameters": [*_path_parameters(path), *self._query(row), *_shared_parameters(method, path, row)],
             "responses": {str(row.status): self._success(row), **self._others(row), **self._refusals(codes)},
         }
         if row.body is not None:
@@ -208,6 +245,8 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
-def _shared_parameters(path: str, row: Operation) -> list[dict[str, Any]]:
-    shared = [{"$ref": "#/components/parameters/locale"}] if row.is_api else []
-    return [*shared, {"$ref": "#/components/parameters/last_event_id"}] if "sse" in path else shared
+def _shared_parameters(method: str, path: str, row: Operation) -> list[dict[str, Any]]:
+    names = ["locale"] if row.is_api else []
+    names += ["last_event_id"] if "sse" in path else []
+    names += ["idempotency_key"] if method == "POST" and row.security == "integrator" else []
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]

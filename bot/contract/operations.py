@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
-
-from pydantic import BaseModel
 
 from bot import payloads
 from bot.contract import answers, story
+from bot.contract.desk import DESK_OPERATIONS
+from bot.contract.operation import Key, Operation
 from bot.contract.story import Story
 from bot.demo import MAP_DEFAULT
 from bot.views import moment
-
-Security = Literal["nobody", "guest", "therapist", "anybody_known", "ticket", "collector"]
-Key = tuple[str, str]
-JSON = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A route: what it takes, what it gives, and the codes that it may refuse with."""
-
-    name: str
-    summary: str
-    tag: str
-    answer: Any = None
-    """The model of the body of a success; None where the body is no JSON."""
-    media: str = JSON
-    security: Security = "nobody"
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
-    codes: tuple[str, ...] = ()
-    also: Mapping[int, Any] = field(default_factory=dict)
-    """Other statuses that are answered with a body of their own."""
-    example: Any = None
-    """A body that is answered; made from the story where it is a function."""
-    request: Mapping[str, Any] | None = None
-    """A body that is taken."""
-    status: int = 200
-    is_api: bool = True
-
 
 _STREAM = {"security": "ticket", "query": payloads.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
 _PAGE = {"tag": "pages", "is_api": False, "media": "text/html"}
@@ -238,6 +208,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         )
         for path, name in (("/ws/bookings", "websocket"), ("/api/bookings/realtime", "realtime"))
     },
+    **DESK_OPERATIONS,
     ("GET", "/health/live"): Operation(
         "live", "Whether the process lives.", "operations", answers.Alive, is_api=False, example={"status": "ok"}
     ),

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bot.contract.asyncapi import asyncapi_document
 from bot.contract.openapi import openapi_document
-from bot.contract.operations import Key
+from bot.contract.operation import Key
 from bot.doors.http import SERVICES
 
 # Tools that show a document run on websites of their own.

@@ -22,6 +22,7 @@ from bot.doors.http import SERVICES
 from bot.doors.outlet import COUNTERS, StreamCounters
 from bot.doors.socketio_limits import Counters
 from bot.exposition import CONTENT_TYPE, Family, exposition
+from bot.incoming import SENDERS
 from bot.limits import SCOPES
 from bot.services import Services
 from bot.vitals import Report
@@ -135,6 +136,8 @@ def _feeds_and_bus(services: Services) -> Iterator[Family]:
 def _limits(services: Services) -> Iterator[Family]:
     refused = services.limits.refused
     yield _counts("limits_refused", "Requests that came too often.", "kind", _each(SCOPES, refused))
+    unsigned = _each(SENDERS, services.unsigned_webhooks)
+    yield _counts("webhooks_unsigned", "Webhooks whose signature was not right.", "sender", unsigned)
     yield _count("limits_decided_alone", "Limits that Redis did not answer for.", services.limits.decided_alone)
 
 

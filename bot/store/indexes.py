@@ -34,6 +34,7 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("conversation_id", ASCENDING), ("created_at", -1)], {}),
     ],
     "external_bookings": [
+        ([("reference", ASCENDING)], {}),
         ([("expires_at", ASCENDING)], {}),
         ([("outbox.at", ASCENDING)], {"sparse": True}),
         ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
@@ -81,6 +82,11 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
     ],
     "tickets": [([("expires_at", ASCENDING)], {"expireAfterSeconds": 60})],
     "idempotency": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
+    "inbox": [
+        ([("next_at", ASCENDING)], {"sparse": True}),
+        ([("status", ASCENDING)], {}),
+        ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
+    ],
     "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
 }
 

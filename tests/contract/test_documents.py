@@ -21,7 +21,8 @@ from bot.contract import catalogue
 from bot.contract.asyncapi import asyncapi_document
 from bot.contract.examples import COMMANDS, examples_of
 from bot.contract.openapi import openapi_document
-from bot.contract.operations import COMMAND_ROUTES, OPERATIONS, Key
+from bot.contract.operation import Key
+from bot.contract.operations import COMMAND_ROUTES, OPERATIONS
 from bot.doors.contracts import routes_of
 from bot.errors import STATUS_BY_CODE
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, Cancel
