@@ -10,13 +10,18 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+
 from bot.appointments import Appointments
 from bot.clock import Now
 from bot.feeds import Feeds, NewEntry
 from bot.notice_words import notice_data
+from bot.store.catalogue import Catalogue
 from bot.store.notifications import Notifications, Reason, Room, Row
 from conversations import notices
 from conversations.notices import Appointment, Ladder, Notice, Notify
+
+log = structlog.get_logger()
 
 CONVERSATION, THERAPIST = "conversation", "therapist"
 
@@ -32,10 +37,17 @@ class Announcements:
     """`await announcements(room, booking_id, notify)`."""
 
     def __init__(
-        self, appointments: Appointments, ledger: Notifications, feeds: Feeds, now: Now, ladder: Ladder
+        self,
+        appointments: Appointments,
+        ledger: Notifications,
+        catalogue: Catalogue,
+        feeds: Feeds,
+        now: Now,
+        ladder: Ladder,
     ) -> None:
         self._appointments = appointments
         self._ledger = ledger
+        self._catalogue = catalogue
         self._feeds = feeds
         self._now = now
         self._ladder = ladder
@@ -46,9 +58,19 @@ class Announcements:
             return  # it has been agreed on anew, and that is announced by its own effect
         now = self._now()
         await self._skip(appointment, notify, now)
-        planned = notices.plan(notify.occasion, appointment, self._ladder, now)
+        planned = notices.plan(notify.occasion, appointment, await self._ladder_of(appointment), now)
         ids = await self._ledger.write(room, booking_id, appointment.revision, planned, now)
         await self._show_now(ids, planned, appointment, now)
+
+    async def _ladder_of(self, appointment: Appointment) -> Ladder:
+        """The one of the service, where its operator has given it one that can be read."""
+        if appointment.service_id is None:
+            return self._ladder
+        try:
+            return await self._catalogue.ladder_of(appointment.service_id) or self._ladder
+        except ValueError as error:
+            log.error("the reminders of a service cannot be read", service=appointment.service_id, why=str(error))
+            return self._ladder
 
     async def _skip(self, appointment: Appointment, notify: Notify, now: datetime) -> None:
         """Reminders of what was agreed before, or of what does not take place, are not waited for."""
@@ -69,6 +91,16 @@ class Announcements:
         ]
         rows = [row for row in await self._ledger.load(due) if row.status == "pending"] if due else []
         await asyncio.gather(*(self.show(row, appointment) for row in rows))
+
+    async def show_due(self, row: Row) -> None:
+        """A row whose moment has come, if it still makes sense."""
+        appointment, now = await self._appointments.find(row.room, row.booking_id), self._now()
+        if appointment is None:
+            await self._ledger.settle(row, "skipped", now, Reason(now, "nobody"))
+        elif why := notices.why_not(row.kind, row.revision, row.useful_until, appointment, now):
+            await self._ledger.settle(row, "skipped", now, Reason(now, why))
+        else:
+            await self.show(row, appointment)
 
     async def show(self, row: Row, appointment: Appointment) -> None:
         """The notice on the person's own pages; again changes nothing."""

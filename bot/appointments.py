@@ -89,6 +89,7 @@ class Appointments:
             customer=self._customer(booking, conversation),
             therapist=therapist,
             service_names=visit.service_names,
+            service_id=visit.service_id,
             brand=self._brand,
             price=visit.price,
             address=visit.location.address if visit.location else None,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -43,7 +44,7 @@ from bot.store.devices import Devices
 from bot.store.entries import Entries
 from bot.store.idempotency import Idempotency
 from bot.store.inbox import Inbox
-from bot.store.notifications import Notifications
+from bot.store.notifications import Keeping, Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
 from bot.store.redactions import Redactions
@@ -55,11 +56,12 @@ from bot.store.tickets import Tickets
 from bot.store.token_families import TokenFamilies
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
+from bot.unread import Unread
 from bot.vitals import Vitals
 from bot.words import Words
 from conversations import booking, external_booking, machine
 from conversations import effects as conversation_effects
-from conversations.notices import DEFAULT_LADDER
+from conversations.notices import Ladder
 from conversations.values import Terms
 from matching import effects as search_effects
 from matching import search
@@ -106,6 +108,7 @@ class Services:
     notifications: Notifications
     appointments: Appointments
     announcements: Announcements
+    unread: Unread
     external_bookings: Records[external_booking.ExternalBooking]
     turns: Turns
     outboxes: Outboxes
@@ -171,6 +174,11 @@ def rules_of(settings: Settings) -> Rules:
     return Rules(settings.typing_s, settings.presence_grace_s, settings.presence_beat_s)
 
 
+def keeping_of(settings: Settings) -> Keeping:
+    """How long the ledger is kept."""
+    return Keeping(timedelta(days=settings.keep_notifications_days), timedelta(days=settings.keep_reminders_days))
+
+
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
     """The database alone, for commands that need nothing else."""
@@ -186,7 +194,7 @@ async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
 async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterator[Services]:
     """Services with their clocks running; leaving stops them in the order in which they lean on each other."""
     async with connected(settings) as database:
-        services = await _build(settings, database)
+        services = await build(settings, database)
         async with services.bus, services.feeds, services.limits, services.signals:
             services.spawn(services.clock.follow())
             services.spawn(services.access.follow())
@@ -206,7 +214,8 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
                 services.jobs.close()
 
 
-async def _build(settings: Settings, database: driver.Database) -> Services:
+async def build(settings: Settings, database: driver.Database) -> Services:
+    """Services whose clocks do not run, as they are enough for a job; `running` makes them run."""
     assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
     clock = Clock(database)
     await clock.measure()
@@ -242,8 +251,10 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         locale=settings.default_locale,
         timezone=settings.default_timezone,
     )
-    notifications = Notifications(database["notifications"])
-    announcements = Announcements(appointments, notifications, feeds, clock.now, DEFAULT_LADDER)
+    notifications = Notifications(database["notifications"], keeping_of(settings))
+    catalogue = Catalogue(database["services"])
+    ladder = Ladder(settings.reminders_customer, settings.reminders_therapist)
+    announcements = Announcements(appointments, notifications, catalogue, feeds, clock.now, ladder)
     perform = Perform(
         feeds=feeds,
         bookings=bookings,
@@ -285,7 +296,7 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         signals=signals,
         receipts=Receipts(feeds, ReadMarks(database["entries"])),
         jobs=jobs,
-        catalogue=Catalogue(database["services"]),
+        catalogue=catalogue,
         therapists=therapists,
         reservations=reservations,
         sign_ins=SignIns(database["sign_ins"]),
@@ -302,6 +313,15 @@ async def _build(settings: Settings, database: driver.Database) -> Services:
         notifications=notifications,
         appointments=appointments,
         announcements=announcements,
+        unread=Unread(
+            bookings,
+            ReadMarks(database["entries"]),
+            notifications,
+            signals,
+            clock.now,
+            after=timedelta(seconds=settings.unread_after_s),
+            every_s=settings.unread_look_s,
+        ),
         external_bookings=external_bookings,
         turns=turns,
         outboxes=outboxes,

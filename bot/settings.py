@@ -23,8 +23,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.channel_settings import ChannelSettings
+from bot.ladders import as_rungs
 from bot.rates import Rate
 from bot.signatures import key_of_standard
+from conversations.notices import DEFAULT_LADDER, Rung
 
 PREFIX = "JANJI_"
 ENV_FILE = Path(".env")
@@ -220,6 +222,21 @@ class Settings(ChannelSettings):
     """How long somebody is shown as typing who does not say so again."""
     presence_grace_s: Annotated[FiniteFloat, Field(ge=0.1, le=600)] = 30.0
     """How long somebody whose connection has gone may take to come back before they are shown as offline."""
+    reminders_customer: Annotated[tuple[Rung, ...], BeforeValidator(as_rungs)] = DEFAULT_LADDER.customer
+    """Before each visit, as `lead:channels:urgency:sound`; a service of the catalogue may have a ladder of its own."""
+    reminders_therapist: Annotated[tuple[Rung, ...], BeforeValidator(as_rungs)] = DEFAULT_LADDER.therapist
+    keep_notifications_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Rows of the ledger that are done; dead letters stay until somebody looks."""
+    keep_reminders_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    dispatch_s: Annotated[FiniteFloat, Field(ge=0.05, le=30)] = 0.5
+    """How often it is looked for what is due in the ledger of notifications."""
+    unread_after_s: LongSeconds = 120.0
+    """How long a message waits for a reader who is not there before they are told of it elsewhere."""
+    unread_look_s: Seconds = 10.0
+    cap_sms_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 4
+    """Of what is neither urgent nor needed, to one person; what is too much waits."""
+    cap_email_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 8
+    cap_push_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 20
     presence_beat_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 10.0
     """How often a process says again who is connected to it."""
 

@@ -83,6 +83,8 @@ class Appointment:
     therapist: Person | None
     service_names: Mapping[str, str]
     brand: str
+    service_id: str | None = None
+    """Of our own catalogue."""
     price: Money | None = None
     address: str | None = None
     conversation_id: str | None = None

@@ -18,17 +18,27 @@ from bot.services import running
 from bot.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError
 from bot.supervisor import run_together
+from workers.dispatch import Dispatch
 from workers.rq_worker import run_rq
 
 log = structlog.get_logger()
 
 
 def run_sweep(settings: Settings) -> int:
-    """Ring and perform, for records whose web process has died or is busy elsewhere."""
+    """Ring and perform for records whose web process has died or is busy elsewhere, and hand out what is due."""
 
     async def sweep() -> None:
         stop = until_told_to_stop()
-        async with running(settings):
+        async with running(settings) as services:
+            dispatch = Dispatch(
+                services.notifications,
+                services.announcements,
+                services.jobs,
+                services.clock.now,
+                every_s=settings.dispatch_s,
+            )
+            services.spawn(dispatch.run())
+            services.spawn(services.unread.run())
             log.info("the sweep runs")
             await stop.wait()
 

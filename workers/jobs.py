@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.services import connected
+from bot.services import build, connected
 from bot.settings import load_settings
+from bot.store.notifications import Queue
 from bot.store.therapists import Therapists
+from workers.post_office import post_office
 
 
 def count_visits(therapist_id: str) -> int:
@@ -23,3 +25,14 @@ async def _count_visits(therapist_id: str) -> int:
         stars = [booking["rating"]["stars"] async for booking in rated]
         await Therapists(database["therapists"]).keep_figures(therapist_id, visits, stars)
         return visits
+
+
+def deliver(queue: Queue, part: int) -> int:
+    """Deliver what is due in this part of the queue, and return how many rows were looked at."""
+    return asyncio.run(_deliver(queue, part))
+
+
+async def _deliver(queue: Queue, part: int) -> int:
+    settings = load_settings()
+    async with connected(settings) as database, post_office(await build(settings, database)) as office:
+        return await office.drain(queue, part)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot.ladders import parse_rungs
 from bot.store.driver import Collection, Document
 from conversations.money import Money
+from conversations.notices import Ladder
 from conversations.values import Price, Service
 
 
@@ -26,6 +28,14 @@ class Catalogue:
     async def get(self, service_id: str) -> Service | None:
         document = await self._collection.find_one({"_id": {"$eq": service_id}})
         return _service(document) if document else None
+
+    async def ladder_of(self, service_id: str) -> Ladder | None:
+        """The reminders of this service, written as in the settings; None where it has none of its own."""
+        document = await self._collection.find_one({"_id": {"$eq": service_id}}, {"reminders": 1})
+        reminders = (document or {}).get("reminders")
+        if not reminders:
+            return None
+        return Ladder(parse_rungs(reminders.get("customer", "")), parse_rungs(reminders.get("therapist", "")))
 
     async def first(self) -> Service | None:
         """What is booked when nobody said which: the first of the menu."""

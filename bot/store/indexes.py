@@ -32,6 +32,8 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("outbox.at", ASCENDING)], {"sparse": True}),
         ([("therapist.id", ASCENDING), ("state", ASCENDING), ("created_at", -1)], {}),
         ([("conversation_id", ASCENDING), ("created_at", -1)], {}),
+        # Those who talk to each other now.
+        ([("state", ASCENDING), ("created_at", -1)], {"partialFilterExpression": {"state": "active"}}),
     ],
     "external_bookings": [
         ([("reference", ASCENDING)], {}),

@@ -12,15 +12,20 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from bot.store.codec import from_document
-from bot.store.driver import Collection, Document, insert_new
+from bot.store.driver import Collection, Document, aggregate, insert_new
 from conversations.ids import derived_id
 from conversations.notices import Channel, Notice, Side, Urgency, is_reminder
 
 Status = Literal["pending", "sending", "sent", "delivered", "skipped", "dead"]
 Room = Literal["booking", "external_booking"]
+Queue = Literal["critical", "notify"]
 
 OPEN: tuple[Status, ...] = ("pending", "sending")
 REASONS_KEPT = 20
+# Into so many parts a queue is divided, so that workers do not look at the same rows.
+PARTS = 4
+# Enough of what is due to see which parts have work; those that have not are looked at when these are done.
+LOOKED_AT = 1_000
 # A provider's own words about what it has taken, in the order in which they can follow each other.
 RANKS: Mapping[str, int] = {"queued": 0, "sent": 1, "delivered": 2, "undelivered": 2, "failed": 2}
 
@@ -50,6 +55,8 @@ class Row:
     useful_until: datetime
     urgency: Urgency
     sound: str | None
+    queue: Queue
+    part: int
     status: Status
     created_at: datetime
     updated_at: datetime
@@ -77,9 +84,14 @@ class Keeping:
     reminders: timedelta = timedelta(days=7)
 
 
-def row_id(booking_id: str, revision: int, kind: str, person_id: str, channel: str, part: str = "") -> str:
-    """The same for the same thing told to the same person on the same channel; `part` tells repetitions apart."""
-    return derived_id("n", booking_id, str(revision), kind, person_id, channel, part)
+def part_of(row_id: str) -> int:
+    """Which part of its queue a row belongs to."""
+    return int(row_id[-2:], 16) % PARTS
+
+
+def row_id(booking_id: str, revision: int, kind: str, person_id: str, channel: str, occasion: str = "") -> str:
+    """The same for the same thing told to the same person on the same channel; `occasion` tells repetitions apart."""
+    return derived_id("n", booking_id, str(revision), kind, person_id, channel, occasion)
 
 
 class Notifications:
@@ -99,13 +111,15 @@ class Notifications:
         notices: Sequence[Notice],
         now: datetime,
         *,
-        part: str = "",
+        occasion: str = "",
         **more: Any,
     ) -> list[str]:
         """The ids of these rows; those that stand there already stay as they are. `more` are further fields of each."""
         documents: list[Document] = [
             {
-                "_id": row_id(booking_id, revision, notice.kind, notice.person_id, notice.channel, part),
+                "_id": (name := row_id(booking_id, revision, notice.kind, notice.person_id, notice.channel, occasion)),
+                "queue": "critical" if notice.urgency == "urgent" else "notify",
+                "part": part_of(name),
                 "room": room,
                 "booking_id": booking_id,
                 "revision": revision,
@@ -145,11 +159,26 @@ class Notifications:
 
     # --- delivering ---------------------------------------------------------------------------------------------------
 
-    async def due(self, now: datetime, limit: int, *, but: Sequence[str] = ()) -> list[Row]:
-        """Rows to be looked at by `now`, the longest due first; `but` channels that rest."""
-        query: Document = {"next_at": {"$lte": now}}
-        if but:
-            query["channel"] = {"$nin": list(but)}
+    async def due_in_app(self, now: datetime, limit: int) -> list[Row]:
+        """What is due on people's own pages, the longest due first."""
+        return await self._due({"next_at": {"$lte": now}, "channel": "in_app"}, limit)
+
+    async def due_in(self, queue: Queue, part: int, now: datetime, limit: int) -> list[Row]:
+        """What is due in this part of a queue, the longest due first."""
+        query = {"next_at": {"$lte": now}, "channel": {"$ne": "in_app"}, "queue": queue, "part": part}
+        return await self._due(query, limit)
+
+    async def parts_due(self, now: datetime) -> list[tuple[Queue, int]]:
+        """The parts of queues in which anything is due."""
+        pipeline: list[Document] = [
+            {"$match": {"next_at": {"$lte": now}, "channel": {"$ne": "in_app"}}},
+            {"$limit": LOOKED_AT},
+            {"$group": {"_id": {"queue": "$queue", "part": "$part"}}},
+        ]
+        found = [each["_id"] for each in await aggregate(self._collection, pipeline)]
+        return sorted((each["queue"], each["part"]) for each in found)
+
+    async def _due(self, query: Document, limit: int) -> list[Row]:
         return [_read(each) async for each in self._collection.find(query).sort("next_at", 1).limit(limit)]
 
     async def get(self, row_id: str) -> Row | None:

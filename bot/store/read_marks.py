@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bot.store.driver import Collection
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.store.driver import Collection, Document, aggregate
 from bot.views import Audience
 
 
@@ -19,6 +22,17 @@ class ReadMarks:
             seq: int = receipt["data"]["seq"]
             return seq
         return 0
+
+    async def last_messages(
+        self, feeds: Sequence[str], since: datetime, until: datetime
+    ) -> dict[tuple[str, Audience], int]:
+        """Of each feed and sender the newest message that was said between two moments."""
+        pipeline: list[Document] = [
+            {"$match": {"feed": {"$in": list(feeds)}, "type": "message", "at": {"$gt": since, "$lte": until}}},
+            {"$group": {"_id": {"feed": "$feed", "from": "$data.from"}, "seq": {"$max": "$seq"}}},
+        ]
+        found = await aggregate(self._entries, pipeline)
+        return {(each["_id"]["feed"], each["_id"]["from"]): each["seq"] for each in found}
 
     async def has_message(self, feed: str, sender: Audience, *, after: int, up_to: int) -> bool:
         """Whether this side wrote something between the two."""

@@ -1,0 +1,86 @@
+"""Circuit breakers of the channels: a provider that fails every time is left alone for a while, by all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.store.codec import from_document
+from bot.store.driver import Collection, Document
+
+# So many failures in a row, none of them about one message or one address, are the provider's.
+FAILURES_IN_A_ROW = 5
+FIRST_REST = timedelta(minutes=1)
+LONGEST_REST = timedelta(minutes=30)
+PROBE_WITHIN = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """One channel: closed while `open_until` is None. `code` is the last failure's."""
+
+    id: str
+    failures: int = 0
+    open_until: datetime | None = None
+    open_since: datetime | None = None
+    rests: int = 0
+    code: str | None = None
+    is_misconfigured: bool = False
+
+
+class Breakers:
+    """The collection `breakers`, one document per channel that has ever failed."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    async def all(self) -> Mapping[str, Breaker]:
+        return {document["_id"]: _read(document) async for document in self._collection.find({})}
+
+    async def may_ask(self, channel: str, now: datetime) -> datetime | None:
+        """None where the channel may be used; else when to look again.
+
+        When its rest is over, one asker goes first, and the others wait for what becomes of that.
+        """
+        document = await self._collection.find_one({"_id": channel})
+        if document is None or document.get("open_until") is None:
+            return None
+        rests_until: datetime = document["open_until"]
+        if rests_until > now:
+            return rests_until
+        probed = await self._collection.update_one(
+            {"_id": channel, "open_until": rests_until}, {"$set": {"open_until": now + PROBE_WITHIN}}
+        )
+        return None if probed.modified_count else now + PROBE_WITHIN
+
+    async def succeeded(self, channel: str) -> None:
+        """Written only where there is something to forget: a channel that works costs nothing."""
+        await self._collection.delete_one({"_id": channel})
+
+    async def failed(self, channel: str, code: str, now: datetime, *, is_misconfigured: bool = False) -> Breaker:
+        """Count a failure; what is wrong with the configuration opens it at once, other failures when they repeat."""
+        document = await self._collection.find_one_and_update(
+            {"_id": channel},
+            {"$inc": {"failures": 1}, "$set": {"code": code, "is_misconfigured": is_misconfigured}},
+            upsert=True,
+            return_document=True,
+        )
+        breaker = _read(document)
+        if not is_misconfigured and breaker.failures < FAILURES_IN_A_ROW:
+            return breaker
+        if breaker.open_until is not None and breaker.open_until > now + PROBE_WITHIN:
+            return breaker  # it rests already: this one had been asked before
+        rest = min(FIRST_REST * 2**breaker.rests, LONGEST_REST)
+        opened = {"open_until": now + rest, "open_since": breaker.open_since or now}
+        document = await self._collection.find_one_and_update(
+            {"_id": channel}, {"$set": opened, "$inc": {"rests": 1}}, return_document=True
+        )
+        return _read(document) if document else breaker
+
+
+def _read(document: Document) -> Breaker:
+    fields = dict(document)
+    fields["id"] = fields.pop("_id")
+    breaker: Breaker = from_document(fields, Breaker)
+    return breaker

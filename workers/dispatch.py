@@ -1,0 +1,68 @@
+"""Hands out what is due in the ledger: pages are told at once, and workers get a job for every part of a queue.
+
+A job drains its part, so that a thousand rows at one moment cost a few jobs and not a thousand forks; a row that is
+due alone is a job of its own. Mongo is the truth: a job that is lost, or run twice, changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from bot.announcements import Announcements
+from bot.clock import Now
+from bot.errors import Outage
+from bot.failures import why
+from bot.jobs import Jobs
+from bot.store.driver import PyMongoError
+from bot.store.notifications import Notifications, Row
+
+log = structlog.get_logger()
+
+SHOWN_AT_ONCE = 200
+# A worker that was killed keeps the name of its job for a minute and a half: others get a new one much sooner.
+NAME_LIVES_S = 15
+
+
+class Dispatch:
+    """Runs in the sweep's process, in any number of them. `laps` counts finished rounds."""
+
+    def __init__(
+        self, ledger: Notifications, announcements: Announcements, jobs: Jobs, now: Now, *, every_s: float
+    ) -> None:
+        self._ledger = ledger
+        self._announcements = announcements
+        self._jobs = jobs
+        self._now = now
+        self._every_s = every_s
+        self.laps = 0
+
+    async def run(self) -> None:
+        """For ever; an outage ends a round and nothing else."""
+        while True:
+            try:
+                await self.once()
+                self.laps += 1
+            except (PyMongoError, Outage, OSError) as error:
+                log.warning("notifications wait", why=why(error))
+            except Exception:
+                log.exception("the dispatch failed")
+            await asyncio.sleep(self._every_s)
+
+    async def once(self) -> None:
+        now = self._now()
+        rows = await self._ledger.due_in_app(now, SHOWN_AT_ONCE)
+        await asyncio.gather(*(self._show(row) for row in rows))
+        for queue, part in await self._ledger.parts_due(now):
+            name = f"deliver:{queue}:{part}:{int(now.timestamp()) // NAME_LIVES_S}"
+            await self._jobs.enqueue(queue, "workers.jobs.deliver", name, queue, part)
+
+    async def _show(self, row: Row) -> None:
+        """What goes wrong with one does not keep the others from being shown."""
+        try:
+            await self._announcements.show_due(row)
+        except (PyMongoError, Outage, OSError):
+            raise
+        except Exception:
+            log.exception("a notice could not be shown", id=row.id, kind=row.kind)

@@ -1,0 +1,197 @@
+"""Before anything is sent: whether a row of the ledger still makes sense, is wanted, and has somewhere to go."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from bot.appointments import Appointments
+from bot.clock import Now
+from bot.store.breakers import Breakers
+from bot.store.devices import Device, Devices
+from bot.store.notifications import Notifications, Row, Status
+from bot.store.preferences import PreferencesStore
+from conversations import notices
+from conversations.notices import Appointment, Channel, Person
+from workers.channels.opening import Channels
+from workers.letters import Links, Matter
+
+CAP_WINDOW = timedelta(hours=1)
+# Nobody can tell their providers to send a thing only once: a second doubt ends them.
+WITHOUT_IDEMPOTENCY: frozenset[Channel] = frozenset({"email", "sms"})
+MOST_DOUBTS = 1
+
+IsSeen = Callable[[Row, Appointment], Awaitable[bool]]
+LinksOf = Callable[[Row, Appointment, Person], Links]
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How many messages that are neither urgent nor needed a person gets on a channel within an hour."""
+
+    sms: int = 4
+    email: int = 8
+    push: int = 20
+
+    def of(self, channel: Channel) -> int | None:
+        return {"sms": self.sms, "email": self.email, "push": self.push}.get(channel)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It may go: what its message is made of, and the devices that a push has not reached yet."""
+
+    row: Row
+    matter: Matter
+    devices: tuple[Device, ...] = ()
+
+    @property
+    def providers(self) -> Sequence[str]:
+        """Whom sending it takes, by the names of their breakers."""
+        if self.row.channel != "push":
+            return (self.row.channel,)
+        return sorted({provider_of(device) for device in self.devices})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """It does not go, and that is that."""
+
+    status: Status
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It does not go now, and that is not counted as an attempt."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """This channel reaches nobody: perhaps another one does."""
+
+    what: str
+
+
+Outlook = Ready | Ending | Later | Unreachable
+
+
+def provider_of(device: Device) -> str:
+    return "fcm" if device.kind == "fcm" else "web_push"
+
+
+class Lookout:
+    """`await lookout(row)`: reads everything that has to do with the row, and writes nothing."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Notifications,
+        appointments: Appointments,
+        preferences: PreferencesStore,
+        devices: Devices,
+        breakers: Breakers,
+        channels: Channels,
+        links_of: LinksOf,
+        is_seen: IsSeen,
+        now: Now,
+        caps: Caps,
+    ) -> None:
+        self._ledger = ledger
+        self._appointments = appointments
+        self._preferences = preferences
+        self._devices = devices
+        self._breakers = breakers
+        self._channels = channels
+        self._links_of = links_of
+        self._is_seen = is_seen
+        self._now = now
+        self._caps = caps
+
+    async def __call__(self, row: Row) -> Outlook:
+        appointment = await self._appointments.find(row.room, row.booking_id)
+        person = appointment.person(row.side) if appointment else None
+        if appointment is None or person is None or person.id != row.person_id:
+            return Ending("skipped", "nobody")
+        sense = await self._sense(row, appointment)
+        if sense is not None:
+            return sense
+        wish = await self._wish(row, person)
+        if wish is not None:
+            return wish
+        return await self._addressed(row, appointment, person)
+
+    async def _sense(self, row: Row, appointment: Appointment) -> Ending | None:
+        """Why it is not worth being sent, None where it is."""
+        why = notices.why_not(row.kind, row.revision, row.useful_until, appointment, self._now())
+        if why is None and row.kind == notices.MESSAGE_WAITING and await self._is_seen(row, appointment):
+            why = "seen"
+        if why is not None:
+            return Ending("skipped", why)
+        if row.channel in WITHOUT_IDEMPOTENCY and row.doubts + _interrupted(row) > MOST_DOUBTS:
+            return Ending("dead", "in_doubt")
+        return None
+
+    async def _wish(self, row: Row, person: Person) -> Ending | Later | None:
+        """What the person has said about being told, None where it may be now."""
+        preferences = await self._preferences.of(person)
+        if not notices.is_wanted(row.kind, row.channel, preferences):
+            return Ending("skipped", "not_wanted")
+        now, zone = self._now(), ZoneInfo(person.timezone)
+        wakes_at = notices.after_quiet_hours(now, preferences.quiet, zone, row.urgency, row.useful_until)
+        if wakes_at > now:
+            return Later(wakes_at, "quiet_hours")
+        return await self._room_in_the_hour(row, now)
+
+    async def _room_in_the_hour(self, row: Row, now: datetime) -> Later | None:
+        cap = self._caps.of(row.channel)
+        if cap is None or row.urgency == "urgent" or row.kind in notices.NEEDED:
+            return None
+        sent = await self._ledger.sent_since(row.person_id, row.channel, now - CAP_WINDOW)
+        return Later(sent[-cap] + CAP_WINDOW, "too_many") if len(sent) >= cap else None
+
+    async def _addressed(self, row: Row, appointment: Appointment, person: Person) -> Outlook:
+        """Where it goes, by providers that are in order."""
+        devices: tuple[Device, ...] = ()
+        if row.channel == "push":
+            devices = tuple(each for each in await self._devices.of(person.id) if self._reaches(each))
+            if not devices:
+                return Unreachable("no_device")
+        elif not self._is_open(row.channel):
+            return Ending("skipped", "no_channel")
+        elif (person.email if row.channel == "email" else person.phone) is None:
+            return Ending("skipped", "no_address")
+        matter = Matter(
+            row_id=row.id,
+            kind=row.kind,
+            side=row.side,
+            appointment=appointment,
+            person=person,
+            links=self._links_of(row, appointment, person),
+            now=self._now(),
+        )
+        ready = Ready(row, matter, tuple(each for each in devices if each.id not in row.reached))
+        return await self._resting(ready) or ready
+
+    def _is_open(self, channel: Channel) -> bool:
+        return (self._channels.email if channel == "email" else self._channels.sms) is not None
+
+    def _reaches(self, device: Device) -> bool:
+        return (self._channels.fcm if device.kind == "fcm" else self._channels.web_push) is not None
+
+    async def _resting(self, ready: Ready) -> Later | None:
+        for name in ready.providers:
+            again_at = await self._breakers.may_ask(name, self._now())
+            if again_at is not None:
+                return Later(again_at, "channel_rests")
+        return None
+
+
+def _interrupted(row: Row) -> int:
+    """A row that is still being sent when it is looked at again: whoever claimed it has died over it."""
+    return int(row.status == "sending")

@@ -1,0 +1,129 @@
+"""Where everything that leaves the house comes together: the ledger, the words, the channels, and who wants what."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bot.perform import conversation_feed
+from bot.presence import other_side
+from bot.services import Services
+from bot.settings import Settings
+from bot.store.breakers import Breakers
+from bot.store.notifications import Notifications, Queue, Row
+from bot.store.preferences import PreferencesStore
+from bot.store.read_marks import ReadMarks
+from bot.views import Audience
+from conversations.notices import Appointment, Person
+from workers.channels.opening import open_channels
+from workers.delivery import Delivery
+from workers.letters import Letters, Links
+from workers.mail_templates import Templates
+from workers.outlook import Caps, Lookout
+
+# Of one job: how many rows it reads at once, how many of these are under way, and when it makes room for the next job.
+PAGE = 100
+AT_ONCE = 16
+DRAIN_S = 10.0
+
+NO_MAIL = "nobody@localhost"
+"""The sender of mails that are never written, where no mail server is known."""
+
+
+class PostOffice:
+    """Delivers what is due, part by part."""
+
+    def __init__(self, services: Services, delivery: Delivery) -> None:
+        self._ledger: Notifications = services.notifications
+        self._now = services.clock.now
+        self._delivery = delivery
+
+    async def drain(self, queue: Queue, part: int, for_s: float = DRAIN_S) -> int:
+        """Everything that is due in this part, for so long at most; gives how many rows were looked at."""
+        until, count = time.monotonic() + for_s, 0
+        while time.monotonic() < until:
+            rows = await self._ledger.due_in(queue, part, self._now(), PAGE)
+            if not rows:
+                break
+            await self._deliver_all(rows)
+            count += len(rows)
+        return count
+
+    async def _deliver_all(self, rows: list[Row]) -> None:
+        doors = asyncio.Semaphore(AT_ONCE)
+
+        async def deliver(row: Row) -> None:
+            async with doors:
+                await self._delivery.deliver(row)
+
+        await asyncio.gather(*(deliver(row) for row in rows))
+
+
+@asynccontextmanager
+async def post_office(services: Services, *, chance: random.Random | None = None) -> AsyncIterator[PostOffice]:
+    """Opened inside the loop that uses it; nothing is connected to before something leaves."""
+    settings, now = services.settings, services.clock.now
+    preferences = PreferencesStore(services.database["preferences"])
+    breakers = Breakers(services.database["breakers"])
+    async with open_channels(settings, now) as channels:
+        lookout = Lookout(
+            ledger=services.notifications,
+            appointments=services.appointments,
+            preferences=preferences,
+            devices=services.devices,
+            breakers=breakers,
+            channels=channels,
+            links_of=LinksFor(settings),
+            is_seen=Seen(services),
+            now=now,
+            caps=Caps(settings.cap_sms_per_hour, settings.cap_email_per_hour, settings.cap_push_per_hour),
+        )
+        delivery = Delivery(
+            lookout=lookout,
+            ledger=services.notifications,
+            preferences=preferences,
+            devices=services.devices,
+            breakers=breakers,
+            channels=channels,
+            letters=Letters(services.words, Templates(services.words, settings.templates_dir), _sender(settings)),
+            now=now,
+            chance=chance or random.Random(),
+            public_url=settings.public_url,
+        )
+        yield PostOffice(services, delivery)
+
+
+def _sender(settings: Settings) -> str:
+    return settings.mail_from or NO_MAIL
+
+
+class LinksFor:
+    """The addresses that a message to somebody carries; none where nobody told us our own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self, row: Row, appointment: Appointment, person: Person) -> Links:
+        home = self._settings.public_url
+        page = None if home is None else f"{home}/therapist" if row.side == "therapist" else f"{home}/chat"
+        return Links(
+            chat=page if appointment.conversation_id else None,
+            app_store=self._settings.app_store_url,
+            play_store=self._settings.play_store_url,
+        )
+
+
+class Seen:
+    """Whether the message that waits has been read meanwhile."""
+
+    def __init__(self, services: Services) -> None:
+        self._marks = ReadMarks(services.database["entries"])
+
+    async def __call__(self, row: Row, appointment: Appointment) -> bool:
+        reader: Audience = "guest" if row.side == "customer" else "therapist"
+        feed = conversation_feed(appointment.conversation_id or "")
+        read = await self._marks.last(feed, reader)
+        return not await self._marks.has_message(feed, other_side(reader), after=read, up_to=row.seq or 0)
