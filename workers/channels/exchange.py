@@ -57,12 +57,13 @@ def exchange() -> Iterator[Exchange]:
         _present.reset(before)
 
 
-def open_session(timeout_s: float) -> aiohttp.ClientSession:
+def open_session(timeout_s: float, connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
     """A session whose requests are noted; to connect may take `timeout_s`, and all of a request twice as long."""
     tracing = aiohttp.TraceConfig()
     tracing.on_request_headers_sent.append(_asked)
     tracing.on_request_end.append(_answered)
     return aiohttp.ClientSession(
+        connector=connector,
         trace_configs=[tracing],
         timeout=aiohttp.ClientTimeout(total=2 * timeout_s, sock_connect=timeout_s, sock_read=timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
