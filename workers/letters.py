@@ -127,6 +127,7 @@ class Letters:
             **said_values(self._words, params, matter.person.locale),
             "service": visit.service,
             "other": visit.other,
+            "reference": visit.reference,
         }
 
     def _short_message(self, matter: Matter, room: int) -> str:
@@ -144,7 +145,7 @@ class Letters:
             "" if matter.kind in TELLING else f"{title}.",
             body,
             f"{_cut(visit.address, room)}." if _name_of(matter.kind) in SENDING and visit.goes_there and room else "",
-            "" if matter.kind in TELLING else f"Ref {matter.appointment.reference}.",
+            "" if matter.kind in TELLING else f"Ref {visit.reference}.",
             matter.links.chat or "",
             self._words.say(locale, OPT_OUT) if _may_opt_out(matter) else "",
         ]

@@ -52,6 +52,10 @@ class Visit:
         return as_name(self.appointment.address or "", LONGEST_ADDRESS)
 
     @property
+    def reference(self) -> str:
+        return as_name(self.appointment.reference)
+
+    @property
     def price(self) -> str:
         price = self.appointment.price
         return self.words.money(self.person.locale, price) if price else ""
@@ -66,7 +70,7 @@ class Visit:
             (N_("Duration"), self._say(N_("{minutes} minutes"), minutes=self.appointment.duration)),
             (N_("Where"), self.address),
             (N_("Price"), self.price if self.side == "customer" else ""),
-            (N_("Reference"), self.appointment.reference),
+            (N_("Reference"), self.reference),
         )
 
     @property
@@ -76,7 +80,7 @@ class Visit:
             (N_("Amount"), self.price),
             (N_("Service"), self.service),
             (N_("When"), self.when),
-            (N_("Reference"), self.appointment.reference),
+            (N_("Reference"), self.reference),
         )
 
     @property

@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bot.words import LOCALES, Words
@@ -316,6 +318,26 @@ def test_a_name_breaks_no_line_and_leads_nowhere(letters: Letters, name: str, sh
     assert (f"Hello {shown}," if shown else "Hello,") in read(email)
     assert "\n" not in email.subject + email.from_name + email.to_name
     assert "https://evil" not in email.text
+
+
+@given(st.lists(st.text(max_size=80), min_size=6, max_size=6), st.sampled_from(CASES))
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+def test_no_text_of_anybodys_stops_a_letter(letters: Letters, texts: list[str], case: tuple[str, Side]) -> None:
+    customer, therapist, service, brand, address, reference = texts
+    of = replace(
+        VISIT,
+        customer=replace(BUDI, name=customer),
+        therapist=replace(AYU, name=therapist),
+        service_names={"en": service},
+        brand=brand,
+        address=address,
+        reference=reference,
+    )
+    email = letters.email(matter(*case, of=of))
+
+    assert (email.html + email.text).encode()
+    assert not set("\r\n") & set(email.subject + email.from_name + email.to_name)
+    assert segments(letters.sms(matter(*case, of=replace(of, reference="JNJ-4C1F"))).text) <= 2
 
 
 @EVERY_CASE
