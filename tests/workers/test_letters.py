@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import SMTP
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from conversations.money import Money
 from conversations.notices import Appointment, Person, Side
 from conversations.values import Locale
 from tests.workers.mails import AYU, BUDI, CASES, LINKS, NOW, SENDER, VISIT, cancellations, matter
+from workers.channels.email import message_of
 from workers.letters import Letters, Links, UnknownKind
 from workers.mail_templates import MAILS, OURS, Templates, slug
 from workers.messages import Email
@@ -153,6 +156,24 @@ def test_the_night_of_a_change_of_clocks_says_which_hour_it_means(
     assert clock in read(letters.email(told))
     assert clock in letters.sms(told).text
     assert f"today at {clock}" in letters.push(tonight, "high", None, starts_at).body
+
+
+@EVERY_CASE
+def test_a_mail_arrives_as_it_was_written(letters: Letters, kind: str, side: Side) -> None:
+    mail = letters.email(matter(kind, side, "id", of=called("Müller & Söhne, Γιώργος 🌹")))
+    arrived = message_from_bytes(message_of(mail, SENDER, NOW).as_bytes(), policy=SMTP)
+    calendars = [part.get_content() for part in arrived.walk() if part.get_content_type() == "text/calendar"]
+
+    assert arrived["Message-ID"] == mail.message_id
+    # Where a subject is folded, Python may lose the space between a word in ASCII and one that is not.
+    assert arrived["Subject"].replace(" ", "") == mail.subject.replace(" ", "")
+    assert arrived["From"].addresses[0].display_name == mail.from_name
+    for kind_of_text, written in (("plain", mail.text), ("html", mail.html)):
+        body = arrived.get_body((kind_of_text,))
+        assert body
+        assert body.get_content().split() == written.split()
+    invited = [mail.invitation.content.decode().splitlines()] if mail.invitation else []
+    assert [calendar.splitlines() for calendar in calendars] == invited
 
 
 # --- what each says ---------------------------------------------------------------------------------------------------
