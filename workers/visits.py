@@ -43,9 +43,9 @@ class Visit:
 
     @property
     def when(self) -> str:
-        """Where a line ends, the zone stays with its hour."""
+        """Where a line ends, the zone and `pukul` stay with their hour."""
         when = self.words.when(self.person.locale, self.appointment.starts_at, self.person.timezone)
-        return "\N{NO-BREAK SPACE}".join(when.rsplit(" ", 1))
+        return "\N{NO-BREAK SPACE}".join(when.rsplit(" ", 2))
 
     @property
     def address(self) -> str:

@@ -473,7 +473,7 @@ def test_the_files_of_a_brand_win_one_by_one(words: Words, tmp_path: Path) -> No
     own = replace(VISIT, brand="Klinik & Spa!")
     moved = branded.email(matter("booking_moved", "customer", of=own))
 
-    assert moved.text == "Moved: Wednesday, 2 December 2026, 15:00\N{NO-BREAK SPACE}WIB\n"
+    assert moved.text == "Moved: Wednesday, 2 December 2026,\N{NO-BREAK SPACE}15:00\N{NO-BREAK SPACE}WIB\n"
     assert "This is the new one" in read(moved)
     assert "Everything is set" in branded.email(matter("booking_confirmed", "customer", of=own)).text
     assert "This is the new one" in branded.email(matter("booking_moved", "customer")).text
