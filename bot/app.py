@@ -21,8 +21,11 @@ from bot.doors import (
     metrics,
     origins,
     outlet,
+    preferences,
     status,
     streams,
+    twilio,
+    unsubscribe,
     webhooks,
 )
 from bot.doors.pages import add_pages
@@ -71,6 +74,9 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app.add_routes(streams.ROUTES)
     app.add_routes(desk.ROUTES)
     app.add_routes(webhooks.ROUTES)
+    app.add_routes(twilio.ROUTES)
+    app.add_routes(preferences.ROUTES)
+    app.add_routes(unsubscribe.ROUTES)
     app.add_routes(contracts.routes())
     add_pages(app, chat_frame_ancestors=settings.frame_ancestors)
     return app, server

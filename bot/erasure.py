@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bot.access import Access, key_of
 from bot.store.devices import Devices
+from bot.store.preferences import PreferencesStore
 from bot.store.records import Records
 from bot.store.redactions import Redactions
 from bot.turns import Turns
@@ -27,6 +28,7 @@ class Erasure:
         searches: Records[Search],
         redactions: Redactions,
         devices: Devices,
+        preferences: PreferencesStore,
         access: Access,
     ) -> None:
         self._conversations = conversations
@@ -34,6 +36,7 @@ class Erasure:
         self._searches = searches
         self._redactions = redactions
         self._devices = devices
+        self._preferences = preferences
         self._access = access
 
     async def __call__(self, turns: Turns, conversation_id: str, feed: str) -> None:
@@ -45,5 +48,6 @@ class Erasure:
             await turns.take("search", search_id, found.GuestErased(), by="conversation")
         await self._conversations.forget_answers(conversation_id)
         await self._devices.remove_of(key_of("guest", conversation_id))
+        await self._preferences.forget(key_of("guest", conversation_id))
         changed = await self._redactions.redact(feed, [conversation_id, *search_ids, *booking_ids])
         await self._access.tell_changed("guest", conversation_id, changed)

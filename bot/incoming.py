@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bot.booking_news import BookingNews, Understood, WizardEvent, understand
+from bot.clock import Now
 from bot.errors import Refusal
 from bot.inbox import Handle, Senseless, TooEarly
 from bot.payloads import parse
 from bot.settings import Settings
 from bot.store.codec import from_document
 from bot.store.inbox import InboxEvent
+from bot.store.preferences import PreferencesStore
 from bot.store.records import Records
 from bot.turns import Actor, Integrator, Turns
 from conversations import booking as ours
@@ -22,8 +24,8 @@ from conversations import external_booking as theirs
 from conversations.ids import derived_id
 from conversations.money import Money
 
-STRIPE, WIZARD = "stripe", "booking-wizard"
-SENDERS = (STRIPE, WIZARD)
+STRIPE, WIZARD, TWILIO = "stripe", "booking-wizard", "twilio"
+SENDERS = (STRIPE, WIZARD, TWILIO)
 OUR_BOOKING = re.compile(r"b_[0-9a-f]{24}")
 PAYMENT_EVENTS = frozenset({"payment_intent.succeeded", "payment_intent.payment_failed"})
 
@@ -64,9 +66,11 @@ class Incoming:
     turns: Turns
     bookings: Records[ours.Booking]
     external_bookings: Records[theirs.ExternalBooking]
+    preferences: PreferencesStore
+    now: Now
 
     def handlers(self) -> Mapping[str, Handle]:
-        return {STRIPE: self._stripe, WIZARD: self._wizard}
+        return {STRIPE: self._stripe, WIZARD: self._wizard, TWILIO: self._twilio}
 
     async def _wizard(self, event: InboxEvent) -> None:
         try:
@@ -77,6 +81,14 @@ class Incoming:
         occurrence: Occurrence = "booking-cancelled" if is_cancelled else "booking-confirmed"
         news = event_of(occurrence, told.data, understand(told.data, self.settings))
         await self.turns.take("external_booking", record_id(WIZARD, told.data.booking_id), news, by=Integrator(WIZARD))
+
+    async def _twilio(self, event: InboxEvent) -> None:
+        """A word that somebody wrote to the number that our short messages come from."""
+        subject_id = event.body["subject_id"]
+        if event.kind == "stop":
+            await self.preferences.stop(subject_id, "sms", self.now())
+        else:
+            await self.preferences.start_again(subject_id, "sms", self.now())
 
     async def _stripe(self, event: InboxEvent) -> None:
         payment: StripePayment = from_document(event.body, StripePayment)

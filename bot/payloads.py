@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import time
 from typing import Annotated, Any, Literal, TypeVar
 
 import phonenumbers
@@ -462,6 +463,42 @@ class StreamQuery(Payload):
     wait: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 20.0
     signals: Annotated[str, Field(max_length=128)] | None = None
     """What a poll knows of the live signals: `signals_cursor` of the answer before."""
+
+
+# Channels, and kinds of notifications that no visit needs.
+Choice = Literal["email", "sms", "push", "reminder", "starts_soon", "message_waiting", "new_offer"]
+
+
+def _time_of_day(text: str) -> str:
+    try:
+        time.fromisoformat(text)
+    except ValueError:
+        raise ValueError(N_("is not the time of a day like 22:00")) from None
+    return text
+
+
+TimeOfDay = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{2}:[0-9]{2}$"), AfterValidator(_time_of_day)]
+
+
+class QuietHours(Payload):
+    """On the person's own clock, over midnight where they end before they begin."""
+
+    begins: TimeOfDay
+    ends: TimeOfDay
+
+    @field_validator("ends")
+    @classmethod
+    def _not_at_once(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("begins"):
+            raise ValueError(N_("must be two different times"))
+        return value
+
+
+class ChosenPreferences(Payload):
+    """The whole choice: what is left out is wanted. What is urgent is told at any hour."""
+
+    off: Annotated[tuple[Choice, ...], Field(max_length=20)] = ()
+    quiet_hours: QuietHours | None = None
 
 
 class WebSocketFrame(Payload):

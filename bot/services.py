@@ -45,6 +45,7 @@ from bot.store.entries import Entries
 from bot.store.idempotency import Idempotency
 from bot.store.inbox import Inbox
 from bot.store.notifications import Keeping, Notifications
+from bot.store.preferences import PreferencesStore
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
 from bot.store.redactions import Redactions
@@ -57,6 +58,7 @@ from bot.store.token_families import TokenFamilies
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
 from bot.unread import Unread
+from bot.unsubscribing import Unsubscribing
 from bot.vitals import Vitals
 from bot.words import Words
 from conversations import booking, external_booking, machine
@@ -98,6 +100,8 @@ class Services:
     api_keys: ApiKeys
     idempotency: Idempotency
     desk: Desk
+    preferences: PreferencesStore
+    unsubscribing: Unsubscribing
     inbox: Inbox
     inbox_work: InboxWork
     tickets: Tickets
@@ -255,6 +259,7 @@ async def build(settings: Settings, database: driver.Database) -> Services:
     catalogue = Catalogue(database["services"])
     ladder = Ladder(settings.reminders_customer, settings.reminders_therapist)
     announcements = Announcements(appointments, notifications, catalogue, feeds, clock.now, ladder)
+    preferences = PreferencesStore(database["preferences"])
     perform = Perform(
         feeds=feeds,
         bookings=bookings,
@@ -262,7 +267,9 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         reservations=reservations,
         jobs=jobs,
         access=access,
-        erasure=Erasure(conversations, bookings, searches, Redactions(database["entries"]), devices, access),
+        erasure=Erasure(
+            conversations, bookings, searches, Redactions(database["entries"]), devices, preferences, access
+        ),
         announcements=announcements,
         policy=policy_of(settings),
         is_at_work=signals.is_at_work,
@@ -275,7 +282,7 @@ async def build(settings: Settings, database: driver.Database) -> Services:
     turns = Turns(kinds, clock.now, alarms, outboxes, tokens.pseudonym)
     perform.use(turns)
     inbox = Inbox(database["inbox"])
-    incoming = Incoming(settings, turns, bookings, external_bookings)
+    incoming = Incoming(settings, turns, bookings, external_bookings, preferences, clock.now)
     limits = RateLimits(settings, settings.redis_url, namespace=epoch)
     sweep = Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s)
     loop_lag = LoopLag()
@@ -303,6 +310,8 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         api_keys=ApiKeys(database["api_keys"]),
         idempotency=Idempotency(database["idempotency"]),
         desk=Desk(settings, turns, outboxes, bookings, external_bookings, notifications, clock.now),
+        preferences=preferences,
+        unsubscribing=Unsubscribing(settings.secret, settings.public_url),
         inbox=inbox,
         inbox_work=InboxWork(inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
         tickets=Tickets(database["tickets"]),

@@ -78,6 +78,21 @@ GUEST_ACKS: Mapping[str, type[Done]] = {
 THERAPIST_ACKS: Mapping[str, type[Done]] = {"availability": AvailabilitySet, "message": Said}
 
 
+class QuietHours(Sent):
+    """On the person's own clock, `22:00`; over midnight where they end before they begin."""
+
+    begins: str
+    ends: str
+
+
+class ChosenPreferences(Done):
+    """What somebody does not want to be told; what is urgent, or needed for a visit, they are told all the same."""
+
+    off: list[str]
+    """Channels and kinds of notifications."""
+    quiet_hours: QuietHours | None
+
+
 # --- snapshots --------------------------------------------------------------------------------------------------------
 
 

@@ -263,6 +263,23 @@ DESK_OPERATIONS: Mapping[Key, Operation] = {
         codes=("invalid", "forbidden", "not_found"),
         example={"ok": True},
     ),
+    **{
+        ("POST", f"{PREFIX}/webhooks/{name}"): Operation(
+            name.replace("-", "_"),
+            summary,
+            "webhooks",
+            security="twilio",
+            media="text/xml",
+            codes=("forbidden", "not_found"),
+        )
+        for name, summary in (
+            ("twilio-status", "What became of a short message; `n` in the address is the id of its notification."),
+            (
+                "twilio-inbound",
+                "What somebody wrote to the number that short messages come from: STOP and START count.",
+            ),
+        )
+    },
     ("POST", f"{PREFIX}/webhooks/booking-wizard"): Operation(
         "booking_wizard_webhook",
         "Bookings of the booking wizard; what comes again, late or out of order does no harm.",

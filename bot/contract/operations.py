@@ -16,6 +16,7 @@ from bot.views import moment
 _STREAM = {"security": "ticket", "query": payloads.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
 _PAGE = {"tag": "pages", "is_api": False, "media": "text/html"}
 _SOCKET_IO = {"tag": "realtime", "is_api": False, "media": "text/plain"}
+_PREFERENCES = {"ok": True, "off": ["reminder"], "quiet_hours": {"begins": "22:00", "ends": "07:00"}}
 _SIGN_IN_PHONE = {"phone": "0812-3456-7890"}
 
 
@@ -209,6 +210,26 @@ OPERATIONS: Mapping[Key, Operation] = {
         for path, name in (("/ws/bookings", "websocket"), ("/api/bookings/realtime", "realtime"))
     },
     **DESK_OPERATIONS,
+    ("GET", "/api/users/preferences"): Operation(
+        "preferences",
+        "What the caller does not want to be told, and when they sleep.",
+        "notifications",
+        answers.ChosenPreferences,
+        security="anybody_known",
+        codes=("unauthorized", "too_many_requests"),
+        example=_PREFERENCES,
+    ),
+    ("PUT", "/api/users/preferences"): Operation(
+        "choose_preferences",
+        "Choose anew: what is left out is wanted. What a visit needs is told all the same.",
+        "notifications",
+        answers.ChosenPreferences,
+        security="anybody_known",
+        body=payloads.ChosenPreferences,
+        codes=("invalid", "unauthorized", "too_many_requests"),
+        request={"off": ["reminder"], "quiet_hours": {"begins": "22:00", "ends": "07:00"}},
+        example=_PREFERENCES,
+    ),
     ("GET", "/health/live"): Operation(
         "live", "Whether the process lives.", "operations", answers.Alive, is_api=False, example={"status": "ok"}
     ),
@@ -275,6 +296,8 @@ OPERATIONS: Mapping[Key, Operation] = {
     ("GET", "/chat"): Operation("chat", "The guest's chat.", **_PAGE),  # type: ignore[arg-type]
     ("GET", "/therapist"): Operation("console", "The therapist's console.", **_PAGE),  # type: ignore[arg-type]
     ("GET", "/status"): Operation("status_page", "What `/api/status` says, as a page.", **_PAGE),  # type: ignore[arg-type]
+    ("GET", "/unsubscribe"): Operation("unsubscribe_page", "Asks who opens the link in a mail.", **_PAGE),  # type: ignore[arg-type]
+    ("POST", "/unsubscribe"): Operation("unsubscribe", "Ends mails to the address of the link.", **_PAGE),  # type: ignore[arg-type]
     ("GET", "/vendor/{name}"): Operation(
         "vendor_file", "A file of the official Socket.IO client.", "pages", media="text/javascript", is_api=False
     ),

@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # What answers data or takes commands; pages and files are for everybody, and Socket.IO asks in its own handshake.
 GUARDED = ("/api/", "/ws/")
 PREFLIGHT = {
-    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, DELETE",
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, DELETE",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
     hdrs.ACCESS_CONTROL_MAX_AGE: "600",
 }

@@ -28,36 +28,36 @@ LONGEST_ID = 200
 async def stripe(request: web.Request) -> web.Response:
     """https://docs.stripe.com/webhooks: events of PaymentIntents whose `metadata.booking_id` names a booking."""
     services = request.app[SERVICES]
-    secret = _secret(services.settings.stripe_webhook_secret)
+    secret = secret_or_refuse(services.settings.stripe_webhook_secret)
     header, body = request.headers.get("Stripe-Signature", ""), await request.read()
     if not is_signed_by_stripe(header, body, secret, services.clock.now()):
-        raise _not_signed(request, STRIPE)
+        raise not_signed(request, STRIPE)
     event = await raw_body_of(request)
     is_about_money = isinstance(event, Mapping) and event.get("type") in PAYMENT_EVENTS
     payment = payment_of(event) if is_about_money else None
     if payment is not None:
-        await _take(request, STRIPE, event.get("id"), str(event["type"]), to_document(payment))
+        await keep(request, STRIPE, event.get("id"), str(event["type"]), to_document(payment))
     return json_response({"ok": True})
 
 
 async def booking_wizard(request: web.Request) -> web.Response:
     """Signed as Standard Webhooks say; the event's id is its `webhook-id`."""
     services = request.app[SERVICES]
-    secret = _secret(services.settings.booking_wizard_secret)
+    secret = secret_or_refuse(services.settings.booking_wizard_secret)
     if not is_signed_by_standard(request.headers, await request.read(), secret, services.clock.now()):
-        raise _not_signed(request, WIZARD)
+        raise not_signed(request, WIZARD)
     event = parse(WizardEvent, await raw_body_of(request), region=services.settings.default_region)
-    await _take(request, WIZARD, request.headers["webhook-id"], event.type, dict(as_json(event)))
+    await keep(request, WIZARD, request.headers["webhook-id"], event.type, dict(as_json(event)))
     return json_response({"ok": True})
 
 
-def _secret(secret: str | None) -> str:
+def secret_or_refuse(secret: str | None) -> str:
     if secret is None:
         raise Refusal("not_found", REFUSALS["not_found"])
     return secret
 
 
-def _not_signed(request: web.Request, sender: str) -> Refusal:
+def not_signed(request: web.Request, sender: str) -> Refusal:
     """Who goes on guessing is slowed down."""
     services = request.app[SERVICES]
     services.unsigned_webhooks[sender] += 1
@@ -65,7 +65,7 @@ def _not_signed(request: web.Request, sender: str) -> Refusal:
     return Refusal("forbidden", N_("The signature is not right."))
 
 
-async def _take(request: web.Request, sender: str, event_id: Any, kind: str, body: dict[str, Any]) -> None:
+async def keep(request: web.Request, sender: str, event_id: Any, kind: str, body: dict[str, Any]) -> None:
     """Durable before it is answered; what came before is answered as it was then."""
     services = request.app[SERVICES]
     if not isinstance(event_id, str) or not 0 < len(event_id) <= LONGEST_ID or not event_id.isprintable():

@@ -185,6 +185,7 @@ async def test_every_other_route_answers_what_its_example_asks(house: House, htt
                 assert (await socket.receive_json(timeout=PATIENCE_S))["start"] is True
             continue
         params = {"wait": "0"} if path.startswith("/api/poll") else {}
+        params |= {"t": house.services.unsubscribing.token("budi@example.com")} if path == "/unsubscribe" else {}
         async with http.request(method, address, params=params, **options) as response_:
             assert response_.status == 200, f"{method} {path}: {await response_.text()}"
             assert response_.content_type in response["content"] or "*/*" in response["content"], path

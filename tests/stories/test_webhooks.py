@@ -19,6 +19,7 @@ from bot.desk import PREFIX
 from bot.embedded import Servers
 from bot.inbox import WAITED_FOR
 from bot.incoming import WIZARD, record_id
+from bot.services import Services
 from bot.store.inbox import LEASE
 from conversations.external_booking import ExternalBooking, Status
 from conversations.money import Money
@@ -36,6 +37,11 @@ async def house(servers: Servers, database: str) -> AsyncIterator[House]:
     secrets = {"stripe_webhook_secret": STRIPE_SECRET, "booking_wizard_secret": WIZARD_SECRET, "sweep_s": 60.0}
     async with house_of(settings_for(servers, database, **secrets)) as running:
         yield running
+
+
+async def worked_off(services: Services) -> None:
+    """Until what was begun with the answers has come to its end."""
+    await asyncio.gather(*(task for task in services._tasks if "work_off" in repr(task.get_coro())))
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ class Senders:
     async def until_worked_off(self) -> None:
         """Until what was begun with the answers has come to its end, effects included."""
         services = self.house.services
-        await asyncio.gather(*(task for task in services._tasks if "work_off" in repr(task.get_coro())))
+        await worked_off(services)
         booking_id = record_id(WIZARD, BOOKING_ID)
         await services.outboxes.settled("external_booking", booking_id, PATIENCE_S)
 
