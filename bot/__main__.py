@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import uvloop
 
-from bot import apikey, diagram, simulated, vapid, webhook
+from bot import apikey, diagram, notifications_command, simulated, vapid, webhook
 from bot.access import key_of
 from bot.app import serve
 from bot.auth import LIVES, Tokens, new_id
@@ -228,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     sign_out.add_argument("phone")
     apikey.add_parser(commands)
     webhook.add_parser(commands)
+    notifications_command.add_parser(commands)
     return parser
 
 

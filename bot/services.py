@@ -30,6 +30,7 @@ from bot.incoming import Incoming
 from bot.jobs import Jobs
 from bot.limits import RateLimits
 from bot.loop_lag import LoopLag
+from bot.news_desk import NewsDesk
 from bot.noticeboard import Noticeboard
 from bot.outboxes import Outboxes
 from bot.perform import Perform
@@ -39,6 +40,7 @@ from bot.settings import Settings
 from bot.signals import Signals
 from bot.store import driver, indexes
 from bot.store.api_keys import ApiKeys
+from bot.store.breakers import Breakers
 from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices
 from bot.store.entries import Entries
@@ -100,6 +102,7 @@ class Services:
     api_keys: ApiKeys
     idempotency: Idempotency
     desk: Desk
+    news_desk: NewsDesk
     preferences: PreferencesStore
     unsubscribing: Unsubscribing
     inbox: Inbox
@@ -309,7 +312,8 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         sign_ins=SignIns(database["sign_ins"]),
         api_keys=ApiKeys(database["api_keys"]),
         idempotency=Idempotency(database["idempotency"]),
-        desk=Desk(settings, turns, outboxes, bookings, external_bookings, notifications, clock.now),
+        desk=Desk(settings, notifications, Breakers(database["breakers"]), inbox, clock.now),
+        news_desk=NewsDesk(settings, turns, outboxes, bookings, notifications, clock.now),
         preferences=preferences,
         unsubscribing=Unsubscribing(settings.secret, settings.public_url),
         inbox=inbox,

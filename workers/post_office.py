@@ -16,6 +16,7 @@ from bot.store.breakers import Breakers
 from bot.store.notifications import Notifications, Queue, Row
 from bot.store.preferences import PreferencesStore
 from bot.store.read_marks import ReadMarks
+from bot.unsubscribing import Unsubscribing
 from bot.views import Audience
 from conversations.notices import Appointment, Person
 from workers.channels.opening import open_channels
@@ -76,7 +77,7 @@ async def post_office(services: Services, *, chance: random.Random | None = None
             devices=services.devices,
             breakers=breakers,
             channels=channels,
-            links_of=LinksFor(settings),
+            links_of=LinksFor(settings, services.unsubscribing),
             is_seen=Seen(services),
             now=now,
             caps=Caps(settings.cap_sms_per_hour, settings.cap_email_per_hour, settings.cap_push_per_hour),
@@ -103,14 +104,16 @@ def _sender(settings: Settings) -> str:
 class LinksFor:
     """The addresses that a message to somebody carries; none where nobody told us our own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, unsubscribing: Unsubscribing) -> None:
         self._settings = settings
+        self._unsubscribing = unsubscribing
 
     def __call__(self, row: Row, appointment: Appointment, person: Person) -> Links:
         home = self._settings.public_url
         page = None if home is None else f"{home}/therapist" if row.side == "therapist" else f"{home}/chat"
         return Links(
             chat=page if appointment.conversation_id else None,
+            unsubscribe=self._unsubscribing.link(person.email) if person.email else None,
             app_store=self._settings.app_store_url,
             play_store=self._settings.play_store_url,
         )

@@ -87,22 +87,35 @@ class NotificationPage(Sent):
     server_time: Moment
 
 
-class WebhookCounts(Sent):
-    """Events of the inbox, and requests that were not signed right since this process began."""
+class ProviderHealth(Sent):
+    """A provider by which notifications leave."""
+
+    name: Literal["email", "sms", "fcm", "web_push"]
+    state: Literal["not_set", "working", "failing", "resting"]
+    """`resting`: it failed too often in a row, and what waits for it is not tried before `again_at`."""
+    since: Moment | None
+    """Since when it rests, however often it was tried between."""
+    again_at: Moment | None
+    code: str | None
+    """The provider's own, of the last failure."""
+
+
+class InboxCounts(Sent):
+    """Events that webhooks have brought: those that wait, and those that lead to nothing."""
 
     pending: int
     dead: int
-    unsigned: dict[str, int]
 
 
 class DeskHealth(Sent):
     """Whether notifications go out."""
 
+    channels: list[ProviderHealth]
     pending: int
     dead: int
     oldest_due_at: Moment | None
     """Since when the one waits that should have been looked at first; null where nothing is late."""
-    webhooks: WebhookCounts
+    inbox: InboxCounts
     server_time: Moment
 
 
@@ -247,10 +260,11 @@ DESK_OPERATIONS: Mapping[Key, Operation] = {
         security="integrator",
         codes=_KEY_CODES,
         example={
+            "channels": [{"name": "email", "state": "working", "since": None, "again_at": None, "code": None}],
             "pending": 12,
             "dead": 0,
             "oldest_due_at": None,
-            "webhooks": {"pending": 0, "dead": 0, "unsigned": {"stripe": 1}},
+            "inbox": {"pending": 0, "dead": 0},
             "server_time": moment(story.NOW),
         },
     ),

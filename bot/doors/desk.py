@@ -15,7 +15,6 @@ from bot.doors.integrators import key_of, once
 from bot.incoming import Occurrence
 from bot.payloads import parse, refusal_of
 from bot.store.notifications import Status
-from bot.views import moment, moment_or_none
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -27,7 +26,7 @@ def _telling(occurrence: Occurrence) -> Handler:
 
         async def do(body: Any) -> dict[str, Any]:
             news = parse(BookingNews, body, region=services.settings.default_region)
-            return await services.desk.tell(occurrence, news, key)
+            return await services.news_desk.tell(occurrence, news, key)
 
         return await once(request, key, do)
 
@@ -67,20 +66,8 @@ async def discard(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """Whether notifications go out: how many wait and for how long, and how many came to nothing."""
     await key_of(request, "notifications:read")
-    services = request.app[SERVICES]
-    now, ledger = services.clock.now(), services.notifications
-    inbox = await services.inbox.counts()
-    return json_response(
-        {
-            "pending": await ledger.count(WAITING),
-            "dead": await ledger.count(DEAD),
-            "oldest_due_at": moment_or_none(await ledger.oldest_due(now)),
-            "webhooks": {**inbox, "unsigned": dict(services.unsigned_webhooks)},
-            "server_time": moment(now),
-        }
-    )
+    return json_response(await request.app[SERVICES].desk.health())
 
 
 ROUTES = [

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp import ClientSession
 
-from bot.desk import PREFIX
+from bot.desk import PREFIX, PROVIDERS
 from bot.embedded import Servers
 from bot.store.api_keys import SCOPES, Scope
+from bot.store.breakers import Breakers
 from bot.store.idempotency import ANSWERS_LIVE, Idempotency
 from bot.views import moment
 from conversations.booking import Status
@@ -303,6 +304,19 @@ async def test_a_dead_notification_can_be_tried_again_or_given_up(shop: Integrat
     assert health["oldest_due_at"] is not None
 
 
+async def test_the_health_names_each_provider_and_which_of_them_rests(shop: Integrator, house: House) -> None:
+    async def states() -> dict[str, tuple[str, str | None]]:
+        _, health = await shop.ask("GET", "health")
+        return {each["name"]: (each["state"], each["code"]) for each in health["channels"]}
+
+    assert await states() == {**dict.fromkeys(PROVIDERS, ("not_set", None)), "web_push": ("working", None)}
+    breakers = Breakers(house.services.database["breakers"])
+    await breakers.failed("web_push", "503", house.services.clock.now())
+    assert (await states())["web_push"] == ("failing", "503")
+    await breakers.failed("web_push", "401", house.services.clock.now(), is_misconfigured=True)
+    assert (await states())["web_push"] == ("resting", "401")
+
+
 # --- once -------------------------------------------------------------------------------------------------------------
 
 
@@ -334,14 +348,14 @@ async def test_of_two_requests_at_once_one_is_done_and_the_other_told_to_wait(
     shop: Integrator, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
-    tell = type(house.services.desk).tell
+    tell = type(house.services.news_desk).tell
 
     async def slowly(self: Any, *arguments: Any) -> dict[str, Any]:
         begun.set()
         await go_on.wait()
         return await tell(self, *arguments)
 
-    monkeypatch.setattr(type(house.services.desk), "tell", slowly)
+    monkeypatch.setattr(type(house.services.news_desk), "tell", slowly)
     first = asyncio.create_task(shop.ask("POST", "booking-confirmed", NEWS, Idempotency_Key="k-1"))
     await begun.wait()
     async with shop.http.post(
