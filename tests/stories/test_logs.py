@@ -13,13 +13,16 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from standardwebhooks import Webhook
 
 from bot.auth import Tokens
 from bot.embedded import Servers
 from bot.services import connected
 from bot.settings import Settings
+from bot.store.api_keys import SCOPES, ApiKeys
 from bot.store.catalogue import Catalogue
 from bot.store.therapists import TherapistRecord, Therapists
+from bot.unsubscribing import Unsubscribing
 from tests.clients import JAKARTA, PATIENCE_S, Guest, guest, therapist
 from tests.house import MASSAGE, SECRET, settings_for
 from tests.processes import Web, site
@@ -268,3 +271,87 @@ async def test_a_running_program_tells_a_code_to_its_log_only_where_it_is_asked_
     (code,) = kept["codes"]
     made = Tokens(SECRET, lambda: code["born_at"]).sign_in_code(THERAPISTS_PHONE, code["nonce"])
     assert line.get("code") == (made if shown else None)
+
+
+# --- other systems ----------------------------------------------------------------------------------------------------
+
+WIZARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+TOLD_BY_OTHERS: Mapping[str, str] = {
+    "their customer's name": "Wulandari",
+    "their customer's phone": "81266655544",
+    "their customer's e-mail address": "wulan66@example.com",
+    "their place": "Gang Kenanga",
+    "their provider": "Tukang Cukur Agus",
+    "their reason": "listrik padam",
+}
+THEIR_NEWS: Mapping[str, Any] = {
+    "booking_id": "9d2f4a6c-1e30-4957-9b8d-3f2b8c0d4e1a",
+    "customer_name": TOLD_BY_OTHERS["their customer's name"],
+    "customer_phone": "+62" + TOLD_BY_OTHERS["their customer's phone"],
+    "customer_email": TOLD_BY_OTHERS["their customer's e-mail address"],
+    "barbershop_name": "Potong Rapi",
+    "barber_name": TOLD_BY_OTHERS["their provider"],
+    "service_name": "Potong rambut",
+    "appointment_date": "2099-12-01T10:00:00Z",
+    "appointment_duration": 60,
+    "address": TOLD_BY_OTHERS["their place"],
+    "reason": TOLD_BY_OTHERS["their reason"],
+}
+
+
+async def test_nothing_that_other_systems_tell_stands_in_the_log_and_no_key_of_theirs(
+    servers: Servers, database: str, tmp_path: Path
+) -> None:
+    settings = settings_for(
+        servers, database, log_level="debug", log_format="json", booking_wizard_secret=WIZARD_SECRET
+    )
+    async with connected(settings) as stores:
+        key, text = await ApiKeys(stores["api_keys"]).issue("shop", SCOPES, datetime.now(UTC))
+    token = Unsubscribing(SECRET, None).token(THEIR_NEWS["customer_email"])
+    async with site(settings, tmp_path) as place:
+        web = await place.web()
+        async with ClientSession(web.url) as http:
+            await tell_as_another_system(http, text)
+            await send_as_the_wizard(http)
+            for method in ("GET", "POST"):
+                async with http.request(method, "/unsubscribe", params={"t": token}) as response:
+                    assert response.status == 200
+        assert await web.stop() == 0
+        logged = web.log.read_text()
+    lines = lines_of(logged)
+    assert {line["who"] for line in lines if line["message"] == "turn"} >= {f"integrator:{key.id}"}
+    assert not [line for line in lines if line["level"] == "error"]
+    secrets = {"a key": text.partition(key.id)[2], "a whole key": text, "a link": token, "a secret": WIZARD_SECRET[6:]}
+    assert_nothing_told(logged, {**TOLD_BY_OTHERS, **secrets})
+
+
+async def tell_as_another_system(http: ClientSession, key: str) -> None:
+    """Right and wrong requests, with a right key, with pieces of it, and in places where none belongs."""
+    path = "/api/v1/booking-notifications"
+    for given in (f"Bearer {key}", f"Bearer {key}x", f"Bearer {key[:-1]}", key, f"Basic {key}"):
+        headers = {"Authorization": given, "Idempotency-Key": key}
+        for body in (THEIR_NEWS, {**THEIR_NEWS, TOLD_BY_OTHERS["their place"]: 1}, {**THEIR_NEWS, "timezone": key}):
+            for what in ("booking-confirmed", "booking-cancelled", key):
+                async with http.post(f"{path}/{what}", json=body, headers=headers, params={"key": key}) as response:
+                    await response.read()
+    for what in (f"notifications/{key}/status", f"notifications/{key}/retry", f"health?key={key}"):
+        async with http.get(f"{path}/{what}", headers={"Authorization": f"Bearer {key}"}) as response:
+            await response.read()
+
+
+async def send_as_the_wizard(http: ClientSession) -> None:
+    now = datetime.now(UTC)
+    for body in (
+        json.dumps({"type": "booking.created", "data": {**THEIR_NEWS, "revision": 1}}),
+        json.dumps(THEIR_NEWS),
+    ):
+        for signed in (body, f"{body} "):
+            headers = {
+                "webhook-id": "msg_1",
+                "webhook-timestamp": str(int(now.timestamp())),
+                "webhook-signature": Webhook(WIZARD_SECRET).sign("msg_1", now, signed),
+            }
+            async with http.post(
+                "/api/v1/booking-notifications/webhooks/booking-wizard", data=body, headers=headers
+            ) as response:
+                assert response.status in (200, 403, 422)
