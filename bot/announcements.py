@@ -7,21 +7,35 @@ entry on a feed takes its id from its row.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
-from bot.appointments import Appointments
+from bot.appointments import Appointments, therapist_id
 from bot.clock import Now
 from bot.feeds import Feeds, NewEntry
 from bot.notice_words import notice_data
 from bot.store.catalogue import Catalogue
+from bot.store.devices import Devices
 from bot.store.notifications import Notifications, Reason, Room, Row
+from bot.store.webhooks import Event, EventType, Webhooks
 from conversations import notices
-from conversations.notices import Appointment, Ladder, Notice, Notify
+from conversations.ids import derived_id
+from conversations.notices import MANNERS, Appointment, Ladder, Notice, Notify, Occasion
+from matching.effects import SendOffer
 
 log = structlog.get_logger()
+
+# What other systems are told of it.
+EVENTS: Mapping[Occasion, EventType] = {
+    "confirmed": "booking.confirmed",
+    "moved": "booking.moved",
+    "cancelled": "booking.cancelled",
+    "completed": "booking.completed",
+    "payment_confirmed": "payment.confirmed",
+    "payment_failed": "payment.failed",
+}
 
 CONVERSATION, THERAPIST = "conversation", "therapist"
 
@@ -41,6 +55,8 @@ class Announcements:
         appointments: Appointments,
         ledger: Notifications,
         catalogue: Catalogue,
+        devices: Devices,
+        webhooks: Webhooks,
         feeds: Feeds,
         now: Now,
         ladder: Ladder,
@@ -48,6 +64,8 @@ class Announcements:
         self._appointments = appointments
         self._ledger = ledger
         self._catalogue = catalogue
+        self._devices = devices
+        self._webhooks = webhooks
         self._feeds = feeds
         self._now = now
         self._ladder = ladder
@@ -61,6 +79,36 @@ class Announcements:
         planned = notices.plan(notify.occasion, appointment, await self._ladder_of(appointment), now)
         ids = await self._ledger.write(room, booking_id, appointment.revision, planned, now)
         await self._show_now(ids, planned, appointment, now)
+        await self._tell_integrators(appointment, notify, now)
+
+    async def _tell_integrators(self, appointment: Appointment, notify: Notify, now: datetime) -> None:
+        kind = EVENTS.get(notify.occasion)
+        if kind is None:
+            return
+        event_id = derived_id("ev", appointment.booking_id, appointment.revision, notify.occasion)
+        data = {"booking_id": appointment.booking_id, "revision": appointment.revision}
+        await self._webhooks.publish(Event(event_id, kind, now, data), now)
+
+    async def announce_offers(self, offers: Sequence[SendOffer]) -> None:
+        """Those whose page is closed are told as well, where they have a device; an offer is open for a minute."""
+        people = {therapist_id(offer.therapist_id): offer for offer in offers}
+        now, manner = self._now(), MANNERS[notices.NEW_OFFER, "therapist"]
+        for person_id in await self._devices.with_any(list(people)):
+            offer = people[person_id]
+            planned = [
+                Notice(
+                    kind=notices.NEW_OFFER,
+                    side="therapist",
+                    person_id=person_id,
+                    channel=channel,
+                    due_at=now,
+                    useful_until=offer.respond_by,
+                    urgency=manner.urgency,
+                    sound=manner.sound,
+                )
+                for channel in manner.channels
+            ]
+            await self._ledger.write("booking", offer.booking_id, 0, planned, now, occasion=offer.offer_id)
 
     async def _ladder_of(self, appointment: Appointment) -> Ladder:
         """The one of the service, where its operator has given it one that can be read."""

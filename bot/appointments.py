@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, get_args
 
@@ -61,6 +62,18 @@ class Appointments:
         self._locale = locale
         self._timezone = timezone
 
+    async def offered(self, booking_id: str, person_id: str) -> Appointment | None:
+        """The booking as one sees it who is asked to take it: it stands as long as nobody has."""
+        stored = await self._bookings.load(booking_id)
+        if stored is None or stored.record.visit is None or stored.record.created_at is None:
+            return None
+        known = await self._conversations.load(stored.record.conversation_id)
+        conversation = known.record if known else Conversation(stored.record.conversation_id)
+        asked = await self._person(person_id.partition(":")[2], conversation)
+        appointment = self._appointment(stored.record, conversation, asked)
+        is_open = stored.record.state is Status.SEARCHING
+        return replace(appointment, revision=0, status="confirmed" if is_open else "cancelled")
+
     async def find(self, room: Room, booking_id: str) -> Appointment | None:
         """None where nobody knows the booking, or nothing has been agreed yet."""
         if room == "external_booking":
@@ -113,8 +126,11 @@ class Appointments:
         )
 
     async def _therapist(self, booking: Booking, conversation: Conversation) -> Person | None:
+        return await self._person(booking.therapist.id, conversation) if booking.therapist else None
+
+    async def _person(self, therapist: str, conversation: Conversation) -> Person | None:
         """They are where the guest is, so they live by the same clock."""
-        record = await self._therapists.get(booking.therapist.id) if booking.therapist else None
+        record = await self._therapists.get(therapist)
         if record is None:
             return None
         return Person(

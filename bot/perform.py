@@ -154,6 +154,8 @@ class Perform:
             feed, entry = await self._entries[type(item.effect)](item.effect, cause)
             by_feed.setdefault(feed, []).append(entry)
         await asyncio.gather(*(self._feeds.append_many(feed, entries) for feed, entries in by_feed.items()))
+        if offers := [item.effect for item, _ in items if isinstance(item.effect, find.SendOffer)]:
+            await self._announcements.announce_offers(offers)
 
     def _entry(self, cause: Cause, kind: str, data: dict[str, Any]) -> NewEntry:
         return NewEntry(id=cause.effect_id, type=kind, data=data)

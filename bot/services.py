@@ -57,6 +57,7 @@ from bot.store.sign_ins import SignIns
 from bot.store.therapists import Therapists
 from bot.store.tickets import Tickets
 from bot.store.token_families import TokenFamilies
+from bot.store.webhooks import Webhooks
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
 from bot.unread import Unread
@@ -105,6 +106,7 @@ class Services:
     news_desk: NewsDesk
     preferences: PreferencesStore
     unsubscribing: Unsubscribing
+    webhooks: Webhooks
     inbox: Inbox
     inbox_work: InboxWork
     tickets: Tickets
@@ -260,8 +262,9 @@ async def build(settings: Settings, database: driver.Database) -> Services:
     )
     notifications = Notifications(database["notifications"], keeping_of(settings))
     catalogue = Catalogue(database["services"])
+    webhooks = Webhooks(database["webhook_endpoints"], database["webhook_deliveries"])
     ladder = Ladder(settings.reminders_customer, settings.reminders_therapist)
-    announcements = Announcements(appointments, notifications, catalogue, feeds, clock.now, ladder)
+    announcements = Announcements(appointments, notifications, catalogue, devices, webhooks, feeds, clock.now, ladder)
     preferences = PreferencesStore(database["preferences"])
     perform = Perform(
         feeds=feeds,
@@ -315,6 +318,7 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         desk=Desk(settings, notifications, Breakers(database["breakers"]), inbox, clock.now),
         news_desk=NewsDesk(settings, turns, outboxes, bookings, notifications, clock.now),
         preferences=preferences,
+        webhooks=webhooks,
         unsubscribing=Unsubscribing(settings.secret, settings.public_url),
         inbox=inbox,
         inbox_work=InboxWork(inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),

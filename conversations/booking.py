@@ -191,6 +191,8 @@ def _notices(before: Booking, after: Booking) -> tuple[Notify, ...]:
         notices.append(Notify("confirmed", after.revision))
     if before.state is Status.ACTIVE and after.state in (Status.SEARCHING, Status.CANCELLED):
         notices.append(Notify("cancelled", after.revision))
+    if after.state is Status.COMPLETED and before.state is not Status.COMPLETED:
+        notices.append(Notify("completed", after.revision))
     for payment in after.payments[len(before.payments) :]:
         notices.append(Notify("payment_failed" if payment.startswith(FAILED) else "payment_confirmed", after.revision))
     return tuple(notices)

@@ -17,7 +17,7 @@ from conversations.values import Locale, Party
 Side = Literal["customer", "therapist"]
 Channel = Literal["email", "sms", "push", "in_app"]
 Urgency = Literal["low", "normal", "high", "urgent"]
-Occasion = Literal["confirmed", "scheduled", "moved", "cancelled", "payment_confirmed", "payment_failed"]
+Occasion = Literal["confirmed", "scheduled", "moved", "cancelled", "completed", "payment_confirmed", "payment_failed"]
 """`scheduled`: who is concerned knows already, and is only to be reminded."""
 
 BOOKING_CONFIRMED = "booking_confirmed"
@@ -210,6 +210,7 @@ _TOLD: Mapping[Occasion, tuple[tuple[str, Side], ...]] = {
     "scheduled": (),
     "moved": ((BOOKING_MOVED, "customer"), (BOOKING_MOVED, "therapist")),
     "cancelled": ((BOOKING_CANCELLED, "customer"), (BOOKING_CANCELLED, "therapist")),
+    "completed": (),
     "payment_confirmed": ((PAYMENT_CONFIRMED, "customer"), (PAYMENT_CONFIRMED, "therapist")),
     "payment_failed": ((PAYMENT_FAILED, "customer"), (PAYMENT_FAILED, "therapist")),
 }

@@ -20,6 +20,7 @@ from bot.store.driver import PyMongoError
 from bot.supervisor import run_together
 from workers.dispatch import Dispatch
 from workers.rq_worker import run_rq
+from workers.webhooks import keep_telling, open_webhooks
 
 log = structlog.get_logger()
 
@@ -29,7 +30,10 @@ def run_sweep(settings: Settings) -> int:
 
     async def sweep() -> None:
         stop = until_told_to_stop()
-        async with running(settings) as services:
+        async with (
+            running(settings) as services,
+            open_webhooks(settings, services.webhooks, services.clock.now) as sender,
+        ):
             dispatch = Dispatch(
                 services.notifications,
                 services.announcements,
@@ -39,6 +43,7 @@ def run_sweep(settings: Settings) -> int:
             )
             services.spawn(dispatch.run())
             services.spawn(services.unread.run())
+            services.spawn(keep_telling(sender, services.clock.now, settings.sweep_s))
             log.info("the sweep runs")
             await stop.wait()
 

@@ -8,6 +8,7 @@ second; a push takes its own place on a device that has it already.
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +38,9 @@ STATUS_PATH = "/api/v1/booking-notifications/webhooks/twilio-status"
 LEASE = timedelta(seconds=60)
 
 
+TellIntegrators = Callable[[Row, Status, Reason | None], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What came of asking: whom it reached, and by which provider it went wrong with others."""
@@ -62,6 +66,7 @@ class Delivery:
         now: Now,
         chance: random.Random,
         public_url: str | None,
+        tell_integrators: TellIntegrators,
     ) -> None:
         self._lookout = lookout
         self._ledger = ledger
@@ -73,6 +78,7 @@ class Delivery:
         self._now = now
         self._chance = chance
         self._public_url = public_url
+        self._tell_integrators = tell_integrators
 
     async def deliver(self, row: Row) -> None:
         """Send it, put it off, or end it with its reason; a fault of ours is one of these as well."""
@@ -175,7 +181,7 @@ class Delivery:
         more: dict[str, Any] = {"reached": list(reached)}
         if sent.receipt and sent.receipt.provider_id:
             more["provider_id"] = sent.receipt.provider_id
-        await self._ledger.settle(row, "sent", self._now(), **more)
+        await self._settle(row, "sent", **more)
 
     async def _fail(self, ready: Ready, sent: Sent) -> None:
         row = replace(ready.row, reached=(*ready.row.reached, *sent.reached))
@@ -184,7 +190,7 @@ class Delivery:
             await self._preferences.stop(phone_id(ready.matter.person.phone), "sms", self._now())
         match verdict.kind:
             case "permanent" if row.reached:
-                await self._ledger.settle(row, "sent", self._now(), reached=list(row.reached))
+                await self._settle(row, "sent", reached=list(row.reached))
             case "permanent":
                 status, what = ("skipped", "not_wanted") if verdict.is_stopped else ("dead", "refused")
                 await self._end(row, status, what, verdict.code)  # type: ignore[arg-type]  # two literals
@@ -238,8 +244,11 @@ class Delivery:
         )
 
     async def _end(self, row: Row, status: Status, what: str, code: str | None = None) -> None:
-        now = self._now()
-        await self._ledger.settle(row, status, now, Reason(now, what, code))
+        await self._settle(row, status, Reason(self._now(), what, code))
+
+    async def _settle(self, row: Row, status: Status, reason: Reason | None = None, **more: Any) -> None:
+        if await self._ledger.settle(row, status, self._now(), reason, **more):
+            await self._tell_integrators(row, status, reason)
 
     async def _take_another_channel(self, row: Row, what: str) -> None:
         """Where this one reaches nobody the next one that makes sense takes over, and both rows say so."""

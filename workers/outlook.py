@@ -114,7 +114,7 @@ class Lookout:
         self._caps = caps
 
     async def __call__(self, row: Row) -> Outlook:
-        appointment = await self._appointments.find(row.room, row.booking_id)
+        appointment = await self._appointment(row)
         person = appointment.person(row.side) if appointment else None
         if appointment is None or person is None or person.id != row.person_id:
             return Ending("skipped", "nobody")
@@ -125,6 +125,11 @@ class Lookout:
         if wish is not None:
             return wish
         return await self._addressed(row, appointment, person)
+
+    async def _appointment(self, row: Row) -> Appointment | None:
+        if row.kind == notices.NEW_OFFER:
+            return await self._appointments.offered(row.booking_id, row.person_id)
+        return await self._appointments.find(row.room, row.booking_id)
 
     async def _sense(self, row: Row, appointment: Appointment) -> Ending | None:
         """Why it is not worth being sent, None where it is."""

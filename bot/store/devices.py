@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -57,6 +57,11 @@ class Devices:
     async def of(self, person_id: str) -> list[Device]:
         """The newest first."""
         return [_device(each) async for each in self._newest_first(person_id)]
+
+    async def with_any(self, person_ids: Sequence[str]) -> list[str]:
+        """Those of these people who have a device at all."""
+        found: list[str] = await self._collection.distinct("person_id", {"person_id": {"$in": list(person_ids)}})
+        return found
 
     async def keep(self, device: Device, now: datetime) -> None:
         """Whoever has it now is its person, and nobody else any more; beyond the most per person the oldest go."""

@@ -90,7 +90,7 @@ ROWS = (
     Row("a choice can be cancelled", PROPOSAL, CANCELLED, Status.CANCELLED),
     Row("a choice can be closed", PROPOSAL, EXPIRED, Status.EXPIRED),
     Row("a visit has its news", ACTIVE, ON_THE_WAY, Status.ACTIVE),
-    Row("a visit takes place", ACTIVE, COMPLETED, Status.COMPLETED),
+    Row("a visit takes place", ACTIVE, COMPLETED, Status.COMPLETED, ("completed",)),
     Row("a completed visit is rated", ENDED[0], RATED, Status.COMPLETED),
     Row("a visit is missed", ACTIVE, MISSED, Status.NO_SHOW),
     Row("a booked therapist can withdraw", ACTIVE, RETURNED, Status.SEARCHING, ("cancelled",)),
