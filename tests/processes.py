@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,14 @@ class Process:
         if self.is_running:
             self.running.kill()
         await self.running.wait()
+
+    async def kill_all(self) -> None:
+        """The process and all that it has started, as a power cut does it: an RQ worker's job would outlive it."""
+        started = descendants_of(self.running.pid)
+        await self.kill()
+        for pid in started:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     async def stop(self) -> int:
         """As the platform does it: SIGTERM, and the exit code."""
@@ -132,9 +140,9 @@ class Site:
             await asyncio.gather(*(process.until_ready(http) for process in processes))
         return processes
 
-    async def workers(self, *arguments: str) -> Process:
-        """The workers; they are ready when they do their work."""
-        running, log = await self._start("workers", *arguments)
+    async def workers(self, *arguments: str, **more: str) -> Process:
+        """The workers, with more variables in their environment; they are ready when they do their work."""
+        running, log = await self._start("workers", *arguments, **more)
         process = Process("workers", running, log)
         self._started.append(process)
         return process
@@ -184,6 +192,18 @@ def _as_variable(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(str(each) for each in value)
     return str(value)
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Those that a process has started, and these in turn."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
 
 
 def free_ports() -> Iterator[int]:

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 SHOWN_AT_ONCE = 200
 # A worker that was killed keeps the name of its job for a minute and a half: others get a new one much sooner.
-NAME_LIVES_S = 15
+NAME_LIVES_S = 5
 
 
 class Dispatch:
