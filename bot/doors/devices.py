@@ -20,6 +20,7 @@ from bot.webpush import is_known_service
 from conversations.replies import N_, REFUSALS
 
 TEST_NOTIFICATION = {"kind": "test", "params": {}, "sound": "booking-success", "urgency": "normal"}
+SIDES = {"guest": "customer", "therapist": "therapist"}
 
 
 async def _caller(request: web.Request) -> Bearer:
@@ -86,7 +87,8 @@ async def test_notification(request: web.Request) -> web.Response:
     bearer = await _caller(request)
     services = request.app[SERVICES]
     own_feed = conversation_feed if bearer.audience == "guest" else therapist_feed
-    await services.feeds.append(own_feed(bearer.subject), new_id("e"), "notification", TEST_NOTIFICATION)
+    data = {**TEST_NOTIFICATION, "side": SIDES[bearer.audience]}
+    await services.feeds.append(own_feed(bearer.subject), new_id("e"), "notification", data)
     return json_response({"ok": True, "devices": len(await services.devices.of(_person_of(bearer)))})
 
 

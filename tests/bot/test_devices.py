@@ -125,6 +125,10 @@ async def test_a_test_notification_stands_on_the_callers_own_feed_at_once(house:
         [shown] = console.of_type("notification")
         assert (shown["kind"], shown["sound"], shown["urgency"]) == ("test", "booking-success", "normal")
         assert shown["title"] == "It works"
+        async with guest(house.url) as budi:
+            await ask(http, "POST", "/api/test-notification", budi.token)
+            await budi.until(lambda: bool(budi.of_type("notification")), "the notification")
+            assert [each["sound"] for each in budi.of_type("notification")] == ["booking-success"]
 
 
 async def test_devices_are_counted_as_commands_are(servers: Servers, database: str) -> None:
