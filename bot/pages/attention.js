@@ -65,6 +65,6 @@ export class Attention {
 function spoken({ type, data }, partner) {
   if (type === "message") return data.from === "guest" ? null : `${partner}: ${data.text}`;
   if (type === "system") return data.text;
-  if (type === "card") return [data.title, data.text].filter(Boolean).join(". ");
+  if (type === "card" || type === "notification") return [data.title, data.text ?? data.body].filter(Boolean).join(". ");
   return null;
 }

@@ -2,9 +2,9 @@
 
 import { actionBar } from "/actions.js";
 import { avatar } from "/avatar.js";
-import { muteSwitch } from "/chime.js";
 import { h, replaceChildren } from "/dom.js";
 import { icon } from "/icons.js";
+import { muteSwitch } from "/mute-switch.js";
 import { connectionBadge, localeSwitch } from "/page.js";
 import { presenceText } from "/presence.js";
 import { t } from "/words.js";

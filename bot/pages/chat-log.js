@@ -3,7 +3,7 @@
 import { renderCard } from "/chat-cards.js";
 import { h } from "/dom.js";
 import { icon } from "/icons.js";
-import { bubble, systemLine } from "/messages.js";
+import { bubble, noticeLine, systemLine } from "/messages.js";
 import { Ticks } from "/ticks.js";
 import { t } from "/words.js";
 
@@ -71,6 +71,7 @@ export class ChatLog {
   #draw(entry, isLive) {
     if (entry.type === "message") return bubble({ ...entry.data, at: entry.at, reader: "guest" });
     if (entry.type === "system") return systemLine(entry.data.text);
+    if (entry.type === "notification") return noticeLine(entry.data);
     if (entry.type === "card") return h("li", { class: "log-card" }, this.#drawCard(entry, isLive));
     return null;
   }

@@ -3,11 +3,11 @@
 import { applyAccent } from "/accent.js";
 import { createAnnouncer } from "/announcer.js";
 import { Attention } from "/attention.js";
+import { allowSound } from "/audio.js";
 import { ChatDock } from "/chat-dock.js";
 import { ChatHeader } from "/chat-header.js";
 import { ChatLog } from "/chat-log.js";
 import { ChatNow } from "/chat-now.js";
-import { allowChime } from "/chime.js";
 import { Connection } from "/connection.js";
 import { Conversation } from "/conversation.js";
 import { Correspondence } from "/correspondence.js";
@@ -17,12 +17,16 @@ import { Host } from "/host.js";
 import { refusalOf } from "/http.js";
 import { GuestIdentity } from "/identity.js";
 import { onChangeElsewhere } from "/keep.js";
+import { soundHint } from "/mute-switch.js";
 import { changeLocale, openPage } from "/page.js";
 import { problemLine } from "/problems.js";
 import { rungsOf } from "/rungs.js";
 import { prefill } from "/service-form.js";
+import { hearNotification, listenForPerson, loadSounds } from "/sounds.js";
 import { TabPresence } from "/tab-presence.js";
 import { currentLocale, isLocaleKey, preferredLocale, t } from "/words.js";
+
+const SOUNDS = ["customer-reminder", "booking-success", "app-download"];
 
 class GuestChat {
   #conversation = new Conversation();
@@ -127,6 +131,7 @@ class GuestChat {
       "main",
       { class: "chat-main", aria: { label: t("Chat") } },
       this.#header.bar,
+      soundHint(),
       this.#log.element,
       this.#dock.element,
     );
@@ -202,6 +207,7 @@ class GuestChat {
     this.#place(entry);
     const opened = this.#update() ?? (opensCard ? this.#log.openCard() : null);
     this.#attention.notice([entry], this.#conversation.partner);
+    if (entry.type === "notification") hearNotification(entry, this.#connection.clock);
     this.#attend(opened, false);
     this.#correspondence.look();
   }
@@ -291,5 +297,7 @@ class GuestChat {
 
 applyAccent(new URLSearchParams(window.location.search).get("color"));
 const settings = await openPage();
-allowChime();
+allowSound();
+listenForPerson();
+loadSounds(SOUNDS);
 new GuestChat(settings).start();

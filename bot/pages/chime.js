@@ -1,12 +1,8 @@
-/** A short sound for what is new where nobody looks, made by the browser itself, and a switch that is remembered. */
+/** Two notes of a bell for a message that came where nobody looks, made by the browser itself. */
 
-import { h, replaceChildren, setAria } from "/dom.js";
-import { icon } from "/icons.js";
-import { onChangeElsewhere, read, write } from "/keep.js";
-import { t } from "/words.js";
+import { isMuted, openOutput } from "/audio.js";
 
-const MUTED_KEY = "janji.muted";
-/** Two notes of a bell, a fourth apart: when each begins, and how high it is. */
+/** The notes a fourth apart: when each begins, and how high it is. */
 const NOTES = [
   { at_s: 0, hertz: 659.3 },
   { at_s: 0.13, hertz: 880 },
@@ -16,23 +12,13 @@ const FADES_S = 0.7;
 /** Of several messages at once one is heard. */
 const LEAST_PAUSE_MS = 1500;
 
-/** @type {AudioContext|null} */
-let audio = null;
 let chimed_at = 0;
 
-/** Browsers let a page sound only after its person has done something on it. */
-export function allowChime() {
-  const allow = () => {
-    audio ??= "AudioContext" in window ? new AudioContext() : null;
-    audio?.resume().catch(() => {});
-  };
-  for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, allow, { once: true });
-}
-
 export function chime() {
-  if (read(MUTED_KEY) || audio?.state !== "running" || Date.now() - chimed_at < LEAST_PAUSE_MS) return;
+  const output = openOutput();
+  if (isMuted() || !output || Date.now() - chimed_at < LEAST_PAUSE_MS) return;
   chimed_at = Date.now();
-  for (const note of NOTES) ring(audio, note);
+  for (const note of NOTES) ring(output, note);
 }
 
 function ring(context, { at_s, hertz }) {
@@ -45,24 +31,4 @@ function ring(context, { at_s, hertz }) {
   tone.connect(loudness).connect(context.destination);
   tone.start(begins);
   tone.stop(begins + FADES_S);
-}
-
-/** A button that switches the sound off and on again, for all tabs of this browser. @returns {HTMLElement} */
-export function muteSwitch() {
-  const button = h("button", { class: "icon-button", type: "button", testid: "mute" });
-  const show = () => {
-    const isMuted = Boolean(read(MUTED_KEY));
-    const label = isMuted ? t("Sound is off") : t("Sound is on");
-    replaceChildren(button, icon(isMuted ? "bell_off" : "bell"));
-    button.title = label;
-    setAria(button, "label", t("Sound for new messages"));
-    setAria(button, "pressed", String(!isMuted));
-  };
-  button.addEventListener("click", () => {
-    write(MUTED_KEY, !read(MUTED_KEY));
-    show();
-  });
-  onChangeElsewhere((key) => key === MUTED_KEY && show());
-  show();
-  return button;
 }

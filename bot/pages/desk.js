@@ -1,16 +1,18 @@
 /** The desk of a therapist who has signed in: joins the connection, the switch, the offers, the bookings and the rooms. */
 
+import { askForSound } from "/audio.js";
 import { AvailabilitySwitch } from "/availability.js";
 import { avatar } from "/avatar.js";
 import { isOpen, isWritable, showBookings } from "/bookings.js";
-import { chime, muteSwitch } from "/chime.js";
 import { Connection } from "/connection.js";
 import { h, isTyping, replaceChildren } from "/dom.js";
+import { muteSwitch, soundHint } from "/mute-switch.js";
 import { OfferList } from "/offers.js";
 import { changeLocale, connectionBadge, localeSwitch } from "/page.js";
 import { problemLine } from "/problems.js";
 import { Rooms } from "/rooms.js";
 import { rungsOf } from "/rungs.js";
+import { hearNotification, play, seen } from "/sounds.js";
 import { TabPresence } from "/tab-presence.js";
 import { showNews } from "/tab-title.js";
 import { currentLocale, t } from "/words.js";
@@ -87,6 +89,7 @@ export class Desk {
   }
 
   start() {
+    askForSound();
     this.#connection.start();
   }
 
@@ -137,7 +140,7 @@ export class Desk {
   #react(entry, isPast) {
     const { type, data, feed } = entry;
     if (feed.startsWith("conversation:")) this.#rooms.notice(entry);
-    else if (type === "notification") this.#notice(data.title, data.body);
+    else if (type === "notification") this.#notice(entry, isPast);
     else if (type === "offer_closed") this.#closeOffer(data);
     else if (isPast) return;
     else if (type === "offer") this.#openOffer(data);
@@ -146,7 +149,7 @@ export class Desk {
   }
 
   #openOffer(offer) {
-    if (document.hidden || !document.hasFocus()) chime();
+    play("urgent-booking", "urgent");
     this.#offersNow = [...this.#offersNow.filter((one) => one.offer_id !== offer.offer_id), offer];
     this.#offers.add(offer);
   }
@@ -154,6 +157,7 @@ export class Desk {
   #closeOffer({ offer_id, why }) {
     this.#offersNow = this.#offersNow.filter((one) => one.offer_id !== offer_id);
     this.#offers.close(offer_id, why);
+    if (!this.#offersNow.length) seen();
   }
 
   #changeBooking(booking) {
@@ -184,7 +188,7 @@ export class Desk {
     });
     this.#badge = connectionBadge();
     this.#badge.show(this.#status, this.#rung);
-    const list = h("div", { class: "desk-list" }, this.#switch.element, this.#offers.element, this.#listPlace);
+    const list = h("div", { class: "desk-list" }, this.#switch.element, soundHint(), this.#offers.element, this.#listPlace);
     const main = h("main", { class: "desk-main" }, list, this.#rooms.element);
     replaceChildren(this.#place, this.#header(), this.#notices, main);
     this.#rooms.reset(this.#therapist.id, this.#bookings);
@@ -242,10 +246,20 @@ export class Desk {
     this.#isAvailable = payload.available;
   }
 
-  #notice(title, body) {
-    const notice = h("div", { class: "notice", testid: "notification" }, h("b", {}, title), h("p", {}, body));
+  /** What is urgent stays until somebody says that they have seen it. */
+  #notice(entry, isPast) {
+    const { title, body, urgency } = entry.data;
+    if (!isPast) hearNotification(entry, this.#connection.clock);
+    const isUrgent = urgency === "urgent";
+    const got = { class: "btn btn-small btn-primary", type: "button", testid: "got-it" };
+    const notice = h(
+      "div",
+      { class: "notice", testid: "notification", data: { urgency } },
+      h("div", {}, h("b", {}, title), h("p", {}, body)),
+      isUrgent ? h("button", { ...got, on: { click: () => notice.remove() } }, t("Got it")) : null,
+    );
     this.#notices.append(notice);
-    setTimeout(() => notice.remove(), NOTICE_SHOWN_MS);
+    if (!isUrgent) setTimeout(() => notice.remove(), NOTICE_SHOWN_MS);
   }
 
   /** A message for a booking that is not in the list any more: its writer must know that it never arrived. */

@@ -44,6 +44,12 @@ export function systemLine(text) {
   return h("li", { class: "system-line", testid: "system-line" }, text);
 }
 
+/** What a person is told of their booking, in their own log. */
+export function noticeLine({ title, body, urgency }) {
+  const words = h("div", {}, h("b", {}, title), body ? h("p", {}, body) : null);
+  return h("li", { class: "notice-line", testid: "notification", data: { urgency } }, icon("bell"), words);
+}
+
 /**
  * @param {object} options
  * @param {(text: string) => void} options.onSend

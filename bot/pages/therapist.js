@@ -1,19 +1,24 @@
 /** The therapists' page: asks who it is, shows the desk, and lets go again. */
 
 import { createAnnouncer } from "/announcer.js";
-import { allowChime } from "/chime.js";
+import { allowSound } from "/audio.js";
 import { Desk } from "/desk.js";
 import { h, replaceChildren } from "/dom.js";
 import { forget, onChangeElsewhere, read, write } from "/keep.js";
 import { changeLocale, localeSwitch, openPage } from "/page.js";
+import { listenForPerson, loadSounds } from "/sounds.js";
 import { showNews } from "/tab-title.js";
 import { signInCard } from "/therapist-sign-in.js";
 import { isLocaleKey, preferredLocale } from "/words.js";
 
 const TOKEN_KEY = "janji.therapist";
+const REMINDERS = ["reminder-5h", "reminder-4h", "reminder-3h", "reminder-2h", "reminder-1h"];
+const SOUNDS = ["urgent-booking", "therapist-alert", "booking-success", ...REMINDERS];
 
 const settings = await openPage();
-allowChime();
+allowSound();
+listenForPerson();
+loadSounds(SOUNDS);
 const announce = createAnnouncer();
 const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
 /** @type {Desk|null} */

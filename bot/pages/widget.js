@@ -137,7 +137,7 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     frame = make("iframe", {
       src: frameAddress(),
       title: t("Chat"),
-      allow: "geolocation; clipboard-write",
+      allow: "autoplay; geolocation; clipboard-write",
       "data-testid": "janji-frame",
     });
     edges[1].before(frame);
