@@ -4,6 +4,7 @@ import { applyAccent } from "/accent.js";
 import { createAnnouncer } from "/announcer.js";
 import { Attention } from "/attention.js";
 import { allowSound } from "/audio.js";
+import { onWorkerMessage, registerWorker } from "/background.js";
 import { ChatDock } from "/chat-dock.js";
 import { ChatHeader } from "/chat-header.js";
 import { ChatLog } from "/chat-log.js";
@@ -20,6 +21,8 @@ import { onChangeElsewhere } from "/keep.js";
 import { soundHint } from "/mute-switch.js";
 import { changeLocale, openPage } from "/page.js";
 import { problemLine } from "/problems.js";
+import { renewPush } from "/push.js";
+import { PushOffer } from "/push-offer.js";
 import { rungsOf } from "/rungs.js";
 import { prefill } from "/service-form.js";
 import { hearNotification, listenForPerson, loadSounds } from "/sounds.js";
@@ -45,6 +48,7 @@ class GuestChat {
   /** @type {ChatDock} */
   #dock;
   #messages;
+  #pushOffer;
   /** @type {"reconnecting"|"connected"|"offline"} */
   #status = "reconnecting";
   /** @type {string|null} */
@@ -76,7 +80,13 @@ class GuestChat {
       isSeen: () => this.#attention.isVisible && this.#log.isAtEnd,
       onChange: () => this.#showLive(),
     });
+    this.#pushOffer = new PushOffer({
+      token: () => this.#identity.newest(),
+      audience: "guest",
+      reason: () => t("Shall we tell you about your booking while this page is closed?"),
+    });
     this.#messages = new GuestMessages((payload) => this.#connection.send("message", payload));
+    onWorkerMessage(({ type }) => this.#heardFromWorker(type));
     this.#identity.onChange(() => this.#connection.restart({ fresh: true }));
     onChangeElsewhere((key) => isLocaleKey(key) && this.#switchLocale(preferredLocale(settings)));
     document.addEventListener("visibilitychange", () => !document.hidden && this.#seen(false));
@@ -127,11 +137,13 @@ class GuestChat {
       switchLocale: (locale) => this.#switchLocale(locale),
     });
     this.#header.showStatus(this.#status, this.#rung);
+    this.#pushOffer.hide();
     const main = h(
       "main",
       { class: "chat-main", aria: { label: t("Chat") } },
       this.#header.bar,
       soundHint(),
+      this.#pushOffer.element,
       this.#log.element,
       this.#dock.element,
     );
@@ -149,6 +161,8 @@ class GuestChat {
       return null;
     }
     this.#dock.show(this.#conversation);
+    if (this.#conversation.isWritable) this.#pushOffer.show();
+    else this.#pushOffer.hide();
     return this.#now.show(this.#conversation) ?? (opened ? this.#log.openCard() : null);
   }
 
@@ -191,10 +205,14 @@ class GuestChat {
       this.#correspondence.clear();
       this.#build();
     }
+    this.#messages.open(session.conversation_id);
     for (const entry of news.entries) this.#place(entry);
     const opened = this.#update();
-    this.#messages.open(session.conversation_id);
-    if (isFirst) this.#attention.missed(session.unread ?? 0);
+    this.#messages.deliver();
+    if (isFirst) {
+      this.#attention.missed(session.unread ?? 0);
+      renewPush(this.#identity.newest());
+    }
     if (!news.fresh) this.#attention.notice(news.entries, this.#conversation.partner);
     if (news.fresh || news.entries.length) this.#attend(opened ?? this.#log.openCard(), isFirst || news.fresh);
     this.#correspondence.begin(session);
@@ -210,6 +228,12 @@ class GuestChat {
     if (entry.type === "notification") hearNotification(entry, this.#connection.clock);
     this.#attend(opened, false);
     this.#correspondence.look();
+  }
+
+  /** A push says that there is news: the connection should be there to read it. A press on one wants to see it. */
+  #heardFromWorker(type) {
+    if (!this.#connection.isReady) this.#connection.restart();
+    if (type === "open") this.#seen(true);
   }
 
   #place(entry) {
@@ -300,4 +324,5 @@ const settings = await openPage();
 allowSound();
 listenForPerson();
 loadSounds(SOUNDS);
+registerWorker();
 new GuestChat(settings).start();

@@ -3,6 +3,7 @@
 import { askForSound } from "/audio.js";
 import { AvailabilitySwitch } from "/availability.js";
 import { avatar } from "/avatar.js";
+import { onWorkerMessage, rememberBearer } from "/background.js";
 import { isOpen, isWritable, showBookings } from "/bookings.js";
 import { Connection } from "/connection.js";
 import { h, isTyping, replaceChildren } from "/dom.js";
@@ -10,6 +11,8 @@ import { muteSwitch, soundHint } from "/mute-switch.js";
 import { OfferList } from "/offers.js";
 import { changeLocale, connectionBadge, localeSwitch } from "/page.js";
 import { problemLine } from "/problems.js";
+import { renewPush } from "/push.js";
+import { PushOffer } from "/push-offer.js";
 import { Rooms } from "/rooms.js";
 import { rungsOf } from "/rungs.js";
 import { hearNotification, play, seen } from "/sounds.js";
@@ -22,6 +25,7 @@ const NOTICE_SHOWN_MS = 8000;
 export class Desk {
   #place;
   #settings;
+  #token;
   #announce;
   #onSignOut;
   #connection;
@@ -43,6 +47,7 @@ export class Desk {
   /** Refused messages that a notice tells of. @type {Set<string>} */
   #unsent = new Set();
   #listPlace = h("section", { class: "booking-place" });
+  #isOver = false;
   /** @type {OfferList} */
   #offers;
   /** @type {AvailabilitySwitch} */
@@ -59,6 +64,7 @@ export class Desk {
   constructor({ place, settings, token, announce, onSignOut }) {
     this.#place = place;
     this.#settings = settings;
+    this.#token = token;
     this.#announce = announce;
     this.#onSignOut = onSignOut;
     this.#connection = new Connection({
@@ -90,10 +96,12 @@ export class Desk {
 
   start() {
     askForSound();
+    onWorkerMessage(({ type, data }) => this.#heardFromWorker(type, data));
     this.#connection.start();
   }
 
   stop() {
+    this.#isOver = true;
     this.#connection.stop();
     this.#rooms.leave();
     this.#place.classList.remove("desk-in-room");
@@ -120,7 +128,21 @@ export class Desk {
     this.#update();
     this.#rooms.resume(session.bookings ?? []);
     this.#tab.begin(this.#rung);
-    if (isFirst) this.#rooms.chooseOnly();
+    if (isFirst) this.#begin();
+  }
+
+  #begin() {
+    rememberBearer("therapist", this.#therapist.id, this.#token);
+    renewPush(this.#token);
+    this.#rooms.chooseOnly();
+    this.#rooms.choose(new URLSearchParams(window.location.search).get("booking"));
+  }
+
+  /** A push says that there is news: the connection should be there to read it. A press on one wants to see it. */
+  #heardFromWorker(type, data) {
+    if (this.#isOver) return;
+    if (!this.#connection.isReady) this.#connection.restart();
+    if (type === "open") this.#rooms.choose(data?.booking_id);
   }
 
   #hear(entry) {
@@ -188,7 +210,14 @@ export class Desk {
     });
     this.#badge = connectionBadge();
     this.#badge.show(this.#status, this.#rung);
-    const list = h("div", { class: "desk-list" }, this.#switch.element, soundHint(), this.#offers.element, this.#listPlace);
+    const pushOffer = new PushOffer({
+      token: () => this.#token,
+      audience: "therapist",
+      reason: () => t("Hear of offers and visits while this page is closed."),
+    });
+    pushOffer.show();
+    const nudges = [soundHint(), pushOffer.element];
+    const list = h("div", { class: "desk-list" }, this.#switch.element, nudges, this.#offers.element, this.#listPlace);
     const main = h("main", { class: "desk-main" }, list, this.#rooms.element);
     replaceChildren(this.#place, this.#header(), this.#notices, main);
     this.#rooms.reset(this.#therapist.id, this.#bookings);

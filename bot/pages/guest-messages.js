@@ -27,14 +27,18 @@ export class GuestMessages {
 
   /** Takes up the messages of a conversation, with those that were left from before. */
   open(conversationId) {
-    if (this.#conversationId !== conversationId) {
-      this.#conversationId = conversationId;
-      this.#outbox = new Outbox({
-        owner: conversationId,
-        send: this.#send,
-        onChange: (waiting) => this.#conversationId === conversationId && this.#pending?.show(waiting),
-      });
-    }
+    if (this.#conversationId === conversationId) return;
+    this.#conversationId = conversationId;
+    this.#outbox = new Outbox({
+      audience: "guest",
+      owner: conversationId,
+      send: this.#send,
+      onChange: (waiting) => this.#conversationId === conversationId && this.#pending?.show(waiting),
+    });
+  }
+
+  /** Sends what the log does not have: the service worker may have been faster, or an earlier page. */
+  deliver() {
     this.#pending?.show(this.#outbox?.waiting() ?? []);
     this.#outbox?.deliver();
   }

@@ -25,7 +25,13 @@ export function getJson(path) {
 }
 
 export function postJson(path, body) {
-  return request(path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+  return sendJson("POST", path, body);
+}
+
+/** As the bearer of a token. @param {"POST"|"DELETE"} method @param {any} body @param {string} [token] */
+export function sendJson(method, path, body, token) {
+  const bearer = token ? { Authorization: `Bearer ${token}` } : {};
+  return request(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...bearer } });
 }
 
 async function request(path, { headers = {}, ...options }) {

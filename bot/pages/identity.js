@@ -1,5 +1,6 @@
 /** Who the guest is to the server: one token for all tabs of this browser. */
 
+import { rememberBearer } from "/background.js";
 import { onChangeElsewhere, read, write } from "/keep.js";
 
 const KEY = "janji.guest";
@@ -14,6 +15,11 @@ export class GuestIdentity {
     return this.#used;
   }
 
+  /** The token that came last, in whichever tab. @returns {string|undefined} */
+  newest() {
+    return read(KEY)?.token ?? undefined;
+  }
+
   /**
    * Keeps the token of a snapshot.
    * @returns {boolean} false when another tab has become a guest at the same time: connect again, as that one
@@ -23,8 +29,10 @@ export class GuestIdentity {
     this.#conversation = conversation_id;
     if (kept && kept.conversation_id !== conversation_id && kept.token !== this.#used) return false;
     // Each answer brings a new token. What another tab has kept since we asked is at least as new as ours.
-    if (!kept || kept.token === this.#used || kept.conversation_id !== conversation_id)
+    if (!kept || kept.token === this.#used || kept.conversation_id !== conversation_id) {
       write(KEY, { token, conversation_id });
+      rememberBearer("guest", conversation_id, token);
+    }
     return true;
   }
 

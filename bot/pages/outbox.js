@@ -1,11 +1,14 @@
 /** Messages on their way: kept by the browser until the server has them, sent in order, each under one `client_id`. */
 
+import { askWorkerToSend, leaveWithWorker, takeFromWorker } from "/background.js";
 import { newClientId } from "/connection.js";
 import { refusalOf } from "/http.js";
 import { forget, keysOf, onChangeElsewhere, read, write } from "/keep.js";
 
 const WORTH_ANOTHER_TRY = new Set(["unavailable", "too_many_requests"]);
 const TRY_AGAIN_S = 3;
+/** What has not been sent by then may outlive this page. */
+const SLOW_AFTER_MS = 2000;
 
 /**
  * `trouble` says why it is still here: one that is final waits for the person, any other is tried again by itself.
@@ -14,6 +17,8 @@ const TRY_AGAIN_S = 3;
  */
 
 export class Outbox {
+  #audience;
+  #owner;
   #prefix;
   #send;
   #onChange;
@@ -21,11 +26,14 @@ export class Outbox {
 
   /**
    * @param {object} options
+   * @param {import("/background.js").Audience} options.audience
    * @param {string} options.owner whose messages; nobody else's are sent
    * @param {(payload: any) => Promise<any>} options.send
    * @param {(waiting: Waiting[]) => void} options.onChange
    */
-  constructor({ owner, send, onChange }) {
+  constructor({ audience, owner, send, onChange }) {
+    this.#audience = audience;
+    this.#owner = owner;
     this.#prefix = `janji.outbox.${owner}.`;
     this.#send = send;
     this.#onChange = onChange;
@@ -43,6 +51,7 @@ export class Outbox {
     const last = this.waiting().at(-1);
     const written_at = Math.max(Date.now(), (last?.written_at ?? 0) + 1);
     this.#keep({ client_id, written_at, payload: { client_id, ...payload } });
+    this.#insure(client_id);
     this.deliver();
   }
 
@@ -50,6 +59,7 @@ export class Outbox {
   done(client_id) {
     if (!read(this.#prefix + client_id)) return;
     forget(this.#prefix + client_id);
+    takeFromWorker(client_id);
     this.#changed();
   }
 
@@ -58,6 +68,7 @@ export class Outbox {
     const { trouble: _, ...item } = read(this.#prefix + client_id) ?? {};
     if (!item.payload) return;
     this.#keep(item);
+    this.#insure(client_id);
     this.deliver();
   }
 
@@ -86,8 +97,17 @@ export class Outbox {
       // Its entry may have come before the answer: then it is not here any more.
       if (!read(this.#prefix + item.client_id)) return;
       this.#keep({ ...item, trouble: { message, retry_after_s, isFinal } });
-      if (!isFinal) await pause(retry_after_s ?? TRY_AGAIN_S);
+      if (isFinal) takeFromWorker(item.client_id);
+      else await pause(retry_after_s ?? TRY_AGAIN_S);
     }
+  }
+
+  /** The page may be closed before it is sent: then the worker sends the same, and the server writes it once. */
+  #insure(client_id) {
+    const { written_at, payload } = read(this.#prefix + client_id);
+    leaveWithWorker({ audience: this.#audience, owner: this.#owner, client_id, written_at, payload });
+    if (!navigator.onLine) askWorkerToSend();
+    else setTimeout(() => read(this.#prefix + client_id) && askWorkerToSend(), SLOW_AFTER_MS);
   }
 
   #keep(item) {

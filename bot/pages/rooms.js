@@ -179,6 +179,7 @@ export class Rooms {
   #openOutbox(owner) {
     this.#owner = owner;
     this.#outbox = new Outbox({
+      audience: "therapist",
       owner,
       send: (payload) => this.#does.send("message", payload),
       onChange: (waiting) => this.#showWaiting(waiting),

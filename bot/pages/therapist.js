@@ -2,10 +2,12 @@
 
 import { createAnnouncer } from "/announcer.js";
 import { allowSound } from "/audio.js";
+import { forgetBearer, registerWorker } from "/background.js";
 import { Desk } from "/desk.js";
 import { h, replaceChildren } from "/dom.js";
 import { forget, onChangeElsewhere, read, write } from "/keep.js";
 import { changeLocale, localeSwitch, openPage } from "/page.js";
+import { turnPushOff } from "/push.js";
 import { listenForPerson, loadSounds } from "/sounds.js";
 import { showNews } from "/tab-title.js";
 import { signInCard } from "/therapist-sign-in.js";
@@ -19,6 +21,7 @@ const settings = await openPage();
 allowSound();
 listenForPerson();
 loadSounds(SOUNDS);
+registerWorker();
 const announce = createAnnouncer();
 const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
 /** @type {Desk|null} */
@@ -43,6 +46,8 @@ function showDesk(token) {
     desk?.stop();
     desk = null;
     forget(TOKEN_KEY);
+    forgetBearer("therapist");
+    turnPushOff(token);
     showNews(0);
     showSignIn(reason);
   };

@@ -1,0 +1,161 @@
+/**
+ * The service worker: shows what is pushed while nobody looks at us, opens the right page on a press, and sends what
+ * was written where there was no connection and the page has been closed since. It keeps no pages and answers no fetch.
+ */
+"use strict";
+
+const DATABASE = "janji";
+const STORES = { outbox: "client_id", bearers: "audience" };
+const SYNC = "janji.outbox";
+const ANSWER_TIMEOUT_MS = 10000;
+const WORTH_ANOTHER_TRY = new Set(["unavailable", "too_many_requests"]);
+const PATTERN_OF_URGENT = [300, 150, 300, 150, 600];
+
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+// What is pushed
+
+self.addEventListener("push", (event) => event.waitUntil(tell(pushed(event.data))));
+
+/** What comes is ours and encrypted for us; a browser still wants something shown where it cannot be read. */
+function pushed(data) {
+  try {
+    const { title, body, url, collapse_key, urgency, data: more } = data.json();
+    const words = { title: String(title || "Janji"), body: String(body ?? "") };
+    return { ...words, url: ourAddress(url), collapse_key, urgency, more };
+  } catch {
+    return { title: "Janji", body: "", url: ourAddress("/chat") };
+  }
+}
+
+/** A page of ours that somebody looks at tells it itself, by its feed: nobody is told twice. */
+async function tell(push) {
+  const page = (await pagesAt(push.url)).find((client) => client.visibilityState === "visible");
+  if (page) {
+    page.postMessage({ type: "push", url: push.url, data: push.more ?? {} });
+    return;
+  }
+  await self.registration.showNotification(push.title, {
+    body: push.body,
+    tag: push.collapse_key,
+    renotify: Boolean(push.collapse_key),
+    requireInteraction: push.urgency === "urgent",
+    silent: push.urgency === "low",
+    ...(push.urgency === "urgent" ? { vibrate: PATTERN_OF_URGENT } : {}),
+    icon: "/icon-192.png",
+    badge: "/icon-badge.png",
+    data: { url: push.url, more: push.more ?? {} },
+  });
+}
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(open(event.notification.data ?? {}));
+});
+
+async function open({ url = ourAddress("/chat"), more = {} }) {
+  const [page] = await pagesAt(url);
+  if (!page) {
+    await self.clients.openWindow(addressOf(url, more));
+    return;
+  }
+  page.postMessage({ type: "open", url, data: more });
+  await page.focus();
+}
+
+/** The console shows the booking that its address names. */
+function addressOf(url, { booking_id }) {
+  const address = new URL(url);
+  if (booking_id && address.pathname === "/therapist") address.searchParams.set("booking", booking_id);
+  return address.href;
+}
+
+/** The open pages of the same kind, the ones that are looked at first. */
+async function pagesAt(url) {
+  const { pathname } = new URL(url);
+  const all = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const same = all.filter((client) => new URL(client.url).pathname === pathname);
+  return same.sort((one, other) => Number(isVisible(other)) - Number(isVisible(one)));
+}
+
+function isVisible({ visibilityState }) {
+  return visibilityState === "visible";
+}
+
+/** Nothing that is pushed leads anywhere but to us, under whichever of our names this browser knows us. */
+function ourAddress(url) {
+  const { pathname, search } = new URL(String(url || "/chat"), self.location.origin);
+  return new URL(pathname + search, self.location.origin).href;
+}
+
+// A subscription that the browser has replaced
+
+self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(subscribeAgain(event)));
+
+async function subscribeAgain({ oldSubscription, newSubscription }) {
+  const subscription =
+    newSubscription ?? (oldSubscription && (await self.registration.pushManager.subscribe(oldSubscription.options)));
+  if (!subscription) return;
+  for (const { token } of await all("bearers")) await post("/api/users/webpush-subscription", subscription, token);
+}
+
+// What still waits to be sent
+
+self.addEventListener("sync", (event) => {
+  if (event.tag === SYNC) event.waitUntil(sendWhatWaits());
+});
+
+/**
+ * In order, each under the `client_id` of its page: the server writes it once, whoever sends it and however often. What
+ * was refused for good waits for its page, which says so to the person. A rejection has the browser try again later.
+ */
+async function sendWhatWaits() {
+  const bearers = new Map((await all("bearers")).map((bearer) => [bearer.audience, bearer]));
+  const waiting = (await all("outbox")).sort((one, other) => one.written_at - other.written_at);
+  for (const { audience, owner, client_id, payload } of waiting) {
+    const bearer = bearers.get(audience);
+    if (bearer?.owner !== owner) continue;
+    const answer = await post(`/api/${audience}/message`, payload, bearer.token);
+    if (WORTH_ANOTHER_TRY.has(answer.error?.code)) throw new Error(answer.error.code);
+    await remove(client_id);
+  }
+}
+
+/** @returns {Promise<any>} the server's answer, a refusing one too; anything else is the network's and rejects */
+async function post(path, body, token) {
+  const response = await fetch(path, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+  });
+  const answer = await response.json();
+  if (response.ok || answer.error?.code) return answer;
+  throw new Error(`answered with ${response.status}`);
+}
+
+// What the pages keep for us
+
+async function all(store) {
+  return done((await transaction(store, "readonly")).objectStore(store).getAll());
+}
+
+async function remove(client_id) {
+  return done((await transaction("outbox", "readwrite")).objectStore("outbox").delete(client_id));
+}
+
+async function transaction(store, mode) {
+  const request = indexedDB.open(DATABASE, 1);
+  request.onupgradeneeded = () => {
+    for (const [name, keyPath] of Object.entries(STORES)) request.result.createObjectStore(name, { keyPath });
+  };
+  return (await done(request)).transaction(store, mode);
+}
+
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
