@@ -1,10 +1,12 @@
 /** The cards of the guest's log: open ones with what can be done, answered ones as a quiet line of history. */
 
 import { actionBar } from "/actions.js";
+import { appOffer } from "/app-offer.js";
 import { avatar } from "/avatar.js";
 import { countDown } from "/countdown.js";
 import { h, newId } from "/dom.js";
 import { icon } from "/icons.js";
+import { wayToInstall } from "/installation.js";
 import { problemLine } from "/problems.js";
 import { ratingForm } from "/rating-form.js";
 import { serviceForm } from "/service-form.js";
@@ -18,6 +20,7 @@ import { t } from "/words.js";
  * @property {(refusal: import("/http.js").Refusal) => void} showRefusal
  * @property {(entry: import("/feeds.js").Entry) => string|null} outcomeOf the state that a card has led to
  * @property {import("/time.js").Clock} clock
+ * @property {any} settings of this place
  */
 
 /**
@@ -40,10 +43,12 @@ function openCard(card, does) {
     tabindex: -1,
     aria: { labelledby: title.id },
   });
-  const body = { service: serviceBody, therapist: therapistBody, rating: ratingBody }[card.card] ?? plainBody;
+  const body = BODIES[card.card] ?? plainBody;
   body(frame, title, card, does);
   return frame;
 }
+
+const BODIES = { service: serviceBody, therapist: therapistBody, rating: ratingBody, app_download: appBody };
 
 function plainBody(frame, title, card, does) {
   frame.append(title, ...text(card), actionBar(card.actions ?? [], does.perform));
@@ -96,6 +101,11 @@ function therapistBody(frame, title, card, does) {
     actionBar(card.actions ?? [], does.perform),
   );
   if (card.expires_at) frame.append(answerWithin(card.expires_at, does.clock));
+}
+
+function appBody(frame, title, card, does) {
+  const offer = appOffer(wayToInstall(does.settings), () => {});
+  frame.append(title, ...text(card), ...offer, actionBar(card.actions ?? [], does.perform));
 }
 
 function ratingBody(frame, title, card, does) {

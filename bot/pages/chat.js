@@ -2,6 +2,7 @@
 
 import { applyAccent } from "/accent.js";
 import { createAnnouncer } from "/announcer.js";
+import { AppPrompt } from "/app-offer.js";
 import { Attention } from "/attention.js";
 import { allowSound } from "/audio.js";
 import { onWorkerMessage, registerWorker } from "/background.js";
@@ -17,6 +18,7 @@ import { GuestMessages } from "/guest-messages.js";
 import { Host } from "/host.js";
 import { refusalOf } from "/http.js";
 import { GuestIdentity } from "/identity.js";
+import { keepInstallation } from "/installation.js";
 import { onChangeElsewhere } from "/keep.js";
 import { soundHint } from "/mute-switch.js";
 import { changeLocale, openPage } from "/page.js";
@@ -30,6 +32,8 @@ import { TabPresence } from "/tab-presence.js";
 import { currentLocale, isLocaleKey, preferredLocale, t } from "/words.js";
 
 const SOUNDS = ["customer-reminder", "booking-success", "app-download"];
+/** A notification with this sound comes with the offer of the app. */
+const OFFERS_APP = "app-download";
 
 class GuestChat {
   #conversation = new Conversation();
@@ -49,6 +53,7 @@ class GuestChat {
   #dock;
   #messages;
   #pushOffer;
+  #appPrompt;
   /** @type {"reconnecting"|"connected"|"offline"} */
   #status = "reconnecting";
   /** @type {string|null} */
@@ -85,6 +90,11 @@ class GuestChat {
       audience: "guest",
       reason: () => t("Shall we tell you about your booking while this page is closed?"),
     });
+    this.#appPrompt = new AppPrompt({
+      settings,
+      clock: this.#connection.clock,
+      focus: (element) => this.#attention.focus(element),
+    });
     this.#messages = new GuestMessages((payload) => this.#connection.send("message", payload));
     onWorkerMessage(({ type }) => this.#heardFromWorker(type));
     this.#identity.onChange(() => this.#connection.restart({ fresh: true }));
@@ -120,6 +130,7 @@ class GuestChat {
       outcomeOf: (entry) => this.#conversation.outcomeOf(entry),
       look: () => this.#correspondence.look(),
       clock: this.#connection.clock,
+      settings: this.#settings,
     };
     this.#log = new ChatLog(does);
     this.#messages.standIn(this.#log.pending);
@@ -138,6 +149,7 @@ class GuestChat {
     });
     this.#header.showStatus(this.#status, this.#rung);
     this.#pushOffer.hide();
+    this.#appPrompt.speakAgain();
     const main = h(
       "main",
       { class: "chat-main", aria: { label: t("Chat") } },
@@ -145,6 +157,7 @@ class GuestChat {
       soundHint(),
       this.#pushOffer.element,
       this.#log.element,
+      this.#appPrompt.element,
       this.#dock.element,
     );
     replaceChildren(document.getElementById("chat"), this.#header.element, main);
@@ -225,9 +238,16 @@ class GuestChat {
     this.#place(entry);
     const opened = this.#update() ?? (opensCard ? this.#log.openCard() : null);
     this.#attention.notice([entry], this.#conversation.partner);
-    if (entry.type === "notification") hearNotification(entry, this.#connection.clock);
+    if (entry.type === "notification") this.#noticed(entry);
     this.#attend(opened, false);
     this.#correspondence.look();
+  }
+
+  #noticed(entry) {
+    hearNotification(entry, this.#connection.clock);
+    if (entry.data.sound !== OFFERS_APP) return;
+    const { booking } = this.#conversation;
+    this.#appPrompt.show(booking?.starts_at ?? booking?.arrives_by ?? null);
   }
 
   /** A push says that there is news: the connection should be there to read it. A press on one wants to see it. */
@@ -320,6 +340,7 @@ class GuestChat {
 }
 
 applyAccent(new URLSearchParams(window.location.search).get("color"));
+keepInstallation();
 const settings = await openPage();
 allowSound();
 listenForPerson();
