@@ -191,6 +191,8 @@ async def test_pages_are_told_what_they_need_and_the_demonstrations_number_only_
             "demo": demo,
             "demo_therapist_phone": DEMO_PHONE if demo else None,
             "fallback_after_s": 6.0,
+            "app_store_url": None,
+            "play_store_url": None,
             "map_default": {**MAP_DEFAULT, "address": MAP_DEFAULT["address"] if demo else ""},
         }
 
