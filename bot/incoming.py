@@ -27,6 +27,7 @@ from conversations.money import Money
 STRIPE, WIZARD, TWILIO = "stripe", "booking-wizard", "twilio"
 SENDERS = (STRIPE, WIZARD, TWILIO)
 OUR_BOOKING = re.compile(r"b_[0-9a-f]{24}")
+LATEST_MOMENT = 2**32
 PAYMENT_EVENTS = frozenset({"payment_intent.succeeded", "payment_intent.payment_failed"})
 
 Occurrence = Literal["booking-confirmed", "payment-confirmed", "booking-cancelled", "payment-failed", "scheduled"]
@@ -137,7 +138,8 @@ def payment_of(body: Mapping[str, Any]) -> StripePayment | None:
     booking_id = _mapping(intent, "metadata").get("booking_id")
     payment_id, amount, currency = intent.get("id"), intent.get("amount_received"), intent.get("currency")
     created = body.get("created")
-    is_whole = isinstance(payment_id, str) and isinstance(currency, str) and isinstance(created, int)
+    is_dated = isinstance(created, int) and 0 < created < LATEST_MOMENT
+    is_whole = isinstance(payment_id, str) and isinstance(currency, str) and is_dated
     if not is_whole or not isinstance(booking_id, str) or not booking_id:
         return None
     why = _mapping(intent, "last_payment_error").get("code")

@@ -184,7 +184,7 @@ class Settings(ChannelSettings):
     """The country of a phone number that is written without one."""
     templates_dir: Path | None = None
     """Mails of brands: what is in the folder of a brand's name wins over our own, file by file."""
-    default_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "IDR"
+    default_currency: str = "IDR"
     """Of an amount that another system tells without one."""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
@@ -356,6 +356,13 @@ class Settings(ChannelSettings):
     def _templates_dir_is_there(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():
             raise ValueError("must be a directory that is there")
+        return value
+
+    @field_validator("default_currency")
+    @classmethod
+    def _currency_is_a_code(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z]{3}", value):
+            raise ValueError("must be the three capital letters of a currency, like IDR")
         return value
 
     @field_validator("radii_km")

@@ -183,6 +183,8 @@ def _cancel(booking: ExternalBooking, event: Cancelled, now: datetime) -> Decisi
         expires_at=None,
         remove_at=now + KEPT,
     )
+    if booking.state is Status.CANCELLED:
+        return Decision(replace(cancelled, remove_at=booking.remove_at))
     return _notified(cancelled, "cancelled") if known.details else Decision(cancelled)
 
 

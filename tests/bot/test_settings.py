@@ -130,6 +130,18 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
             "UK",
             "JANJI_DEFAULT_REGION must be the two capital letters of a country, like ID, not 'UK'",
         ),
+        (
+            "JANJI_DEFAULT_CURRENCY",
+            "rupiah",
+            "JANJI_DEFAULT_CURRENCY must be the three capital letters of a currency, like IDR, not 'rupiah'",
+        ),
+        ("JANJI_STRIPE_WEBHOOK_SECRET", "whsec_short", "JANJI_STRIPE_WEBHOOK_SECRET must have at least 16 characters"),
+        ("JANJI_BOOKING_WIZARD_SECRET", "whsec_no base64", "JANJI_BOOKING_WIZARD_SECRET must be whsec_ and base64"),
+        (
+            "JANJI_BOOKING_WIZARD_SECRET",
+            "whsec_c2hvcnQ=",
+            "JANJI_BOOKING_WIZARD_SECRET must be whsec_ and the base64 of at least 16 bytes",
+        ),
         ("JANJI_COMMISSION_PERCENT", "100.01", "JANJI_COMMISSION_PERCENT must be at most 100, not '100.01'"),
         (
             "JANJI_COMMISSION_PERCENT",

@@ -92,8 +92,9 @@ def test_reminders_alone_are_planned_for_people_who_know() -> None:
 
 
 def test_a_cancelled_booking_says_why_and_what_is_given_back() -> None:
-    booking, said = told(CONFIRMED, CANCELLED)
+    booking, said = told(CONFIRMED, CANCELLED, CANCELLED)
     assert said == [("confirmed", 1), ("cancelled", 1)]
+    assert decide(booking, CANCELLED, NOW + HOUR).record == booking, "once more is no news"
     assert (booking.state, booking.cancel_reason, booking.refund) == (Status.CANCELLED, "ill", PRICE)
     assert (booking.expires_at, booking.remove_at) == (None, NOW + KEPT)
 
