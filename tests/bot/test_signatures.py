@@ -120,6 +120,12 @@ def test_anything_else_is_not(wrong: dict[str, str]) -> None:
     assert not is_standard({})
 
 
+def test_an_event_without_an_id_is_not_believed_however_well_it_is_signed() -> None:
+    signature = Webhook(STANDARD_SECRET).sign("", NOW, BODY.decode())
+    assert not is_standard(standard(webhook_id="", webhook_signature=signature))
+    assert not is_standard({"webhook-timestamp": str(AT), "webhook-signature": signature})
+
+
 def test_a_secret_is_base64_with_a_prefix() -> None:
     assert len(key_of_standard(STANDARD_SECRET)) == 24
     with pytest.raises(ValueError, match="base64"):

@@ -180,6 +180,7 @@ async def test_a_booking_that_is_moved_has_new_reminders_and_none_of_the_old(sho
     second = await shop.tell("booking-confirmed", appointment_date="2099-12-02T10:00:00Z")
     assert (first["revision"], second["revision"]) == (1, 2)
     assert ("booking_moved", "email", "pending") in told(second)
+    assert {each["revision"] for each in second["notifications"]} == {2}
     old = [await shop.ask("GET", f"notifications/{each['id']}/status") for each in first["notifications"]]
     assert {(status, row["status"], row["reason"]) for status, row in old} == {(200, "skipped", "moved")}
 
