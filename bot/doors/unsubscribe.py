@@ -13,7 +13,7 @@ from bot.unsubscribing import PATH
 from conversations.replies import N_
 
 PAGE = Template((PAGES / "unsubscribe.html").read_text(encoding="utf-8"))
-BUTTON = Template("""<form method="post"><button class="button" type="submit">$label</button></form>""")
+BUTTON = Template("""<form method="post"><button class="btn btn-primary" type="submit">$label</button></form>""")
 
 ASKED = (
     N_("Do you want no more of these mails?"),
