@@ -128,8 +128,8 @@ class ChannelSettings(BaseSettings):
     push_services: Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)] = PUSH_SERVICES
     """Where a browser's subscription may lead: host names, `*.` before one for all below it, or whole origins."""
 
-    provider_timeout_s: Annotated[FiniteFloat, Field(ge=0.05, le=60)] = 10.0
-    """How long a provider may take to be reached, and again to answer."""
+    provider_timeout_s: Annotated[FiniteFloat, Field(ge=0.05, le=12)] = 10.0
+    """How long each step with a provider may take; no message takes more than four, and a claim outlives them."""
     webhooks_to_private_addresses: bool = False
     """Whether our webhooks may also reach this machine and private networks, and without TLS."""
 

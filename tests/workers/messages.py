@@ -10,7 +10,7 @@ from workers.messages import Email, Invitation, NotSent, Push, Receipt, Sms, Ver
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 # Long enough for an answer on a busy machine, short enough to wait for none.
-SOON_S = 0.5
+SOON_S = 1.0
 PATIENT_S = 10.0
 CALENDAR = b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nSUMMARY:Pijat \xe2\x98\x95\r\nEND:VCALENDAR\r\n"
 

@@ -14,7 +14,7 @@ from bot.channel_settings import ChannelSettings
 from tests.fakes.certificates import Certificate, make_certificate
 from tests.fakes.smtp_server import SmtpServer
 from tests.workers.messages import CALENDAR, PATIENT_S, SOON_S, an_email, an_invitation, now, verdict_on
-from workers.channels.email import EmailChannel
+from workers.channels.email import CONNECTIONS, EmailChannel
 from workers.channels.opening import open_channels
 from workers.messages import Verdict
 
@@ -137,10 +137,28 @@ async def test_what_is_not_one_address_is_refused_before_anything_is_sent(
 
 
 async def test_twenty_mails_go_over_one_connection(server: SmtpServer, channel: EmailChannel) -> None:
-    await asyncio.gather(*(channel.send(an_email(message_id=f"n_{number}@x.y")) for number in range(20)))
+    for number in range(20):
+        await channel.send(an_email(message_id=f"n_{number}@x.y"))
 
     assert server.connections == 1
+    assert [mail["Message-ID"] for mail in server.mails] == [f"<n_{number}@x.y>" for number in range(20)]
+
+
+async def test_mails_that_come_at_once_share_a_few_connections(server: SmtpServer, channel: EmailChannel) -> None:
+    await asyncio.gather(*(channel.send(an_email(message_id=f"n_{number}@x.y")) for number in range(20)))
+
+    assert server.connections <= CONNECTIONS
     assert sorted(mail["Message-ID"] for mail in server.mails) == sorted(f"<n_{number}@x.y>" for number in range(20))
+
+
+async def test_behind_mails_that_hang_others_do_not_wait_for_ever(server: SmtpServer, certificate: Certificate) -> None:
+    server.fail("RCPT", is_stalled=True, times=3 * CONNECTIONS)
+    async with channel_to(server, certificate, provider_timeout_s=SOON_S) as channel:
+        sendings = (verdict_on(channel.send(an_email())) for _ in range(3 * CONNECTIONS))
+        verdicts = await asyncio.gather(*sendings)
+    assert Verdict("retry", "timeout") in verdicts
+    assert Verdict("retry", "busy") in verdicts
+    assert set(verdicts) == {Verdict("retry", "timeout"), Verdict("retry", "busy")}
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_opened_again(

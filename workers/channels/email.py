@@ -1,4 +1,4 @@
-"""Mail over SMTP: encrypted or not at all, one recipient each, over one connection that is kept for the next ones."""
+"""Mail over SMTP: encrypted or not at all, one recipient each, over connections that are kept for the next ones."""
 
 from __future__ import annotations
 
@@ -37,32 +37,74 @@ _POLICY = SMTP_POLICY.clone(cte_type="7bit", header_factory=_headers)
 
 Meaning = Callable[[int], Verdict]
 
+CONNECTIONS = 4
+# A mail has as many steps; all of them together, and the wait for a connection, take no longer than this many.
+MOST_STEPS = 4
+
 
 class EmailChannel:
-    """Sends one mail at a time; what is broken when the next one comes is opened anew."""
+    """A few connections, each for one mail at a time; one mail after the other goes over the same."""
 
     def __init__(
         self, server: SmtpServer, sender: str, *, now: Now, timeout_s: float, ca_file: Path | None = None
     ) -> None:
-        self._server = server
         self._sender = sender
         self._now = now
         self._timeout_s = timeout_s
-        self._trusted = ssl.create_default_context()
+        trusted = ssl.create_default_context()
         if ca_file is not None:
-            self._trusted.load_verify_locations(ca_file)
-        self._connection: aiosmtplib.SMTP | None = None
-        self._turn = asyncio.Lock()
+            trusted.load_verify_locations(ca_file)
+        self._lines = [_Line(server, sender, trusted, timeout_s) for _ in range(CONNECTIONS)]
+        self._free: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()
+        for line in self._lines:
+            self._free.put_nowait(line)
 
     async def send(self, mail: Email) -> Receipt:
-        """Raises NotSent."""
-        content = self._content(mail)
-        async with self._turn:
-            try:
-                return await self._hand_in(mail.to, content)
-            except BaseException:
-                self._hang_up()
-                raise
+        """Within four times our time limit. Raises NotSent."""
+        content, until = self._content(mail), asyncio.get_running_loop().time() + MOST_STEPS * self._timeout_s
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                line = await self._free.get()
+        except TimeoutError:
+            raise NotSent(verdicts.of_silence("busy", was_asked=False)) from None
+        try:
+            return await line.send(mail.to, content, until)
+        finally:
+            self._free.put_nowait(line)
+
+    async def close(self) -> None:
+        for line in self._lines:
+            await line.close()
+
+    def _content(self, mail: Email) -> bytes:
+        """The mail as it is handed in. Text with line breaks in the place of a header is refused, never sent."""
+        try:
+            return message_of(mail, self._sender, self._now()).as_bytes()
+        except ValueError:
+            raise NotSent(verdicts.MALFORMED) from None
+
+
+class _Line:
+    """A connection that is kept for the next mail; what is broken when that one comes is opened anew."""
+
+    def __init__(self, server: SmtpServer, sender: str, trusted: ssl.SSLContext, timeout_s: float) -> None:
+        self._server = server
+        self._sender = sender
+        self._trusted = trusted
+        self._timeout_s = timeout_s
+        self._connection: aiosmtplib.SMTP | None = None
+
+    async def send(self, to: str, content: bytes, until: float) -> Receipt:
+        try:
+            connection = await self._begun(until)
+            async with self._heard(verdicts.of_smtp_recipient, until, was_asked=False):
+                await connection.rcpt(to)
+            async with self._heard(verdicts.of_smtp_data, until, was_asked=True):
+                answer = await connection.data(content)
+        except BaseException:
+            self._hang_up()
+            raise
+        return Receipt(answer.message.partition("\n")[0][:200] or None)
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -72,36 +114,21 @@ class EmailChannel:
             self._hang_up()
             await asyncio.sleep(0)
 
-    def _content(self, mail: Email) -> bytes:
-        """The mail as it is handed in. Text with line breaks in the place of a header is refused, never sent."""
-        try:
-            return message_of(mail, self._sender, self._now()).as_bytes()
-        except ValueError:
-            raise NotSent(verdicts.MALFORMED) from None
-
-    async def _hand_in(self, to: str, content: bytes) -> Receipt:
-        connection = await self._begun()
-        async with self._heard(verdicts.of_smtp_recipient, was_asked=False):
-            await connection.rcpt(to)
-        async with self._heard(verdicts.of_smtp_data, was_asked=True):
-            answer = await connection.data(content)
-        return Receipt(answer.message.partition("\n")[0][:200] or None)
-
-    async def _begun(self) -> aiosmtplib.SMTP:
+    async def _begun(self, until: float) -> aiosmtplib.SMTP:
         """A connection with our mail begun on it: the kept one if it still works, or a new one."""
         if self._connection is not None:
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with self._in_time(until):
                     await self._connection.mail(self._sender)
                 return self._connection
             except (aiosmtplib.SMTPException, OSError):
                 self._hang_up()  # it was closed meanwhile; whatever else it is, the new one says it, too
-        connection = await self._connect()
-        async with self._heard(verdicts.of_smtp_sender, was_asked=False):
+        connection = await self._connect(until)
+        async with self._heard(verdicts.of_smtp_sender, until, was_asked=False):
             await connection.mail(self._sender)
         return connection
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+    async def _connect(self, until: float) -> aiosmtplib.SMTP:
         server = self._server
         connection = _Connection(
             hostname=server.host,
@@ -114,19 +141,22 @@ class EmailChannel:
             local_hostname=self._sender.partition("@")[2],
             timeout=self._timeout_s,
         )
-        async with self._heard(verdicts.of_smtp_login, was_asked=False):
+        async with self._heard(verdicts.of_smtp_login, until, was_asked=False):
             await connection.connect()
         self._connection = connection
         return connection
 
     @asynccontextmanager
-    async def _heard(self, meaning: Meaning, *, was_asked: bool) -> AsyncIterator[None]:
+    async def _heard(self, meaning: Meaning, until: float, *, was_asked: bool) -> AsyncIterator[None]:
         """One step within our time; `meaning` is what an answer says that refuses it. Raises NotSent."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._in_time(until):
                 yield
         except (aiosmtplib.SMTPException, OSError) as error:
             raise NotSent(_verdict(error, meaning, was_asked)) from None
+
+    def _in_time(self, until: float) -> asyncio.Timeout:
+        return asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + self._timeout_s))
 
     def _hang_up(self) -> None:
         if self._connection is not None:
