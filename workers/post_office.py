@@ -122,20 +122,17 @@ class LinksFor:
 
 
 class Integrators:
-    """What became of a row, for other systems that want to know; whether there are any is asked once."""
+    """What became of a row, for other systems that want to know."""
 
     EVENTS: Mapping[Status, EventType] = {"sent": "notification.sent", "dead": "notification.dead"}
 
     def __init__(self, webhooks: Webhooks, now: Now) -> None:
         self._webhooks = webhooks
         self._now = now
-        self._has_any: bool | None = None
 
     async def __call__(self, row: Row, status: Status, reason: Reason | None) -> None:
         kind = self.EVENTS.get(status)
-        if self._has_any is None:
-            self._has_any = bool(await self._webhooks.active())
-        if kind is None or not self._has_any:
+        if kind is None:
             return
         data = {
             "notification_id": row.id,

@@ -25,7 +25,8 @@ from bot.exposition import CONTENT_TYPE, Family, exposition
 from bot.incoming import SENDERS
 from bot.limits import SCOPES
 from bot.services import Services
-from bot.vitals import Report
+from bot.store.driver import PyMongoError, within
+from bot.vitals import ASKED_FOR_S, Report
 
 SOCKET_IO_COUNTERS: web.AppKey[Counters] = web.AppKey("socket.io counters", Counters)
 TRANSPORTS = ("sse", "websocket", "poll")
@@ -45,6 +46,7 @@ async def metrics(request: web.Request) -> web.Response:
         *_work(services, socket_io),
         *_feeds_and_bus(services),
         *_limits(services),
+        *await _webhooks(services),
         *_process(services),
     ]
     # Of several processes behind one address any may answer: this keeps their numbers apart.
@@ -139,6 +141,20 @@ def _limits(services: Services) -> Iterator[Family]:
     unsigned = _each(SENDERS, services.unsigned_webhooks)
     yield _counts("webhooks_unsigned", "Webhooks whose signature was not right.", "sender", unsigned)
     yield _count("limits_decided_alone", "Limits that Redis did not answer for.", services.limits.decided_alone)
+
+
+async def _webhooks(services: Services) -> list[Family]:
+    """All processes see the same; without the database there is nothing to see, and the other numbers do not wait."""
+    try:
+        async with within(ASKED_FOR_S):
+            counts = await services.webhooks.counts()
+    except (PyMongoError, OSError):
+        return []
+    rows = {state: counts[state] for state in ("waiting", "dead")}
+    return [
+        _gauges("webhook_deliveries", "Events that integrators have not heard of.", "state", rows),
+        _gauge("webhook_endpoints_disabled", "Integrators who are told nothing any more.", counts["disabled"]),
+    ]
 
 
 def _process(services: Services) -> Iterator[Family]:

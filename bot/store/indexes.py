@@ -90,7 +90,6 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
     ],
     "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
-    "webhook_endpoints": [([("event_types", ASCENDING), ("disabled_at", ASCENDING)], {})],
     "webhook_deliveries": [
         ([("endpoint_id", ASCENDING), ("next_at", ASCENDING)], {}),
         ([("endpoint_id", ASCENDING), ("created_at", ASCENDING)], {}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,11 +33,12 @@ EventType = Literal[
 Status = Literal["pending", "sending", "delivered", "dead"]
 
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
-STATUSES: tuple[Status, ...] = get_args(Status)
 SECRET_BYTES = 32
 # How long a row is kept, whatever becomes of it, and can be replayed.
 KEPT = timedelta(days=90)
 REPLAYED_AT_ONCE = 10_000
+# Most events are of interest to nobody: that is asked this often, and a new endpoint hears of everything from then on.
+WANTS_ARE_KEPT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Webhooks:
     def __init__(self, endpoints: Collection, deliveries: Collection) -> None:
         self._endpoints = endpoints
         self._deliveries = deliveries
+        self._wants: list[tuple[str, frozenset[str]]] = []
+        self._wants_until = 0.0
 
     # --- endpoints ----------------------------------------------------------------------------------------------------
 
@@ -102,6 +106,7 @@ class Webhooks:
         """A new endpoint, whose secret its owner needs once to check our signatures; no types stand for all."""
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
         wanted = tuple(sorted(set(event_types or EVENT_TYPES)))
+        self._wants_until = 0.0
         endpoint = Endpoint(new_id("we"), url, secret, wanted, now)
         await self._endpoints.insert_one(
             {
@@ -125,6 +130,7 @@ class Webhooks:
 
     async def remove(self, endpoint_id: str) -> bool:
         """Whether there was one; what it has not been told yet is forgotten."""
+        self._wants_until = 0.0
         gone = await self._endpoints.delete_one({"_id": {"$eq": endpoint_id}})
         await self._deliveries.delete_many({"endpoint_id": {"$eq": endpoint_id}})
         return bool(gone.deleted_count)
@@ -144,6 +150,7 @@ class Webhooks:
 
     async def disable(self, endpoint_id: str, why: str, now: datetime) -> bool:
         """Whether it was not disabled before. What waits for it becomes dead, and can be replayed."""
+        self._wants_until = 0.0
         disabled = {"$set": {"disabled_at": now, "disabled_why": why}}
         changed = await self._endpoints.update_one({"_id": endpoint_id, "disabled_at": None}, disabled)
         waiting: Document = {"endpoint_id": endpoint_id, "status": "pending"}
@@ -154,8 +161,6 @@ class Webhooks:
 
     async def publish(self, event: Event, now: datetime) -> int:
         """Put it in line for everybody who wants to hear of it, once; gives for how many."""
-        wanting = self._endpoints.find({"disabled_at": None, "event_types": event.type}, {"_id": 1})
-        endpoint_ids = [each["_id"] async for each in wanting]
         rows: list[Document] = [
             {
                 "_id": delivery_id(endpoint_id, event.id),
@@ -169,11 +174,18 @@ class Webhooks:
                 "next_at": now,
                 "remove_at": now + KEPT,
             }
-            for endpoint_id in endpoint_ids
+            for endpoint_id, wanted in await self._wanting()
+            if event.type in wanted
         ]
         if rows:
             await insert_new(self._deliveries, rows)
         return len(rows)
+
+    async def _wanting(self) -> list[tuple[str, frozenset[str]]]:
+        if time.monotonic() >= self._wants_until:
+            self._wants = [(each.id, frozenset(each.event_types)) for each in await self.active()]
+            self._wants_until = time.monotonic() + WANTS_ARE_KEPT_S
+        return self._wants
 
     async def due(self, endpoint_id: str, now: datetime, limit: int) -> list[Delivery]:
         query = {"endpoint_id": endpoint_id, "next_at": {"$lte": now}}
@@ -209,14 +221,16 @@ class Webhooks:
         return await self._replay({"endpoint_id": {"$eq": endpoint_id}, "created_at": {"$gte": since}}, now)
 
     async def counts(self) -> dict[str, int]:
-        """How many rows stand how, by their status, and how many endpoints are `disabled`."""
-        rows: dict[str, int] = {
-            status: await self._deliveries.count_documents({"status": status}) for status in STATUSES
+        """How many rows are `waiting` and `dead`, and how many endpoints are `disabled`."""
+        return {
+            "waiting": await self._deliveries.count_documents({"status": {"$in": ["pending", "sending"]}}),
+            "dead": await self._deliveries.count_documents({"status": "dead"}),
+            "disabled": await self._endpoints.count_documents({"disabled_at": {"$ne": None}}),
         }
-        return {**rows, "disabled": await self._endpoints.count_documents({"disabled_at": {"$ne": None}})}
 
     async def _replay(self, which: Document, now: datetime) -> int:
         """Who asks for it says that the endpoint is well: one that was disabled is not any more."""
+        self._wants_until = 0.0
         ended = {**which, "status": {"$in": ["delivered", "dead"]}}
         found = self._deliveries.find(ended, {"endpoint_id": 1}).limit(REPLAYED_AT_ONCE)
         rows = {each["_id"]: each["endpoint_id"] async for each in found}

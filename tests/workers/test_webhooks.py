@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 import structlog
-from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
 from bot.__main__ import main
@@ -21,7 +19,7 @@ from bot.embedded import Servers
 from bot.public_addresses import check_url, is_public
 from bot.store import driver
 from bot.store.webhooks import EVENT_TYPES, Endpoint, Event, Webhooks, delivery_id
-from tests.fakes.provider import Provider
+from tests.fakes.integrator import Integrator
 from tests.house import SECRET
 from tests.workers.messages import PATIENT_S, SOON_S
 from workers.webhooks import DISABLED_AFTER, LEASE, MOST_ATTEMPTS, PAUSES, WebhookSender, open_webhooks
@@ -30,29 +28,6 @@ NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # What is longest with its jitter.
 A_WHILE = DAY
-
-
-class Integrator(Provider):
-    """A system that wants to hear of us. It checks every signature, and remembers what it was told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets: list[str] = []
-        self.told: list[tuple[str, Any]] = []
-
-    def routes(self) -> list[web.RouteDef]:
-        return [web.post("/{any:.*}", self._hear)]
-
-    async def _hear(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        for secret in self.secrets:
-            try:
-                Webhook(secret).verify(body, dict(request.headers))
-            except Exception:
-                continue
-            self.told.append((request.headers["webhook-id"], json.loads(body)))
-            return web.Response(status=204)
-        return web.Response(status=401)
 
 
 @pytest.fixture
