@@ -7,6 +7,7 @@ second; a push takes its own place on a device that has it already.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -134,20 +135,27 @@ class Delivery:
         return None if self._public_url is None else f"{self._public_url}{STATUS_PATH}?n={row.id}"
 
     async def _push(self, ready: Ready) -> Sent:
-        """To every device that has not got it yet; those that are gone are forgotten."""
+        """To every device that has not got it yet, side by side; those that are gone are forgotten."""
         row = ready.row
         push = self._letters.push(ready.matter, row.urgency, row.sound, row.useful_until)
+        verdicts = await asyncio.gather(*(self._verdict_of(device, push) for device in ready.devices))
         reached, failures = [], []
-        for device in ready.devices:
-            try:
-                await self._push_to(device, push)
+        for device, verdict in zip(ready.devices, verdicts, strict=True):
+            if verdict is None:
                 reached.append(device.id)
-            except NotSent as error:
-                if error.verdict.is_address_dead:
-                    await self._devices.remove(device.id)
-                else:
-                    failures.append((provider_of(device), error.verdict))
+            elif verdict.is_address_dead:
+                await self._devices.remove(device.id)
+            else:
+                failures.append((provider_of(device), verdict))
         return Sent(reached=tuple(reached), failures=tuple(failures))
+
+    async def _verdict_of(self, device: Device, push: Push) -> Verdict | None:
+        """None where it was sent."""
+        try:
+            await self._push_to(device, push)
+        except NotSent as error:
+            return error.verdict
+        return None
 
     async def _push_to(self, device: Device, push: Push) -> None:
         if device.kind == "fcm":

@@ -40,6 +40,8 @@ class Fault:
     is_dropped: bool = False
     is_done: bool = False
     """Whether it was done all the same, and only the answer is lost."""
+    waits_for: int = 0
+    """It is answered as it should be, but not before so many requests have come."""
 
 
 class Provider:
@@ -94,6 +96,7 @@ class Provider:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
     async def _start(self) -> None:
+        self._came = asyncio.Condition()
         application = web.Application(middlewares=[self._serve])
         application.add_routes(self.routes())
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
@@ -108,8 +111,14 @@ class Provider:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         self.asked.append(Asked(request.method, request.path_qs, request.headers, await request.read()))
+        async with self._came:
+            self._came.notify_all()
         fault = self._next_fault(request.path)
         if fault is None:
+            return await handler(request)
+        if fault.waits_for:
+            async with self._came:
+                await self._came.wait_for(lambda: len(self.asked) >= fault.waits_for)
             return await handler(request)
         if fault.is_done:
             await handler(request)

@@ -1,4 +1,4 @@
-"""Notices leave the house: a real booking, real worker processes, and providers on loopback that count what they get."""
+"""Notices leave the house: a real booking, real worker processes, and providers on loopback that count."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from bot.embedded import Servers
 from bot.store.devices import fcm_device
 from bot.store.therapists import TherapistRecord
 from tests.agreement import eventually
@@ -22,7 +21,6 @@ from tests.fakes.smtp_server import SmtpServer
 from tests.fakes.twilio_api import ACCOUNT, TOKEN, TwilioApi
 from tests.house import House
 from tests.processes import Site, site
-
 
 CONFIRMATION = ("booking_confirmed", "sms")
 

@@ -227,6 +227,16 @@ async def test_what_reaches_one_of_two_phones_is_sent_and_the_other_is_tried_aga
     assert sorted(each["token"] for each in office.fcm.sent) == ["one", "two"]
 
 
+async def test_all_devices_of_a_person_are_written_to_side_by_side(office: Office) -> None:
+    for _ in range(3):
+        await office.add_browser()
+    office.push.fail("/push/", waits_for=3, times=3)
+    row_id = await office.write(channel="push", side="therapist", person_id=SARI.id, kind="new_booking")
+    await office.drain()
+    assert await office.standing(row_id) == ("sent", None)
+    assert len(office.push.shown) == 3
+
+
 async def test_who_has_said_stop_gets_nothing_more_by_sms(office: Office) -> None:
     stopped = replace(BUDI, phone="+15005550004")
     office.known.put(an_appointment(customer=stopped))
