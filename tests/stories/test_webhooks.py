@@ -23,7 +23,7 @@ from bot.services import Services
 from bot.store.inbox import LEASE
 from conversations.external_booking import ExternalBooking, Status
 from conversations.money import Money
-from tests.clients import PATIENCE_S
+from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House, house_of, settings_for
 from tests.stories.test_desk import NEWS, integrator_of
 
@@ -189,6 +189,35 @@ async def test_a_payment_reaches_its_booking(senders: Senders) -> None:
     assert booking is not None
     assert booking.payment is not None
     assert (booking.payment.state, booking.payment.money) == ("paid", Money(2500, "USD"))
+
+
+async def test_a_payment_reaches_a_booking_of_our_own_once(senders: Senders) -> None:
+    house = senders.house
+    record = await house.add_therapist()
+    async with guest(house.url) as budi, therapist(house.url, house.token_of(record)) as console:
+        await budi.book()
+        await budi.confirm()
+        await console.do("accept_offer", offer_id=(await console.until_offer())["offer_id"])
+        await budi.until_card("therapist")
+        await budi.accept()
+        booking_id = (await console.until_booking("active"))["id"]
+        for number, kind in enumerate(("payment_failed", "succeeded", "succeeded", "payment_failed")):
+            assert await senders.stripe(payment(kind, f"evt_{number}", booking_id)) == 200
+            await senders.until_worked_off()
+            await house.services.outboxes.settled("booking", booking_id, PATIENCE_S)
+    stored = await house.services.bookings.load(booking_id)
+    assert stored is not None
+    assert (stored.record.paid, stored.record.payments) == (Money(2500, "USD"), ("failed:pi_1", "pi_1"))
+    rows = await house.services.notifications.of_booking(booking_id)
+    told = [(row.kind, row.status) for row in rows if row.channel == "in_app" and row.side == "customer"]
+    assert {("payment_failed", "sent"), ("payment_confirmed", "sent")} <= set(told)
+    assert {each["status"] for each in await senders.kept()} == {"done"}
+
+
+async def test_a_payment_of_a_booking_of_ours_that_nobody_knows_yet_waits(senders: Senders) -> None:
+    assert await senders.stripe(payment(booking_id=f"b_{'0' * 24}")) == 200
+    await senders.until_worked_off()
+    assert [(each["status"], each["why"]) for each in await senders.kept()] == [("pending", "too_early")]
 
 
 async def test_a_payment_that_comes_before_its_booking_waits_for_it(senders: Senders) -> None:
