@@ -72,12 +72,14 @@ class Announcements:
 
     async def __call__(self, room: Room, booking_id: str, notify: Notify) -> None:
         appointment = await self._appointments.find(room, booking_id)
-        if appointment is None or notify.revision < appointment.revision:
+        if appointment is None:
+            return
+        if notify.revision < appointment.revision and notify.occasion not in notices.OF_MONEY:
             return  # it has been agreed on anew, and that is announced by its own effect
         now = self._now()
         await self._skip(appointment, notify, now)
         planned = notices.plan(notify.occasion, appointment, await self._ladder_of(appointment), now)
-        ids = await self._ledger.write(room, booking_id, appointment.revision, planned, now)
+        ids = await self._ledger.write(room, booking_id, notify.revision, planned, now)
         await self._show_now(ids, planned, appointment, now)
         await self._tell_integrators(appointment, notify, now)
 
@@ -85,8 +87,8 @@ class Announcements:
         kind = EVENTS.get(notify.occasion)
         if kind is None:
             return
-        event_id = derived_id("ev", appointment.booking_id, appointment.revision, notify.occasion)
-        data = {"booking_id": appointment.booking_id, "revision": appointment.revision}
+        event_id = derived_id("ev", appointment.booking_id, notify.revision, notify.occasion)
+        data = {"booking_id": appointment.booking_id, "revision": notify.revision}
         await self._webhooks.publish(Event(event_id, kind, now, data), now)
 
     async def announce_offers(self, offers: Sequence[SendOffer]) -> None:
@@ -124,9 +126,10 @@ class Announcements:
         """Reminders of what was agreed before, or of what does not take place, are not waited for."""
         booking_id = appointment.booking_id
         if notify.occasion in ("confirmed", "scheduled", "moved"):
-            await self._ledger.skip(booking_id, now, "moved", before_revision=appointment.revision)
+            money = sorted(notices.OF_MONEY)
+            await self._ledger.skip(booking_id, now, "moved", before_revision=appointment.revision, but=money)
         if notify.occasion == "cancelled":
-            needed = [notices.BOOKING_CANCELLED, notices.PAYMENT_CONFIRMED, notices.PAYMENT_FAILED]
+            needed = [notices.BOOKING_CANCELLED, *sorted(notices.OF_MONEY)]
             await self._ledger.skip(booking_id, now, "cancelled", but=needed)
 
     async def _show_now(

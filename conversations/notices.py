@@ -45,6 +45,8 @@ USEFUL = {
     PAYMENT_FAILED: timedelta(hours=72),
     MESSAGE_WAITING: timedelta(hours=2),
 }
+# What became of money is worth knowing whenever and wherever the visit takes place, and if it doesn't.
+OF_MONEY = frozenset({PAYMENT_CONFIRMED, PAYMENT_FAILED})
 # What the visit, the money or the law needs: nobody can switch it off.
 NEEDED = frozenset(
     {BOOKING_CONFIRMED, NEW_BOOKING, BOOKING_MOVED, BOOKING_CANCELLED, PAYMENT_CONFIRMED, PAYMENT_FAILED}
@@ -275,9 +277,11 @@ def is_reminder(kind: str) -> bool:
 
 def why_not(kind: str, revision: int, useful_until: datetime, appointment: Appointment, now: datetime) -> str | None:
     """Why a notice that is due makes no sense any more, as a word for the ledger; None where it does."""
+    if kind in OF_MONEY:
+        return "too_late" if now > useful_until else None
     if revision < appointment.revision:
         return "moved"
-    if kind != BOOKING_CANCELLED and not kind.startswith("payment") and appointment.status == "cancelled":
+    if kind != BOOKING_CANCELLED and appointment.status == "cancelled":
         return "cancelled"
     if is_reminder(kind):
         if appointment.status == "over":

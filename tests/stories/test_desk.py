@@ -19,6 +19,7 @@ from bot.store.breakers import Breakers
 from bot.store.idempotency import ANSWERS_LIVE, Idempotency
 from bot.views import moment
 from conversations.booking import Status
+from conversations.notices import why_not
 from tests.clients import guest, therapist
 from tests.house import House, house_of, settings_for
 
@@ -201,6 +202,25 @@ async def test_payments_are_told(shop: Integrator) -> None:
     assert {("payment_failed", "email", "pending"), ("payment_failed", "sms", "pending")} <= told(failed)
     paid = await shop.tell("payment-confirmed", payment_intent="pi_2")
     assert ("payment_confirmed", "email", "pending") in told(paid)
+
+
+async def test_a_receipt_comes_whenever_the_visit_takes_place_and_if_it_does_not(
+    shop: Integrator, house: House
+) -> None:
+    services = house.services
+    await shop.tell("booking-confirmed")
+    paid = await shop.tell("payment-confirmed", payment_intent="pi_1")
+    [receipt_id] = [each["id"] for each in paid["notifications"] if each["kind"] == "payment_confirmed"]
+    await shop.tell("booking-confirmed", appointment_date="2099-12-02T10:00:00Z")
+    await shop.tell("booking-cancelled")
+    receipt = await services.notifications.get(receipt_id)
+    appointment = await services.appointments.find("external_booking", paid["id"])
+    assert receipt is not None
+    assert appointment is not None
+    assert receipt.status == "pending"
+    now = services.clock.now()
+    assert why_not(receipt.kind, receipt.revision, receipt.useful_until, appointment, now) is None
+    assert why_not("reminder_24h", receipt.revision, receipt.useful_until, appointment, now) == "moved"
 
 
 async def test_the_same_id_in_two_systems_is_two_bookings_and_a_new_key_of_one_finds_its_own(
