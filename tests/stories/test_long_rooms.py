@@ -67,6 +67,8 @@ async def test_a_room_of_twenty_thousand_lines_is_come_into_at_its_end_and_read_
 ) -> None:
     settings = settings_for(servers, database)
     async with house_of(settings) as house, visit(house) as (budi, _, _):
+        # The last line of a booking that was made.
+        await budi.until(lambda: bool(budi.of_type("notification")), "the confirmation")
         token, head = budi.token, budi.entries[-1]["seq"]
         lines = [
             Entry(f"e_{seq}", budi.session["feed"], seq, NOW, "message", {"from": "guest", "text": "Hi"})
