@@ -23,7 +23,7 @@ import bot.clock
 from bot.app import serve
 from bot.logs import configure
 from bot.settings import Settings, load_settings
-from tests.processes import die_with_parent
+from tests.dependants import die_with_parent
 
 TURNS = ("conversations", "searches")
 WRITES = ("insert", "update", "findAndModify", "delete")
@@ -76,13 +76,14 @@ AILMENTS: Mapping[str, Callable[[int], None]] = {
 }
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     settings = load_settings()
     configure(settings)
     children = [_fork(settings, *each.split(":")) for each in arguments]
     signal.signal(signal.SIGUSR1, lambda *_: [os.kill(child, signal.SIGCONT) for child in children])
     for child in children:
         os.waitpid(child, 0)
+    return 0
 
 
 def _fork(settings: Settings, port: str, ailment: str, figure: str) -> int:

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bot.engines import Engine
-from tests.processes import PORTS, die_with_parent
+from tests.dependants import die_with_parent
+from tests.processes import PORTS
 
 
 class Frail:

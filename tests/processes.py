@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import random
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,11 +17,11 @@ import aiohttp
 
 from bot.settings import PLATFORM_VARIABLES, PREFIX, Settings
 from tests.clients import PATIENCE_S
+from tests.dependants import ROOT
+from tests.nursery import Child, Nursery, shared_nursery
 
-ROOT = Path(__file__).parent.parent
 # Below the ports that systems hand out by themselves, so that no outgoing connection of a test takes ours.
 PORTS = range(20_000, 32_768)
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -31,7 +29,7 @@ class Process:
     """A running `python -m <command>`; what it writes stands in `log`."""
 
     command: str
-    running: asyncio.subprocess.Process
+    running: Child
     log: Path
 
     @property
@@ -97,8 +95,9 @@ class Web(Process):
 class Site:
     """Processes that share servers, a database and settings; whatever still runs at the end is killed."""
 
-    def __init__(self, settings: Settings, logs: Path) -> None:
+    def __init__(self, settings: Settings, logs: Path, nursery: Nursery) -> None:
         self._settings = settings
+        self._nursery = nursery
         self._logs = logs
         self._started: list[Process] = []
         self._ports = free_ports()
@@ -151,30 +150,22 @@ class Site:
         for process in self._started:
             await process.kill()
 
-    async def _start(self, *command: str, **more: str) -> tuple[asyncio.subprocess.Process, Path]:
+    async def _start(self, *command: str, **more: str) -> tuple[Child, Path]:
         log = self._logs / f"{command[0]}-{len(self._started)}.log"
-        with log.open("wb") as output:
-            running = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                *command,
-                env={**environment_of(self._settings), **more},
-                cwd=self._logs,  # where no .env stands
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                preexec_fn=die_with_parent if sys.platform == "linux" else None,
-            )
-        return running, log
+        log.touch()
+        environment = {**environment_of(self._settings), **more}
+        return await self._nursery.start(environment, log, *command), log
 
 
 @asynccontextmanager
 async def site(settings: Settings, logs: Path) -> AsyncIterator[Site]:
     """`async with site(settings, tmp_path) as place: web = await place.web()`."""
-    place = Site(settings, logs)
-    try:
-        yield place
-    finally:
-        await place.close()
+    async with shared_nursery() as nursery:
+        place = Site(settings, logs, nursery)
+        try:
+            yield place
+        finally:
+            await place.close()
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:
@@ -218,8 +209,3 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def die_with_parent() -> None:
-    """Linux ends the process when the tests are killed outright and can end nothing themselves."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

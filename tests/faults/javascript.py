@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.dependants import die_with_parent
 from tests.faults.links import CLOSE_WITHIN_S, OPEN_WITHIN_S, Answer, Payload
 from tests.faults.readers import Lost, Reader
-from tests.processes import die_with_parent
 
 SCRIPT = Path(__file__).with_name("client.js")
 LONGEST_LINE = 16 * 1024 * 1024

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.ending import HARD_END_S
-from tests.faults.nursery import Child
 from tests.faults.witness import Witness
+from tests.nursery import Child
 
 # What is promised after SIGTERM is 5 s; the rest is for a machine that has other things to do.
 STOP_WITHIN_S = 12.0

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.engines import Engine
-from tests.processes import PORTS, die_with_parent, is_free
+from tests.dependants import die_with_parent
+from tests.processes import PORTS, is_free
 
 STOP_WITHIN_S = 20.0
 

@@ -21,10 +21,10 @@ from bot.settings import Settings
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.kept import KeptProcess
 from tests.faults.mutants import Mutant
-from tests.faults.nursery import nursery
 from tests.faults.servers import MortalServer
 from tests.faults.witness import Witness
 from tests.house import MASSAGE, SECRET
+from tests.nursery import nursery
 from tests.processes import environment_of, free_ports
 
 WEBS = 3

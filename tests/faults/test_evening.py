@@ -6,8 +6,8 @@ import asyncio
 import sys
 from itertools import pairwise
 
+from tests.dependants import ROOT, die_with_parent
 from tests.faults.schedule import KINDS, QUIET, schedule
-from tests.processes import ROOT, die_with_parent
 
 SEED = "1507"
 WITHIN_S = 36.0

@@ -15,7 +15,7 @@ import uvloop
 from bot.app import serving
 from bot.logs import configure
 from bot.settings import Settings, load_settings
-from tests.processes import die_with_parent
+from tests.dependants import die_with_parent
 
 
 def write_figures(file: Path) -> None:

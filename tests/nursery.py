@@ -1,24 +1,30 @@
 """Starts Janji's processes in the time of a fork: one process imports everything, and each of them is a child of it.
 
-`python -m tests.faults.nursery [mutant]` reads JSON lines: `{"command", "environment", "log"}` starts a process and is
-answered by `{"pid"}`; `{"pid", "code"}` tells that one has ended. However this process ends, its children end with it.
+`python -m tests.nursery [mutant]` reads JSON lines: `{"command", "environment", "log", "folder"}` starts a process and
+is answered by `{"pid"}`; `{"pid", "code"}` tells that one has ended. However this process ends, its children end with
+it. `python -m tests.nursery <socket>` does the same for everybody who connects there, in a child for each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
 import selectors
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.processes import ROOT, die_with_parent
+from tests.dependants import ROOT, die_with_parent
 
 LOOK_EVERY_S = 0.02
 
@@ -45,26 +51,31 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
 
 class Nursery:
     """The owner's end of the nursery."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, told: asyncio.StreamReader, asked: asyncio.StreamWriter) -> None:
+        self._told = told
+        self._asked = asked
         self._children: dict[int, Child] = {}
         self._born: asyncio.Queue[Child] = asyncio.Queue()
         self._lock = asyncio.Lock()
 
     async def start(self, environment: Mapping[str, str], log: Path, *command: str) -> Child:
-        assert self._process.stdin is not None
-        wanted = {"command": command, "environment": dict(environment), "log": str(log)}
+        wanted = {"command": command, "environment": dict(environment), "log": str(log), "folder": str(log.parent)}
         async with self._lock:
-            self._process.stdin.write(json.dumps(wanted).encode() + b"\n")
+            self._asked.write(json.dumps(wanted).encode() + b"\n")
             return await self._born.get()
 
     async def listen(self) -> None:
-        assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
+        while line := await self._told.readline():
             told = json.loads(line)
             if "code" in told:
                 self._children.pop(told["pid"]).end(told["code"])
@@ -85,7 +96,9 @@ async def nursery(folder: Path, mutant: str | None = None) -> AsyncIterator[Nurs
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
-    running = Nursery(process)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    running = Nursery(process.stdout, process.stdin)
     listening = asyncio.create_task(running.listen())
     try:
         yield running
@@ -96,15 +109,59 @@ async def nursery(folder: Path, mutant: str | None = None) -> AsyncIterator[Nurs
         await asyncio.gather(listening, return_exceptions=True)
 
 
+@asynccontextmanager
+async def shared_nursery() -> AsyncIterator[Nursery]:
+    """One that has imported everything already, for a test of this run; its children end with it."""
+    # Not in a thread: what dies with its parent dies with the thread that started it.
+    told, asked = await asyncio.open_unix_connection(_address())
+    running = Nursery(told, asked)
+    listening = asyncio.create_task(running.listen())
+    try:
+        yield running
+    finally:
+        asked.close()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+@cache
+def _address() -> str:
+    """Where the nursery of this run listens; it is started by whoever asks first, and ends with us."""
+    folder = tempfile.TemporaryDirectory(prefix="janji-nursery-")
+    address = f"{folder.name}/socket"
+    process = subprocess.Popen(
+        (sys.executable, "-u", "-m", "tests.nursery", address),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        cwd=folder.name,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - it execs at once
+    )
+
+    def end() -> None:
+        process.kill()
+        process.communicate()
+        folder.cleanup()
+
+    atexit.register(end)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return address
+
+
 # --- the process itself -----------------------------------------------------------------------------------------------
 
 
 def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
     """What can be started. The imports are what takes the time, and they are done here, once."""
     import bot.__main__
+    import tests.ailing
     import workers.__main__
 
-    return {"bot": lambda rest: bot.__main__.main([*rest]), "workers": lambda rest: workers.__main__.main([*rest])}
+    return {
+        "bot": lambda rest: bot.__main__.main([*rest]),
+        "workers": lambda rest: workers.__main__.main([*rest]),
+        "tests.ailing": lambda rest: tests.ailing.main([*rest]),
+    }
 
 
 def _serve(commands: Mapping[str, Callable[[Sequence[str]], int]]) -> None:
@@ -133,6 +190,7 @@ def _fork(commands: Mapping[str, Callable[[Sequence[str]], int]], wanted: Mappin
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number in (1, 2):
             os.dup2(log, number)
+        os.chdir(wanted["folder"])
         os.environ.clear()
         os.environ.update(wanted["environment"])
         name, *rest = wanted["command"]
@@ -155,8 +213,30 @@ def _tell(**told: int) -> None:
     sys.stdout.write(json.dumps(told) + "\n")
 
 
+def _listen(commands: Mapping[str, Callable[[Sequence[str]], int]], address: str) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who serve
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(address)
+        listening.listen()
+        sys.stdout.write("\n")
+        while True:
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                die_with_parent()
+                os.dup2(connection.fileno(), 0)
+                os.dup2(connection.fileno(), 1)
+                connection.close()
+                listening.close()
+                _serve(commands)
+                os._exit(0)
+            connection.close()
+
+
 def main(arguments: Sequence[str]) -> None:
     commands = _commands()
+    if arguments and arguments[0].startswith("/"):
+        _listen(commands, arguments[0])
     if arguments:
         from tests.faults.mutants import MUTANTS
 
