@@ -39,7 +39,7 @@ def decide(conversation: machine.Conversation, event: on.Event, now: Any) -> mac
 DECIDE = machine.decide
 
 
-def main() -> None:
+def main() -> int:
     machine.decide = decide
     bot.services.Access = ClumsyAccess  # type: ignore[misc]
     for module in (bot.doors.guest, bot.doors.therapist):
@@ -50,6 +50,7 @@ def main() -> None:
     settings = load_settings()
     configure(settings)
     serve(settings)
+    return 0
 
 
 if __name__ == "__main__":

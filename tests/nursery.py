@@ -88,7 +88,7 @@ class Nursery:
 async def nursery(folder: Path, mutant: str | None = None) -> AsyncIterator[Nursery]:
     with (folder / "nursery.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-u", "-m", "tests.faults.nursery", *([mutant] if mutant else [])),
+            *(sys.executable, "-u", "-m", "tests.nursery", *([mutant] if mutant else [])),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
@@ -155,12 +155,14 @@ def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
     """What can be started. The imports are what takes the time, and they are done here, once."""
     import bot.__main__
     import tests.ailing
+    import tests.clumsy
     import workers.__main__
 
     return {
         "bot": lambda rest: bot.__main__.main([*rest]),
         "workers": lambda rest: workers.__main__.main([*rest]),
         "tests.ailing": lambda rest: tests.ailing.main([*rest]),
+        "tests.clumsy": lambda _: tests.clumsy.main(),
     }
 
 
