@@ -13,7 +13,6 @@ from playwright.async_api import Browser, Page
 from bot.words import Words
 from conversations.money import Money
 from conversations.notices import SHORTLY_BEFORE
-from conversations.values import Locale
 from tests.browser.conftest import Screenshot
 from tests.workers.mails import AYU, BUDI, SENDER, VISIT, matter
 from workers.letters import Letters, Matter
@@ -61,14 +60,13 @@ TOO_FAINT = """(least) => {
 
 
 def mails() -> Iterator[tuple[str, Matter]]:
+    """Indonesian needs more room than English, so that what fits in one fits in the other."""
     kinds = ("booking_confirmed", "booking_moved", "payment_confirmed", "payment_failed", "reminder_24h")
-    shortly_before = VISIT.starts_at - SHORTLY_BEFORE
-    locales: tuple[Locale, ...] = ("id", "en")
-    for locale in locales:
-        yield from ((f"{kind}-{locale}", matter(kind, "customer", locale)) for kind in kinds)
-        yield f"booking_cancelled-{locale}", matter("booking_cancelled", "customer", locale, of=PARTLY_REFUNDED)
-        yield f"starts_soon-{locale}", matter("starts_soon", "customer", locale, now=shortly_before)
-        yield f"new_booking-{locale}", matter("new_booking", "therapist", locale)
+    yield from ((kind, matter(kind, "customer", "id")) for kind in kinds)
+    yield "booking_cancelled", matter("booking_cancelled", "customer", "id", of=PARTLY_REFUNDED)
+    yield "starts_soon", matter("starts_soon", "customer", "id", now=VISIT.starts_at - SHORTLY_BEFORE)
+    yield "new_booking", matter("new_booking", "therapist", "id")
+    yield "booking_confirmed-en", matter("booking_confirmed", "customer", "en")
     yield "long_names", matter("booking_confirmed", "customer", of=LONG_NAMES)
 
 
