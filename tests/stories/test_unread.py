@@ -1,0 +1,78 @@
+"""Messages that wait: who is away is told of them elsewhere, once until they read; who is there is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.embedded import Servers
+from bot.store.notifications import Row
+from tests.agreement import eventually
+from tests.clients import Guest, Therapist, guest, therapist
+from tests.house import House, house_of, settings_for
+
+
+@pytest.fixture
+async def house(servers: Servers, database: str) -> AsyncIterator[House]:
+    """Nobody is patient here: a message waits at once, and who has gone is away at once."""
+    async with house_of(settings_for(servers, database, unread_after_s=0.1, presence_grace_s=0.1)) as running:
+        yield running
+
+
+async def book(budi: Guest, console: Therapist) -> str:
+    await budi.search()
+    await console.accept()
+    await budi.accept()
+    return str((await console.until_booking("active"))["id"])
+
+
+async def waiting(house: House, booking_id: str) -> list[Row]:
+    rows = await house.services.notifications.of_booking(booking_id)
+    return [row for row in rows if row.kind == "message_waiting"]
+
+
+async def test_a_therapist_whose_console_is_closed_is_told_once_until_they_read(house: House) -> None:
+    sari = await house.add_therapist()
+    token = house.token_of(sari)
+    async with guest(house.url) as budi:
+        async with therapist(house.url, token) as console:
+            booking_id = await book(budi, console)
+        for text in ("hello?", "are you there?"):
+            ack = await budi.do("message", text=text)
+
+        async def is_told() -> None:
+            await house.services.unread.once()
+            told = [(row.side, row.person_id, row.channel) for row in await waiting(house, booking_id)]
+            assert told == [("therapist", f"therapist:{sari.id}", "push")]
+
+        await eventually(is_told)
+        await house.services.unread.once()
+        assert len(await waiting(house, booking_id)) == 1
+        async with therapist(house.url, token) as console:
+            await console.signal("read", booking_id=booking_id, seq=ack["seq"])
+        ack = await budi.do("message", text="and now?")
+
+        async def told_again() -> None:
+            await house.services.unread.once()
+            assert ack["seq"] in [row.seq for row in await waiting(house, booking_id)]
+
+        await eventually(told_again)
+
+
+async def test_who_is_there_is_told_of_nothing(house: House) -> None:
+    sari = await house.add_therapist()
+    async with guest(house.url) as budi, therapist(house.url, house.token_of(sari)) as console:
+        booking_id = await book(budi, console)
+        await console.do("message", booking_id=booking_id, text="on my way")
+        await budi.do("message", text="thanks")
+
+        async def looked() -> None:
+            newest = await house.services.unread._marks.last_messages(
+                [budi.session["feed"]], house.services.clock.now().replace(year=2020), house.services.clock.now()
+            )
+            assert len(newest) == 2
+
+        await eventually(looked)
+        await house.services.unread.once()
+        assert await waiting(house, booking_id) == []
