@@ -265,7 +265,14 @@ class Delivery:
         if channel is not None:
             notice = Notice(row.kind, row.side, row.person_id, channel, now, row.useful_until, row.urgency, row.sound)
             await self._ledger.write(
-                row.room, row.booking_id, row.revision, [notice], now, occasion=_hour(row, now), instead_of=row.id
+                row.room,
+                row.booking_id,
+                row.revision,
+                [notice],
+                now,
+                occasion=_hour(row, now),
+                instead_of=row.id,
+                seq=row.seq,
             )
         await self._ledger.settle(row, "skipped", now, Reason(now, what, channel))
 

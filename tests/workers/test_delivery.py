@@ -13,6 +13,7 @@ import pytest
 
 from bot.embedded import Servers
 from bot.store.breakers import Breakers
+from bot.store.entries import Entry
 from bot.store.preferences import PreferencesStore
 from tests.workers.offices import BUDI, SARI, START, Office, an_appointment, office_of
 from workers.delivery import LEASE, Delivery
@@ -212,6 +213,24 @@ async def test_a_phone_that_is_gone_is_forgotten_and_what_is_urgent_comes_by_sms
     assert [message["To"] for message in office.twilio.messages] == [SARI.phone]
     [instead] = [row for row in await office.services.notifications.of_booking("b_1") if row.channel == "sms"]
     assert (instead.status, instead.instead_of) == ("sent", row_id)
+
+
+async def test_a_guest_without_a_device_hears_of_a_message_by_sms_unless_they_have_read_it(office: Office) -> None:
+    said = {"from": "therapist", "text": "I am at the gate"}
+    await office.services.database["entries"].insert_one(
+        Entry("e_1", "conversation:c_1", 1, START, "message", said).as_document()
+    )
+    waiting = {"kind": "message_waiting", "channel": "push", "seq": 1}
+    await office.write(**waiting, occasion="unread")
+    await office.drain()
+    await office.drain()
+    assert [message["To"] for message in office.twilio.messages] == [BUDI.phone]
+    await office.services.database["entries"].insert_one(
+        Entry("e_2", "conversation:c_1", 2, START, "read", {"by": "guest", "seq": 1}).as_document()
+    )
+    row_id = await office.write(**waiting, occasion="read")
+    await office.drain()
+    assert await office.standing(row_id) == ("skipped", "seen")
 
 
 async def test_what_reaches_one_of_two_phones_is_sent_and_the_other_is_tried_again(office: Office) -> None:
