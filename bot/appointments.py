@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, get_args
 
+from bot.access import key_of
 from bot.store.notifications import Room
 from bot.store.records import Records
 from bot.store.therapists import Therapists
@@ -24,15 +25,6 @@ _STATUS_OF_EXTERNAL: Mapping[ExternalStatus, Literal["confirmed", "cancelled", "
     ExternalStatus.CANCELLED: "cancelled",
     ExternalStatus.OVER: "over",
 }
-
-
-def guest_id(conversation_id: str) -> str:
-    """What the ledger calls a guest."""
-    return f"guest:{conversation_id}"
-
-
-def therapist_id(therapist: str) -> str:
-    return f"therapist:{therapist}"
 
 
 def reference_of(booking_id: str) -> str:
@@ -67,8 +59,7 @@ class Appointments:
         stored = await self._bookings.load(booking_id)
         if stored is None or stored.record.visit is None or stored.record.created_at is None:
             return None
-        known = await self._conversations.load(stored.record.conversation_id)
-        conversation = known.record if known else Conversation(stored.record.conversation_id)
+        conversation = await self._conversation(stored.record)
         asked = await self._person(person_id.partition(":")[2], conversation)
         appointment = self._appointment(stored.record, conversation, asked)
         is_open = stored.record.state is Status.SEARCHING
@@ -83,9 +74,12 @@ class Appointments:
         if stored is None or stored.record.visit is None:
             return None
         booking = stored.record
-        known = await self._conversations.load(booking.conversation_id)
-        conversation = known.record if known else Conversation(booking.conversation_id)
+        conversation = await self._conversation(booking)
         return self._appointment(booking, conversation, await self._therapist(booking, conversation))
+
+    async def _conversation(self, booking: Booking) -> Conversation:
+        known = await self._conversations.load(booking.conversation_id)
+        return known.record if known else Conversation(booking.conversation_id)
 
     def _appointment(self, booking: Booking, conversation: Conversation, therapist: Person | None) -> Appointment:
         visit = booking.visit
@@ -108,7 +102,7 @@ class Appointments:
             address=visit.location.address if visit.location else None,
             conversation_id=booking.conversation_id,
             cancelled_by=booking.cancelled_by,
-            refund=booking.paid,
+            paid=booking.paid,
             has_begun=booking.progress in ("arrived", "completed", "no_show"),
         )
 
@@ -117,7 +111,7 @@ class Appointments:
         if contact is None:
             return None
         return Person(
-            id=guest_id(booking.conversation_id),
+            id=key_of("guest", booking.conversation_id),
             name=contact.name,
             locale=conversation.locale,
             timezone=conversation.timezone or self._timezone,
@@ -134,7 +128,7 @@ class Appointments:
         if record is None:
             return None
         return Person(
-            id=therapist_id(record.id),
+            id=key_of("therapist", record.id),
             name=record.name,
             locale=record.locale,
             timezone=conversation.timezone or self._timezone,

@@ -92,13 +92,14 @@ def text_of(kind: str, side: Side) -> Text | None:
 def settlement_of(appointment: Appointment) -> tuple[Settlement | None, Money | None]:
     """What becomes of the money of a cancelled booking, and how much of it is kept.
 
-    None while it stands, and where another system has taken the money and did not tell us.
+    None while it stands, and where money was taken, by us or another system, and nobody has said what becomes of it.
     """
     refund, price = appointment.refund, appointment.price
     if appointment.status != "cancelled":
         return None, None
     if refund is None:
-        return ("nothing_paid" if appointment.conversation_id else None), None
+        is_known_unpaid = appointment.conversation_id is not None and appointment.paid is None
+        return ("nothing_paid" if is_known_unpaid else None), None
     kept = Money(price.amount - refund.amount, price.currency) if price and price.currency == refund.currency else None
     if refund.amount <= 0:
         return ("kept", kept) if kept and kept.amount > 0 else ("all_kept", None)

@@ -91,8 +91,10 @@ class Appointment:
     address: str | None = None
     conversation_id: str | None = None
     cancelled_by: Party | None = None
+    paid: Money | None = None
+    """What we have taken for it."""
     refund: Money | None = None
-    """What a cancellation gives back, None where nothing was paid."""
+    """What a cancellation gives back, None where nobody has said."""
     has_begun: bool = False
     """Whether the therapist is there already, whatever the clock says."""
 

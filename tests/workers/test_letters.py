@@ -244,6 +244,14 @@ def test_of_money_that_another_system_took_nothing_is_said(letters: Letters) -> 
     assert "refund" not in email.text
 
 
+def test_of_a_payment_that_we_took_no_refund_is_promised_before_somebody_has_said_so(letters: Letters) -> None:
+    cancelled = replace(VISIT, status="cancelled", paid=VISIT.price, refund=None)
+    email = letters.email(matter("booking_cancelled", "customer", of=cancelled))
+
+    assert "charged" not in email.text
+    assert "refund" not in email.text
+
+
 def test_a_subject_names_nobody(letters: Letters) -> None:
     for kind, side in CASES:
         subject = letters.email(matter(kind, side)).subject
