@@ -16,7 +16,8 @@ from benchmarks.stage import MASSAGE
 from benchmarks.town import CENTRE, therapist_at
 from bot.alarms import Alarms
 from bot.auth import new_id
-from bot.perform import conversation_feed, state_data
+from bot.feed_names import conversation_feed
+from bot.perform import state_data
 from bot.services import Services, terms_of
 from bot.store.records import OutboxItem
 from bot.store.therapists import TherapistRecord

@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import get_args
 
 import structlog
 
-from bot.appointments import Appointments, therapist_id
+from bot.access import key_of
+from bot.appointments import Appointments
+from bot.auth import Audience
 from bot.clock import Now
+from bot.feed_names import own_feed
 from bot.feeds import Feeds, NewEntry
 from bot.notice_words import notice_data
 from bot.store.catalogue import Catalogue
@@ -37,14 +41,11 @@ EVENTS: Mapping[Occasion, EventType] = {
     "payment_failed": "payment.failed",
 }
 
-CONVERSATION, THERAPIST = "conversation", "therapist"
-
 
 def feed_of(person_id: str) -> str | None:
-    """The feed that somebody's pages read; None for who has none."""
+    """The feed that somebody's pages read; None for who is known to another system alone."""
     audience, _, subject = person_id.partition(":")
-    room = {"guest": CONVERSATION, "therapist": THERAPIST}.get(audience)
-    return f"{room}:{subject}" if room else None
+    return own_feed(audience, subject) if audience in get_args(Audience) else None  # type: ignore[arg-type]
 
 
 class Announcements:
@@ -93,7 +94,7 @@ class Announcements:
 
     async def announce_offers(self, offers: Sequence[SendOffer]) -> None:
         """Those whose page is closed are told as well, where they have a device; an offer is open for a minute."""
-        people = {therapist_id(offer.therapist_id): offer for offer in offers}
+        people = {key_of("therapist", offer.therapist_id): offer for offer in offers}
         now, manner = self._now(), MANNERS[notices.NEW_OFFER, "therapist"]
         for person_id in await self._devices.with_any(list(people)):
             offer = people[person_id]

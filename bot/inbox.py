@@ -5,8 +5,6 @@ An event may come before the booking that it is about; it is kept and tried agai
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
@@ -15,6 +13,7 @@ import structlog
 from bot.clock import Now
 from bot.errors import Outage
 from bot.failures import why
+from bot.rounds import keep_doing
 from bot.store.driver import PyMongoError
 from bot.store.inbox import Inbox, InboxEvent
 
@@ -48,13 +47,7 @@ class InboxWork:
         self.failures = 0
 
     async def run(self) -> None:
-        """For ever; an outage ends a round and never the work."""
-        while True:
-            try:
-                await self.once()
-            except (PyMongoError, OSError) as error:
-                log.warning("the inbox waits", why=why(error))
-            await asyncio.sleep(self._every_s * random.uniform(0.75, 1.25))
+        await keep_doing("inbox", self.once, self._every_s)
 
     async def once(self) -> None:
         for inbox_id in await self._inbox.due(self._now()):

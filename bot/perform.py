@@ -16,6 +16,7 @@ from bot.access import Access
 from bot.announcements import Announcements
 from bot.clock import Now
 from bot.erasure import Erasure
+from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds import Feeds, NewEntry
 from bot.jobs import Jobs
 from bot.outboxes import Performed
@@ -47,19 +48,6 @@ class Cause:
     room: Room
     record_id: str
     effect_id: str
-
-
-def conversation_feed(conversation_id: str) -> str:
-    return f"conversation:{conversation_id}"
-
-
-def therapist_feed(therapist_id: str) -> str:
-    return f"therapist:{therapist_id}"
-
-
-def conversation_of(feed: str) -> str:
-    """The conversation whose feed this is."""
-    return feed.removeprefix("conversation:")
 
 
 class Perform:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.errors import Refusal
+from bot.feed_names import conversation_feed
 from bot.feeds import Feeds
-from bot.perform import conversation_feed
 from bot.presence import other_side
 from bot.store.read_marks import ReadMarks
 from bot.views import Audience

@@ -20,8 +20,8 @@ import structlog
 from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Now
+from bot.feed_names import conversation_feed, therapist_feed
 from bot.noticeboard import Failures, Noticeboard
-from bot.perform import conversation_feed, therapist_feed
 from bot.presence import (
     KEPT_FOR,
     NOTHING_SEEN,

@@ -19,7 +19,7 @@ from socketio.exceptions import DisconnectedError, SocketIOError
 
 from bot.demo_data import HELLOS, INDONESIAN_WORDS, REPLIES
 from bot.failures import why
-from bot.perform import therapist_feed
+from bot.feed_names import therapist_feed
 from bot.store.therapists import TherapistRecord
 from conversations.ids import derived_id
 

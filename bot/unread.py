@@ -6,20 +6,17 @@ reads, they are told once, however many messages follow.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import structlog
 
-from bot.appointments import guest_id, therapist_id
+from bot.access import key_of
 from bot.clock import Now
-from bot.errors import Outage
-from bot.failures import why
-from bot.perform import conversation_feed
+from bot.feed_names import conversation_feed
 from bot.presence import other_side
+from bot.rounds import keep_doing
 from bot.signals import LiveVisit, Signals
-from bot.store.driver import PyMongoError
 from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
@@ -56,15 +53,7 @@ class Unread:
         self._every_s = every_s
 
     async def run(self) -> None:
-        """For ever; an outage ends a round and nothing else."""
-        while True:
-            try:
-                await self.once()
-            except (PyMongoError, Outage, OSError) as error:
-                log.warning("messages that wait are not looked for", why=why(error))
-            except Exception:
-                log.exception("looking for messages that wait failed")
-            await asyncio.sleep(self._every_s)
+        await keep_doing("messages that wait", self.once, self._every_s)
 
     async def once(self) -> None:
         before: datetime | None = None
@@ -88,7 +77,7 @@ class Unread:
         if read >= seq or booking.therapist is None or await self._is_there(booking, reader):
             return
         manner, now = MANNERS[MESSAGE_WAITING, SIDES[reader]], self._now()
-        person = guest_id(booking.conversation_id) if reader == "guest" else therapist_id(booking.therapist.id)
+        person = key_of(reader, booking.conversation_id if reader == "guest" else booking.therapist.id)
         notices = [
             Notice(
                 kind=MESSAGE_WAITING,

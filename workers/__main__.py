@@ -6,23 +6,30 @@ The two are processes of their own: `python -m workers rq` and `python -m worker
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import structlog
 
+from bot.clock import Now
 from bot.embedded import ServerFailed
 from bot.ending import leave, run, until_told_to_stop
 from bot.failures import why
 from bot.launch import environment_of, with_servers
 from bot.logs import configure
+from bot.rounds import keep_doing
 from bot.services import running
 from bot.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError
 from bot.supervisor import run_together
 from workers.dispatch import Dispatch
 from workers.rq_worker import run_rq
-from workers.webhooks import keep_telling, open_webhooks
+from workers.webhooks import WebhookSender, open_webhooks
 
 log = structlog.get_logger()
+
+
+async def _tell(sender: WebhookSender, now: Now) -> None:
+    await sender.deliver_due(now())
 
 
 def run_sweep(settings: Settings) -> int:
@@ -43,7 +50,8 @@ def run_sweep(settings: Settings) -> int:
             )
             services.spawn(dispatch.run())
             services.spawn(services.unread.run())
-            services.spawn(keep_telling(sender, services.clock.now, settings.sweep_s))
+            telling = partial(_tell, sender, services.clock.now)
+            services.spawn(keep_doing("webhooks", telling, settings.sweep_s))
             log.info("the sweep runs")
             await stop.wait()
 

@@ -13,8 +13,8 @@ import structlog
 from bot.announcements import Announcements
 from bot.clock import Now
 from bot.errors import Outage
-from bot.failures import why
 from bot.jobs import Jobs
+from bot.rounds import keep_doing
 from bot.store.driver import PyMongoError
 from bot.store.notifications import Notifications, Row
 
@@ -26,7 +26,7 @@ NAME_LIVES_S = 5
 
 
 class Dispatch:
-    """Runs in the sweep's process, in any number of them. `laps` counts finished rounds."""
+    """Runs in the sweep's process, in any number of them."""
 
     def __init__(
         self, ledger: Notifications, announcements: Announcements, jobs: Jobs, now: Now, *, every_s: float
@@ -36,19 +36,9 @@ class Dispatch:
         self._jobs = jobs
         self._now = now
         self._every_s = every_s
-        self.laps = 0
 
     async def run(self) -> None:
-        """For ever; an outage ends a round and nothing else."""
-        while True:
-            try:
-                await self.once()
-                self.laps += 1
-            except (PyMongoError, Outage, OSError) as error:
-                log.warning("notifications wait", why=why(error))
-            except Exception:
-                log.exception("the dispatch failed")
-            await asyncio.sleep(self._every_s)
+        await keep_doing("dispatch", self.once, self._every_s)
 
     async def once(self) -> None:
         now = self._now()

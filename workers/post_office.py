@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bot.clock import Now
-from bot.perform import conversation_feed
+from bot.feed_names import conversation_feed
 from bot.presence import other_side
 from bot.services import Services
 from bot.settings import Settings

@@ -18,9 +18,7 @@ from standardwebhooks.webhooks import Webhook
 
 from bot.channel_settings import ChannelSettings
 from bot.clock import Now, machine_now
-from bot.failures import why
 from bot.public_addresses import NotPublic, PublicResolver, check_url
-from bot.store.driver import PyMongoError
 from bot.store.webhooks import Delivery, Endpoint, Webhooks
 from workers.channels.exchange import NO_ANSWER, Exchange, exchange, open_session
 
@@ -156,15 +154,3 @@ async def open_webhooks(
     connector = aiohttp.TCPConnector(resolver=None if may_be_private else PublicResolver())
     async with open_session(settings.provider_timeout_s, connector) as session:
         yield WebhookSender(webhooks, session, now, may_be_private=may_be_private)
-
-
-async def keep_telling(sender: WebhookSender, now: Now, every_s: float) -> None:
-    """For ever; an outage ends a round and nothing else."""
-    while True:
-        try:
-            await sender.deliver_due(now())
-        except (PyMongoError, OSError) as error:
-            log.warning("webhooks wait", why=why(error))
-        except Exception:
-            log.exception("telling integrators failed")
-        await asyncio.sleep(every_s)

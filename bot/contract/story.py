@@ -10,8 +10,9 @@ from typing import Any
 
 from bot.contract.entries import GuestEntry, TherapistEntry
 from bot.errors import Refusal
+from bot.feed_names import conversation_feed, therapist_feed
 from bot.notice_words import notice_data
-from bot.perform import card_data, conversation_feed, offer_data, state_data, therapist_feed
+from bot.perform import card_data, offer_data, state_data
 from bot.render import render_entry, state_view
 from bot.views import Audience, booking_view, error_view, moment, offer_view, raw_booking, service_view, therapist_view
 from bot.words import Words

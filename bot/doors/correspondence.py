@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.doors.bearers import Stretch
-from bot.perform import conversation_of
+from bot.feed_names import conversation_of
 from bot.presence import NOTHING_SEEN, Sight, other_side
 from bot.services import Services
 from bot.signals import LiveVisit, live_visit_of

@@ -10,9 +10,9 @@ from bot.doors.answers import refusal
 from bot.doors.bearers import bearer_of
 from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of
 from bot.errors import Refusal
+from bot.feed_names import conversation_feed, therapist_feed
 from bot.limits import Asker
 from bot.payloads import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
-from bot.perform import conversation_feed, therapist_feed
 from bot.store.devices import Device, device_id, fcm_device, webpush_device
 from bot.store.tickets import Bearer
 from bot.vapid import public_key_of

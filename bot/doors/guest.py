@@ -11,6 +11,7 @@ from bot.auth import digest_of
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.doors.attendance import Attendance
 from bot.errors import Refusal
+from bot.feed_names import conversation_feed
 from bot.feeds import ContentDiffers, Entry, NewEntry
 from bot.payloads import (
     GUEST_COMMANDS,
@@ -31,7 +32,6 @@ from bot.payloads import (
     Typing,
     parse,
 )
-from bot.perform import conversation_feed
 from bot.services import Services, terms_of
 from bot.signals import person_of
 from bot.turns import Command, Sender

@@ -10,8 +10,9 @@ from typing import Any
 from bot.doors.correspondence import correspondence
 from bot.doors.therapist import open_searches
 from bot.errors import Refusal
+from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds import Entry
-from bot.perform import conversation_feed, offer_data, state_data, therapist_feed
+from bot.perform import offer_data, state_data
 from bot.presence import Sight
 from bot.render import render_entry, state_view
 from bot.services import Services

@@ -18,10 +18,10 @@ from bot.doors.situations import RETRY_AFTER_S, situation_of
 from bot.doors.socketio_packets import encode_event
 from bot.doors.socketio_server import SocketIOServer
 from bot.doors.therapist import Caller, TherapistCommands
+from bot.feed_names import conversation_of, therapist_feed
 from bot.feeds import Entry
 from bot.limits import Asker, kind_of
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
-from bot.perform import conversation_of, therapist_feed
 from bot.presence import NOTHING_SEEN
 from bot.services import Services
 from bot.signals import LiveVisit

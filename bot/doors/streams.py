@@ -32,10 +32,10 @@ from bot.doors.snapshots import page_of
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Outage, Refusal
 from bot.failures import is_outage
+from bot.feed_names import therapist_feed
 from bot.feeds import Entry
 from bot.limits import Asker, too_fast
 from bot.payloads import StreamQuery, WebSocketFrame, parse, refusal_of
-from bot.perform import therapist_feed
 from bot.presence import NOTHING_SEEN, Signal
 from bot.render import encode_entry, render_entry
 from bot.services import Services

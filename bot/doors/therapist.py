@@ -12,6 +12,7 @@ from bot.doors.answers import Answer, answered, command_of, refusal, take_and_se
 from bot.doors.attendance import Attendance
 from bot.doors.guest import post_message, said_before, say
 from bot.errors import Refusal
+from bot.feed_names import therapist_feed
 from bot.feeds import ContentDiffers, Entry
 from bot.payloads import (
     THERAPIST_COMMANDS,
@@ -28,7 +29,6 @@ from bot.payloads import (
     TabPresence,
     parse,
 )
-from bot.perform import therapist_feed
 from bot.services import Services
 from bot.signals import person_of
 from bot.turns import Sender

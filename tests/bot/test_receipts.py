@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.errors import Refusal
-from bot.perform import conversation_feed
+from bot.feed_names import conversation_feed
 from bot.receipts import Receipts
 from bot.store.read_marks import ReadMarks
 from bot.views import Audience
