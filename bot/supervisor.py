@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 # The platform kills after 30 s; what has not ended by itself by then, as ours all do, is not waited for.
 STOP_S = 25.0
 PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 def run_together(commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> int:
@@ -59,7 +60,7 @@ def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subproce
 
 def _die_with_parent() -> None:
     """Linux ends the child when this process is killed outright and can pass no signal on."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(child: subprocess.Popen[bytes], until: float) -> None:

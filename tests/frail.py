@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from bot.engines import Engine
 from tests.dependants import die_with_parent
-from tests.processes import PORTS
+from tests.ports import free_port
 
 
 class Frail:
@@ -25,7 +24,7 @@ class Frail:
         self._engine = engine
         self._data = data
         self._running: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def address(self) -> str:
@@ -44,6 +43,7 @@ class Frail:
             preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - it makes one system call
         )
         while not _listens(self.port):
+            assert self._running.poll() is None, f"{self._engine.name} has ended with {self._running.returncode}"
             time.sleep(0.01)
         self._engine.make_ready(self.port)
 
@@ -73,10 +73,6 @@ async def frail(engine: Engine, folder: Path) -> AsyncIterator[Frail]:
         yield server
     finally:
         server.kill()
-
-
-def _free_port() -> int:
-    return next(port for port in random.sample(PORTS, 200) if not _listens(port))
 
 
 def _listens(port: int) -> bool:

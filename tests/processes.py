@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import signal
-import socket
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +17,7 @@ from bot.settings import PLATFORM_VARIABLES, PREFIX, Settings
 from tests.clients import PATIENCE_S
 from tests.dependants import ROOT
 from tests.nursery import Child, Nursery, shared_nursery
-
-# Below the ports that systems hand out by themselves, so that no outgoing connection of a test takes ours.
-PORTS = range(20_000, 32_768)
+from tests.ports import free_ports
 
 
 @dataclass(slots=True)
@@ -195,17 +191,3 @@ def descendants_of(pid: int) -> list[int]:
     for each in found:
         found += [child for child, parent in parents.items() if parent == each]
     return found[1:]
-
-
-def free_ports() -> Iterator[int]:
-    return filter(is_free, random.sample(PORTS, 200))
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import sys
 import time
@@ -12,7 +11,9 @@ from random import SystemRandom
 
 import structlog
 
+from bot.ending import run
 from tests.faults.evening import Plan, Verdict, history_file, play
+from tests.faults.hanging import give_up_after
 from tests.faults.mutants import MUTANTS, Mutant
 
 # How long a mutant may live before the checker counts as blind to it.
@@ -36,10 +37,16 @@ def report(verdict: Verdict, artefacts: Path) -> None:
         say("", "nothing was lost, doubled, out of order, booked twice or forgotten")
 
 
-def run_once(plan: Plan, artefacts: Path) -> int:
+async def played(plan: Plan, at_most_s: float | None) -> Verdict:
+    if at_most_s is not None:
+        give_up_after(at_most_s)
+    return await play(plan)
+
+
+def run_once(plan: Plan, artefacts: Path, at_most_s: float | None) -> int:
     say(f"seed {plan.seed}, {plan.seconds:.0f} s, {plan.guests} guests at a time, {plan.webs} web processes")
     say(*(str(fault) for fault in plan.schedule))
-    verdict = asyncio.run(play(plan))
+    verdict = run(played(plan, at_most_s))
     report(verdict, artefacts)
     return 1 if verdict.violations else 0
 
@@ -50,7 +57,7 @@ def run_mutants(seed: str, names: list[str]) -> int:
     for name in names:
         mutant = MUTANTS[name]
         began = time.monotonic()
-        verdict = asyncio.run(play(plan_for(mutant, seed, MUTANT_LIVES_S)))
+        verdict = run(play(plan_for(mutant, seed, MUTANT_LIVES_S)))
         took_s = time.monotonic() - began
         seen = [violation for violation in verdict.violations if violation.check in mutant.checks]
         if seen:
@@ -71,6 +78,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--guests", type=int, default=8)
     parser.add_argument("--within", type=float, help="seconds for everything, start and settling included")
+    parser.add_argument("--at-most", type=float, help="seconds after which it gives up, and says where it hung")
     parser.add_argument("--only", default="", help="kinds of faults, with commas between them")
     parser.add_argument("--artefacts", type=Path, default=Path("artefacts"), help="where a history is left")
     parser.add_argument("--mutant", choices=tuple(MUTANTS))
@@ -82,9 +90,10 @@ def main(arguments: list[str]) -> int:
     if chosen.mutants is not None:
         return run_mutants(seed, chosen.mutants or list(MUTANTS))
     if chosen.mutant:
-        return run_once(plan_for(MUTANTS[chosen.mutant], seed, chosen.seconds), chosen.artefacts)
+        return run_once(plan_for(MUTANTS[chosen.mutant], seed, chosen.seconds), chosen.artefacts, chosen.at_most)
     faults = tuple(filter(None, chosen.only.split(",")))
-    return run_once(Plan(seed, chosen.seconds, chosen.within, guests=chosen.guests, faults=faults), chosen.artefacts)
+    plan = Plan(seed, chosen.seconds, chosen.within, guests=chosen.guests, faults=faults)
+    return run_once(plan, chosen.artefacts, chosen.at_most)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from bot.cancelling import cancel
 from tests.faults.javascript import JavaScript, Node
 from tests.faults.links import SocketIO
 from tests.faults.readers import Link, Lost, Reader
@@ -82,8 +83,7 @@ class Device:
 
     async def stop(self) -> None:
         if self._living is not None:
-            self._living.cancel()
-            await asyncio.gather(self._living, return_exceptions=True)
+            await cancel(self._living)
         await self.reader.move(None)
 
     @property
@@ -132,12 +132,11 @@ class Device:
     async def _stay(self, link: Link) -> None:
         """Until the connection is lost, or this device has had enough of it."""
         patience_s = None if self.fixed or self.is_loyal else self.mood.uniform(*STAY_S)
-        waits = {asyncio.ensure_future(link.over.wait()), asyncio.ensure_future(self._move_on.wait())}
+        waits = {asyncio.create_task(link.over.wait()), asyncio.create_task(self._move_on.wait())}
         try:
             await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
+            await cancel(*waits)
 
 
 def said_in(operation: Operation) -> tuple[str, Mapping[str, Any], float]:

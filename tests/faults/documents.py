@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from bot.cancelling import cancel
 from bot.services import Services
 from bot.store.driver import PyMongoError
 from tests.agreement import read
@@ -74,8 +75,7 @@ async def followed(services: Services, witness: Witness) -> AsyncIterator[Follow
     try:
         yield follower
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await cancel(following)
 
 
 async def look_for_disagreement(services: Services, witness: Witness) -> None:

@@ -28,11 +28,12 @@ MOST_TRIES = 20
 PAUSE_S = 0.5
 
 
-def accuse_if_overdue(witness: Witness, session: Mapping[str, Any]) -> None:
+def accuse_if_overdue(witness: Witness, session: Mapping[str, Any], healed_s: float) -> None:
+    """`healed_s`: for how long there has been nothing that could hold it up."""
     countdown = session["countdown"]
     if countdown:
         late = moment(session["server_time"]) - moment(countdown["deadline_at"])
-        if late.total_seconds() > OVERDUE_S:
+        if min(late.total_seconds(), healed_s) > OVERDUE_S:
             witness.accuse("rest", f"{session['conversation_id']} is overdue by {late}", countdown)
 
 
@@ -45,6 +46,7 @@ class Ending:
         self._people = people
         self._chatting = chatting
         self._witness = stage.witness
+        self._healed_at = self._witness.now
 
     def _guests(self) -> list[Guest]:
         return [person for person in self._people if isinstance(person, Guest)]
@@ -54,6 +56,7 @@ class Ending:
         self._stage.pass_on()
         await self._stage.until_ready()
         self._witness.note("settling", "evening")
+        self._healed_at = self._witness.now
         loop = asyncio.get_running_loop()
         until = loop.time() + REST_WITHIN_S
         while standing := await self._not_at_rest():
@@ -67,7 +70,7 @@ class Ending:
         standing = []
         for guest in self._guests():
             session = await self._session(guest.devices[0].reader)
-            accuse_if_overdue(self._witness, session)
+            accuse_if_overdue(self._witness, session, self._witness.now - self._healed_at)
             may_be = ("idle", *ENDED, "active") if guest.subject in self._chatting else ("idle", *ENDED)
             if session["state"] not in may_be:
                 standing.append({name: session[name] for name in ("conversation_id", "state", "revision", "countdown")})

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from bot.cancelling import cancel
 from tests.clients import JAKARTA
 from tests.faults import checks
 from tests.faults.chatters import Chatter, ChatTherapist, Pair
@@ -81,7 +82,7 @@ async def play(plan: Plan) -> Verdict:
         evening = Evening(plan, stage, world)
         async with followed(stage.services, witness) as follower:
             playing = asyncio.create_task(evening.play())
-            accused = asyncio.ensure_future(witness.accused.wait())
+            accused = asyncio.create_task(witness.accused.wait())
             try:
                 waits = {playing, accused} if plan.mutant else {playing}
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -89,17 +90,10 @@ async def play(plan: Plan) -> Verdict:
                     await playing
                     await follower.until_read()
             finally:
-                accused.cancel()
-                await cancelled_quietly(playing)
+                await cancel(accused, playing)
                 await evening.close()
         verdict.figures = evening.figures()
     return verdict
-
-
-async def cancelled_quietly(task: asyncio.Task[Any]) -> None:
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from bot.cancelling import cancel
 from bot.ending import HARD_END_S
 from tests.faults.witness import Witness
 from tests.nursery import Child
@@ -54,8 +55,7 @@ class KeptProcess:
             try:
                 code = await process.wait()
             finally:
-                becoming.cancel()
-                await asyncio.gather(becoming, return_exceptions=True)
+                await cancel(becoming)
             self._witness.note("ended", self.name, code=code, expected=self._is_expected)
             # Who finds no database at the start may give up: the platform tries again, and so do we.
             if self.ready.is_set() and not self._is_expected and not self._has_given_up():
@@ -132,8 +132,7 @@ class KeptProcess:
     async def close(self) -> None:
         self._is_expected = True
         if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+            await cancel(self._keeping)
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             await self._process.wait()

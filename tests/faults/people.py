@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from bot.cancelling import cancel
 from tests.faults.devices import ANSWER_WITHIN_S, Device, World, said_in, sent
 from tests.faults.links import post
 from tests.faults.readers import Pocket, Reader
@@ -135,8 +136,7 @@ class Person(ABC):
 async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """End these, and raise what one of them had ended with by itself."""
     several = list(tasks)
-    for task in several:
-        task.cancel()
+    await cancel(*several)
     for result in await asyncio.gather(*several, return_exceptions=True):
         if isinstance(result, Exception):
             raise result

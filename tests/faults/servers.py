@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from bot.engines import Engine
 from tests.dependants import die_with_parent
-from tests.processes import PORTS, is_free
+from tests.ports import free_port
 
 STOP_WITHIN_S = 20.0
 
@@ -23,7 +22,7 @@ class MortalServer:
         self._data = folder / engine.name
         self._log = folder / f"{engine.name}.log"
         self._process: asyncio.subprocess.Process | None = None
-        self.port = next(port for port in random.sample(PORTS, 200) if is_free(port))
+        self.port = free_port()
 
     @property
     def name(self) -> str:

@@ -25,7 +25,8 @@ from tests.faults.servers import MortalServer
 from tests.faults.witness import Witness
 from tests.house import MASSAGE, SECRET
 from tests.nursery import nursery
-from tests.processes import environment_of, free_ports
+from tests.ports import free_ports
+from tests.processes import environment_of
 
 WEBS = 3
 READY_WITHIN_S = 30.0

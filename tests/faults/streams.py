@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from bot.cancelling import cancel
 from tests.faults.links import CLOSE_WITHIN_S, FAILURES, OPEN_WITHIN_S, Answer, Connection, Payload, bearer, post
 from tests.faults.readers import Lost, Reader
 
@@ -80,10 +81,7 @@ class _Streams(Connection, ABC):
 
     async def close(self) -> None:
         self.over.set()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*self._tasks.values())
 
 
 class ServerSentEvents(_Streams):

@@ -374,13 +374,22 @@ def test_a_stream_that_is_refused_for_no_good_reason_is_noticed(status: int, acc
     assert [violation.check for violation in witness.violations] == accused
 
 
-@pytest.mark.parametrize(("seconds", "accused"), [(OVERDUE_S + 1, ["rest"]), (OVERDUE_S - 1, [])])
-def test_a_countdown_that_nobody_ends_is_noticed(seconds: float, accused: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "healed_s", "accused"),
+    [
+        (OVERDUE_S + 1, OVERDUE_S + 1, ["rest"]),
+        (OVERDUE_S - 1, OVERDUE_S + 1, []),
+        (OVERDUE_S + 1, OVERDUE_S - 1, []),  # until then there was no database that could have ended it
+    ],
+)
+def test_a_countdown_that_nobody_ends_is_noticed(seconds: float, healed_s: float, accused: list[str]) -> None:
     witness = Witness()
-    countdown = {"deadline_at": _at(10)}
-    accuse_if_overdue(
-        witness, {"conversation_id": "c_1", "countdown": countdown, "server_time": _at(10 + int(seconds))}
-    )
+    session = {
+        "conversation_id": "c_1",
+        "countdown": {"deadline_at": _at(10)},
+        "server_time": _at(10 + int(seconds)),
+    }
+    accuse_if_overdue(witness, session, healed_s)
     assert [violation.check for violation in witness.violations] == accused
 
 

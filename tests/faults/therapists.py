@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from bot.cancelling import cancel
 from tests.faults.devices import World
 from tests.faults.guests import PHRASES
 from tests.faults.people import Person
@@ -63,9 +64,7 @@ class Therapist(Person):
                     self._doing.discard(task)
                     task.result()
         finally:
-            for task in self._doing:
-                task.cancel()
-            await asyncio.gather(*self._doing, return_exceptions=True)
+            await cancel(*self._doing)
 
     def _spawn(self, work: Any) -> None:
         self._doing.add(asyncio.create_task(work))

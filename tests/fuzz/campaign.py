@@ -28,7 +28,8 @@ from tests.clients import JAKARTA, PATIENCE_S, Guest, Therapist, guest, therapis
 from tests.fuzz.cases import Case, Cases, Cast
 from tests.fuzz.wires import Breach, Wires
 from tests.house import KILOMETRE_IN_DEGREES, MASSAGE, settings_for
-from tests.processes import environment_of, free_ports
+from tests.ports import free_port
+from tests.processes import environment_of
 
 WORKERS = 8
 # What the bystanders said and where they live: no answer to anybody else may have it.
@@ -112,7 +113,7 @@ def generous(settings: Settings) -> Settings:
 
 @asynccontextmanager
 async def served(settings: Settings, folder: Path) -> AsyncIterator[Served]:
-    port = next(free_ports())
+    port = free_port()
     log, figures = folder / "served.log", folder / "figures.json"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
