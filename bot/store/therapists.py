@@ -207,10 +207,13 @@ class Therapists:
     async def hold(
         self, therapist_id: str, *, search_id: str, offer_id: str, until: datetime, now: datetime
     ) -> tuple[int, datetime] | None:
-        """Take the therapist's hold: its fence and end, or None where somebody else has it.
+        """Take the therapist's hold: its fence and end, or None where somebody else has it, or at its end.
 
         The same offer takes its own hold again and gets the same answer, so that the effect may be performed twice.
         """
+        if until <= now:
+            # Whoever performs the effect again so late would take the offer's own hold from it, with another fence.
+            return None
         document = await self._collection.find_one_and_update(
             {
                 "_id": therapist_id,

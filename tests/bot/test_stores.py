@@ -373,6 +373,14 @@ async def test_the_same_offer_takes_its_own_hold_again_with_the_same_answer(ther
     assert await hold(therapists, "ayu", "o_1") == first
 
 
+async def test_an_offer_whose_hold_has_lapsed_does_not_take_it_again(therapists: Therapists) -> None:
+    await add(therapists, "ayu")
+    assert await hold(therapists, "ayu", "o_1")
+    assert await hold(therapists, "ayu", "o_1", until=timedelta(), at=NOW + MINUTE) is None
+    await therapists.release_hold("ayu", "o_1", fence=1)
+    assert await hold(therapists, "ayu", "o_2", at=NOW + SECOND) == (2, NOW + MINUTE + SECOND)
+
+
 async def test_of_many_offers_at_once_one_holds(therapists: Therapists) -> None:
     await add(therapists, "ayu")
     rivals = [hold(therapists, "ayu", f"o_{number}", of=f"s_{number}") for number in range(AT_ONCE)]
