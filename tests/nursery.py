@@ -1,14 +1,16 @@
 """Starts Janji's processes in the time of a fork: one process imports everything, and each of them is a child of it.
 
-`python -m tests.nursery [mutant]` reads JSON lines: `{"command", "environment", "log", "folder"}` starts a process and
-is answered by `{"pid"}`; `{"pid", "code"}` tells that one has ended. However this process ends, its children end with
-it. `python -m tests.nursery <socket>` does the same for everybody who connects there, in a child for each.
+`python -m tests.nursery [mutant]` reads JSON lines: `{"number", "command", "environment", "log", "folder"}` starts a
+process and is answered by `{"number", "pid"}`; `{"pid", "code"}` tells that one has ended. However this process ends,
+its children end with it. `python -m tests.nursery <socket>` does the same for everybody who connects there, in a child
+for each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import itertools
 import json
 import os
 import selectors
@@ -24,6 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bot.cancelling import cancel
 from tests.dependants import ROOT, die_with_parent
 
 LOOK_EVERY_S = 0.02
@@ -65,23 +68,41 @@ class Nursery:
         self._told = told
         self._asked = asked
         self._children: dict[int, Child] = {}
-        self._born: asyncio.Queue[Child] = asyncio.Queue()
-        self._lock = asyncio.Lock()
+        self._wanted: dict[int, asyncio.Future[Child]] = {}
+        self._numbers = itertools.count()
 
     async def start(self, environment: Mapping[str, str], log: Path, *command: str) -> Child:
-        wanted = {"command": command, "environment": dict(environment), "log": str(log), "folder": str(log.parent)}
-        async with self._lock:
-            self._asked.write(json.dumps(wanted).encode() + b"\n")
-            return await self._born.get()
+        number = next(self._numbers)
+        wanted = self._wanted[number] = asyncio.get_running_loop().create_future()
+        how = {"command": command, "environment": dict(environment), "log": str(log), "folder": str(log.parent)}
+        self._asked.write(json.dumps({"number": number, **how}).encode() + b"\n")
+        return await wanted
 
     async def listen(self) -> None:
-        while line := await self._told.readline():
-            told = json.loads(line)
-            if "code" in told:
-                self._children.pop(told["pid"]).end(told["code"])
-            else:
-                child = self._children[told["pid"]] = Child(told["pid"])
-                self._born.put_nowait(child)
+        try:
+            while line := await self._told.readline():
+                self._hear(**json.loads(line))
+        finally:
+            self._lose()
+
+    def _hear(self, pid: int, code: int | None = None, number: int = 0) -> None:
+        if code is not None:
+            self._children.pop(pid).end(code)
+            return
+        child = self._children[pid] = Child(pid)
+        wanted = self._wanted.pop(number)
+        if wanted.done():
+            child.kill()  # who wanted it has gone
+        else:
+            wanted.set_result(child)
+
+    def _lose(self) -> None:
+        """With the nursery, all that it has started ends."""
+        for child in self._children.values():
+            child.end(-signal.SIGKILL)
+        for wanted in self._wanted.values():
+            if not wanted.done():
+                wanted.set_exception(ConnectionError("the nursery has ended"))
 
 
 @asynccontextmanager
@@ -106,7 +127,7 @@ async def nursery(folder: Path, mutant: str | None = None) -> AsyncIterator[Nurs
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        await asyncio.gather(listening, return_exceptions=True)
+        await cancel(listening)
 
 
 @asynccontextmanager
@@ -120,7 +141,7 @@ async def shared_nursery() -> AsyncIterator[Nursery]:
         yield running
     finally:
         asked.close()
-        await asyncio.gather(listening, return_exceptions=True)
+        await cancel(listening)
 
 
 @cache
@@ -177,8 +198,12 @@ def _serve(commands: Mapping[str, Callable[[Sequence[str]], int]]) -> None:
                 return
             *lines, read = (read + data).split(b"\n")
             for line in lines:
-                _tell(pid=_fork(commands, json.loads(line)))
+                _born(commands, json.loads(line))
         _bury()
+
+
+def _born(commands: Mapping[str, Callable[[Sequence[str]], int]], wanted: Mapping[str, Any]) -> None:
+    _tell(number=wanted["number"], pid=_fork(commands, wanted))
 
 
 def _fork(commands: Mapping[str, Callable[[Sequence[str]], int]], wanted: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import _AsyncGeneratorContextManager
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,19 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def waits(coroutine: Any) -> Iterator[str]:
+def waits(awaited: Any) -> Iterator[str]:
     """Where it stands, from the outermost call to the innermost."""
-    while (frame := getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)) is not None:
+    while (frame := _part(awaited, "frame")) is not None:
         file = Path(frame.f_code.co_filename)
         shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name
-        yield f"{coroutine.__qualname__} ({shown}:{frame.f_lineno})"
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+        yield f"{awaited.__qualname__} ({shown}:{frame.f_lineno})"
+        within = frame.f_locals.get("self")
+        is_manager = isinstance(within, _AsyncGeneratorContextManager)
+        # What steps through a generator does not tell through which one.
+        awaited = within.gen if is_manager else _part(awaited, "await") or _part(awaited, "yieldfrom")
+
+
+def _part(awaited: Any, name: str) -> Any:
+    """Of a coroutine, a generator or an asynchronous generator."""
+    parts = (getattr(awaited, f"{kind}_{name}", None) for kind in ("cr", "gi", "ag"))
+    return next((part for part in parts if part is not None), None)
