@@ -22,6 +22,7 @@ from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Clock
 from bot.connections import OpenConnections
+from bot.delivery_reports import DeliveryReports
 from bot.desk import Desk
 from bot.erasure import Erasure
 from bot.feeds import Feeds
@@ -32,6 +33,7 @@ from bot.limits import RateLimits
 from bot.loop_lag import LoopLag
 from bot.news_desk import NewsDesk
 from bot.noticeboard import Noticeboard
+from bot.notification_news import NotificationNews
 from bot.outboxes import Outboxes
 from bot.perform import Perform
 from bot.presence import Rules
@@ -115,6 +117,9 @@ class Services:
     searches: Records[search.Search]
     bookings: Records[booking.Booking]
     notifications: Notifications
+    notification_news: NotificationNews
+    delivery_reports: DeliveryReports
+    breakers: Breakers
     appointments: Appointments
     announcements: Announcements
     unread: Unread
@@ -263,6 +268,8 @@ async def build(settings: Settings, database: driver.Database) -> Services:
     notifications = Notifications(database["notifications"], keeping_of(settings))
     catalogue = Catalogue(database["services"])
     webhooks = Webhooks(database["webhook_endpoints"], database["webhook_deliveries"])
+    notification_news = NotificationNews(webhooks, clock.now)
+    breakers = Breakers(database["breakers"])
     ladder = Ladder(settings.reminders_customer, settings.reminders_therapist)
     announcements = Announcements(appointments, notifications, catalogue, devices, webhooks, feeds, clock.now, ladder)
     preferences = PreferencesStore(database["preferences"])
@@ -315,7 +322,7 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         sign_ins=SignIns(database["sign_ins"]),
         api_keys=ApiKeys(database["api_keys"]),
         idempotency=Idempotency(database["idempotency"]),
-        desk=Desk(settings, notifications, Breakers(database["breakers"]), inbox, clock.now),
+        desk=Desk(settings, notifications, breakers, inbox, clock.now),
         news_desk=NewsDesk(settings, turns, outboxes, bookings, notifications, clock.now),
         preferences=preferences,
         webhooks=webhooks,
@@ -328,6 +335,9 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         searches=searches,
         bookings=bookings,
         notifications=notifications,
+        notification_news=notification_news,
+        delivery_reports=DeliveryReports(notifications, breakers, notification_news, clock.now),
+        breakers=breakers,
         appointments=appointments,
         announcements=announcements,
         unread=Unread(

@@ -39,7 +39,7 @@ STATUS_PATH = "/api/v1/booking-notifications/webhooks/twilio-status"
 LEASE = timedelta(seconds=60)
 
 
-TellIntegrators = Callable[[Row, Status, Reason | None], Awaitable[None]]
+TellIntegrators = Callable[[Row, Status, str | None], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,7 @@ class Delivery:
 
     async def _settle(self, row: Row, status: Status, reason: Reason | None = None, **more: Any) -> None:
         if await self._ledger.settle(row, status, self._now(), reason, **more):
-            await self._tell_integrators(row, status, reason)
+            await self._tell_integrators(row, status, reason.what if reason else None)
 
     async def _take_another_channel(self, row: Row, what: str) -> None:
         """Where this one reaches nobody the next one that makes sense takes over, and both rows say so."""

@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bot.clock import Now
 from bot.feed_names import conversation_feed
 from bot.presence import other_side
 from bot.services import Services
 from bot.settings import Settings
-from bot.store.breakers import Breakers
-from bot.store.notifications import Notifications, Queue, Reason, Row, Status
+from bot.store.notifications import Notifications, Queue, Row
 from bot.store.read_marks import ReadMarks
-from bot.store.webhooks import Event, EventType, Webhooks
 from bot.unsubscribing import Unsubscribing
 from bot.views import Audience
-from conversations.ids import derived_id
 from conversations.notices import Appointment, Person
 from workers.channels.opening import open_channels
 from workers.delivery import Delivery
@@ -69,7 +65,7 @@ class PostOffice:
 async def post_office(services: Services, *, chance: random.Random | None = None) -> AsyncIterator[PostOffice]:
     """Opened inside the loop that uses it; nothing is connected to before something leaves."""
     settings, now = services.settings, services.clock.now
-    breakers = Breakers(services.database["breakers"])
+    breakers = services.breakers
     async with open_channels(settings, now) as channels:
         lookout = Lookout(
             ledger=services.notifications,
@@ -94,7 +90,7 @@ async def post_office(services: Services, *, chance: random.Random | None = None
             now=now,
             chance=chance or random.Random(),
             public_url=settings.public_url,
-            tell_integrators=Integrators(services.webhooks, now),
+            tell_integrators=services.notification_news,
         )
         yield PostOffice(services, delivery)
 
@@ -119,30 +115,6 @@ class LinksFor:
             app_store=self._settings.app_store_url,
             play_store=self._settings.play_store_url,
         )
-
-
-class Integrators:
-    """What became of a row, for other systems that want to know."""
-
-    EVENTS: Mapping[Status, EventType] = {"sent": "notification.sent", "dead": "notification.dead"}
-
-    def __init__(self, webhooks: Webhooks, now: Now) -> None:
-        self._webhooks = webhooks
-        self._now = now
-
-    async def __call__(self, row: Row, status: Status, reason: Reason | None) -> None:
-        kind = self.EVENTS.get(status)
-        if kind is None:
-            return
-        data = {
-            "notification_id": row.id,
-            "booking_id": row.booking_id,
-            "kind": row.kind,
-            "channel": row.channel,
-            "reason": reason.what if reason else None,
-        }
-        now = self._now()
-        await self._webhooks.publish(Event(derived_id("ev", row.id, status, row.attempts), kind, now, data), now)
 
 
 class Seen:

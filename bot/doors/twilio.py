@@ -14,8 +14,6 @@ from bot.doors.http import SERVICES
 from bot.doors.webhooks import WEBHOOKS, keep, not_signed, secret_or_refuse
 from bot.incoming import TWILIO
 from bot.store.preferences import phone_id
-from bot.store.webhooks import Event
-from conversations.ids import derived_id
 
 # No answer of ours in words: Twilio sends one by itself, and would send whatever stood here.
 NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -31,13 +29,8 @@ OPT_OUT_TYPES: Mapping[str, str] = {"STOP": "stop", "START": "start"}
 async def status(request: web.Request) -> web.Response:
     """`n` in the address is the notification's id; an older word than the last changes nothing."""
     services, form = request.app[SERVICES], await _signed_form(request)
-    row_id, said, now = request.query.get("n", ""), form.get("MessageStatus", ""), services.clock.now()
-    is_news = await services.notifications.advance(row_id, form.get("MessageSid", ""), said, now)
-    if is_news and said == "delivered":
-        event_id = derived_id("ev", row_id, said)
-        await services.webhooks.publish(
-            Event(event_id, "notification.delivered", now, {"notification_id": row_id}), now
-        )
+    row_id, said = request.query.get("n", ""), form.get("MessageStatus", "")
+    await services.delivery_reports.take(row_id, form.get("MessageSid", ""), said, form.get("ErrorCode"))
     return _nothing_to_say()
 
 

@@ -27,7 +27,7 @@ PARTS = 4
 # Enough of what is due to see which parts have work; those that have not are looked at when these are done.
 LOOKED_AT = 1_000
 # A provider's own words about what it has taken, in the order in which they can follow each other.
-RANKS: Mapping[str, int] = {"queued": 0, "sent": 1, "delivered": 2, "undelivered": 2, "failed": 2}
+RANKS: Mapping[str, int] = {"queued": 0, "sent": 1, "delivered": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Row:
     """The row whose channel reached nobody."""
     seq: int | None = None
     """Of a message that waits: its number in the conversation."""
+    bounced: tuple[str, ...] = ()
+    """The provider's names of messages that it had taken and that did not arrive: of these no news counts any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,15 +242,25 @@ class Notifications:
         update: Document = {"$set": fields, "$push": _pushed(Reason(now, provider_status))}
         if provider_status == "delivered":
             update["$unset"] = {"next_at": "", "claim": ""}
-        done = await self._collection.update_one(
-            {
-                "_id": {"$eq": row_id},
-                "provider_id": {"$in": [None, provider_id]},
-                "provider_status": {"$in": older},
-                "status": {"$nin": ["skipped"]},
-            },
-            update,
-        )
+        still = {**_as_provided(row_id, provider_id), "provider_status": {"$in": older}, "status": {"$ne": "skipped"}}
+        done = await self._collection.update_one(still, update)
+        return bool(done.modified_count)
+
+    async def bounce(self, row_id: str, provider_id: str, reason: Reason, again_at: datetime | None) -> bool:
+        """What the provider had taken has not arrived: the row waits for another try, or is dead."""
+        still = {
+            **_as_provided(row_id, provider_id),
+            "provider_status": {"$in": [None, "queued", "sent"]},
+            "status": {"$in": ["sending", "sent"]},
+        }
+        gone = dict.fromkeys(("next_at", "claim", "remove_at", "sent_at"), "")
+        fields: Document = {"updated_at": reason.at, "provider_id": provider_id, "provider_status": reason.what}
+        update: Document = {"$set": {**fields, "status": "dead"}, "$unset": gone, "$push": _pushed(reason)}
+        if again_at is not None:
+            update["$set"] = {"updated_at": reason.at, "status": "pending", "next_at": again_at}
+            update["$unset"] = dict.fromkeys((*gone.keys() - {"next_at"}, "provider_id", "provider_status"), "")
+            update["$addToSet"] = {"bounced": provider_id}
+        done = await self._collection.update_one(still, update)
         return bool(done.modified_count)
 
     async def sent_since(self, person_id: str, channel: Channel, since: datetime) -> list[datetime]:
@@ -287,7 +299,8 @@ class Notifications:
             "useful_until": useful_until,
             "updated_at": now,
         }
-        update: Document = {"$set": fields, "$unset": {"claim": ""}, "$push": _pushed(Reason(now, "retried"))}
+        gone = dict.fromkeys(("claim", "provider_id", "provider_status"), "")
+        update: Document = {"$set": fields, "$unset": gone, "$push": _pushed(Reason(now, "retried"))}
         done = await self._collection.update_one({"_id": {"$eq": row_id}, "status": "dead"}, update)
         return bool(done.modified_count)
 
@@ -314,6 +327,15 @@ class Notifications:
 def _as_held(row: Row) -> Document:
     """The row as whoever settles it knows it: claimed by them, or still as it was read."""
     return {"status": row.status, "claim": row.claim}
+
+
+def _as_provided(row_id: str, provider_id: str) -> Document:
+    """The row if this is its message: its last one, or one whose name the provider has not told us yet."""
+    return {
+        "_id": {"$eq": row_id},
+        "provider_id": {"$in": [None, provider_id]},
+        "bounced": {"$ne": provider_id},
+    }
 
 
 def _pushed(reason: Reason) -> Document:

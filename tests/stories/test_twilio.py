@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from twilio.request_validator import RequestValidator
 
+from bot.delivery_reports import AGAIN_AFTER
 from bot.desk import PREFIX
 from bot.doors.twilio import NOTHING_TO_SAY, word_of
 from bot.embedded import Servers
@@ -51,8 +53,9 @@ class Twilio:
                 assert await response.text() == NOTHING_TO_SAY
             return response.status
 
-    async def says(self, status: str, notification_id: str, sid: str = SID) -> int:
-        return await self.post(f"twilio-status?n={notification_id}", {"MessageSid": sid, "MessageStatus": status})
+    async def says(self, status: str, notification_id: str, sid: str = SID, code: str | None = None) -> int:
+        form = {"MessageSid": sid, "MessageStatus": status, **({"ErrorCode": code} if code else {})}
+        return await self.post(f"twilio-status?n={notification_id}", form)
 
     async def writes(self, text: str, sid: str, **more: str) -> int:
         status = await self.post("twilio-inbound", {"MessageSid": sid, "From": PHONE, "Body": text, **more})
@@ -103,6 +106,67 @@ async def test_what_is_said_of_another_message_or_of_none_changes_nothing(twilio
     for status, row, sid in (("delivered", row_id, "SMother"), ("delivered", "n_nobody", SID), ("read", row_id, SID)):
         assert await twilio.says(status, row, sid) == 200
         assert (await standing(twilio, row_id))[0] == "sent"
+
+
+async def taken(twilio: Twilio, row_id: str, sid: str = SID, attempts: int = 1) -> None:
+    """As if Twilio had just taken the message, the second time half an hour later."""
+    services = twilio.house.services
+    row = await services.notifications.get(row_id)
+    assert row is not None
+    assert row.next_at is not None
+    claimed = await services.notifications.claim(row, f"d_{sid}", row.next_at, timedelta(minutes=1))
+    assert claimed is not None
+    assert claimed.attempts == attempts
+    assert await services.notifications.settle(claimed, "sent", row.next_at, provider_id=sid)
+
+
+@pytest.mark.parametrize(("said", "code"), [("undelivered", "30005"), ("undelivered", "30007"), ("failed", None)])
+async def test_what_did_not_arrive_and_never_will_is_dead_with_its_code(
+    twilio: Twilio, said: str, code: str | None
+) -> None:
+    row_id, ledger = await sms_of(twilio), twilio.house.services.notifications
+    await taken(twilio, row_id)
+    for _ in range(2):
+        await twilio.says(said, row_id, code=code)
+        assert await standing(twilio, row_id) == (said, "dead")
+    row = await ledger.get(row_id)
+    assert row is not None
+    assert [(reason.what, reason.code) for reason in row.reasons] == [(said, code)]
+    document = await twilio.house.services.database["notifications"].find_one({"_id": row_id})
+    assert "remove_at" not in document, "dead rows stay"
+    assert await ledger.revive(row_id, row.updated_at, row.useful_until)
+    await taken(twilio, row_id, "SMlater")
+    await twilio.says("delivered", row_id, "SMlater")
+    assert await standing(twilio, row_id) == ("delivered", "delivered")
+
+
+async def test_a_phone_that_is_off_is_tried_again_later_and_three_times_at_most(twilio: Twilio) -> None:
+    row_id = await sms_of(twilio)
+    for attempt in (1, 2):
+        await taken(twilio, row_id, f"SM{attempt}", attempt)
+        before = twilio.house.services.clock.now()
+        await twilio.says("undelivered", row_id, f"SM{attempt}", "30003")
+        row = await twilio.house.services.notifications.get(row_id)
+        assert row is not None
+        assert (row.status, row.provider_id, row.sent_at) == ("pending", None, None)
+        assert row.next_at is not None
+        assert row.next_at >= before + AGAIN_AFTER
+        for late in ("undelivered", "sent", "delivered"):
+            await twilio.says(late, row_id, f"SM{attempt}", "30003")
+            assert await standing(twilio, row_id) == (None, "pending")
+    await taken(twilio, row_id, "SM3", 3)
+    await twilio.says("undelivered", row_id, "SM3", "30003")
+    assert await standing(twilio, row_id) == ("undelivered", "dead")
+
+
+async def test_a_suspended_account_rests_and_burns_nothing(twilio: Twilio) -> None:
+    row_id = await sms_of(twilio)
+    await taken(twilio, row_id)
+    await twilio.says("failed", row_id, code="30002")
+    breaker = (await twilio.house.services.breakers.all())["sms"]
+    row = await twilio.house.services.notifications.get(row_id)
+    assert row is not None
+    assert (breaker.is_misconfigured, row.status, row.next_at) == (True, "pending", breaker.open_until)
 
 
 @pytest.mark.parametrize(

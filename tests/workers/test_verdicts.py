@@ -6,7 +6,7 @@ import pytest
 
 from tests.workers.messages import NOW
 from workers.channels import verdicts
-from workers.channels.verdicts import LONGEST_WAIT_S, of_status, of_twilio_delivery, retry_after_s
+from workers.channels.verdicts import LONGEST_WAIT_S, of_status, retry_after_s
 from workers.messages import Verdict
 
 
@@ -53,29 +53,13 @@ def test_a_bare_status_means_the_same_with_every_provider(status: int, verdict: 
     assert of_status(status, 3.0) == verdict
 
 
-@pytest.mark.parametrize(
-    ("code", "verdict"),
-    [
-        (30003, Verdict("retry", "30003", 1800.0)),
-        (30008, Verdict("retry", "30008", 1800.0)),
-        (30002, Verdict("config", "30002")),
-        (30005, Verdict("permanent", "30005", is_address_dead=True)),
-        (30006, Verdict("permanent", "30006", is_address_dead=True)),
-        (30007, Verdict("permanent", "30007")),
-        (39999, Verdict("permanent", "39999")),
-    ],
-)
-def test_a_message_that_did_not_arrive_is_tried_again_where_that_can_help(code: int, verdict: Verdict) -> None:
-    assert of_twilio_delivery(code) == verdict
-
-
 def test_every_entry_of_a_table_names_its_own_code() -> None:
-    for table in (verdicts.TWILIO, verdicts.TWILIO_DELIVERY, verdicts.FCM):
+    for table in (verdicts.TWILIO, verdicts.FCM):
         assert all(str(code) == verdict.code for code, verdict in table.items())
 
 
 def test_nothing_is_ambiguous_but_what_may_have_been_done() -> None:
-    tables = (*verdicts.TWILIO.values(), *verdicts.TWILIO_DELIVERY.values(), *verdicts.FCM.values())
+    tables = (*verdicts.TWILIO.values(), *verdicts.FCM.values())
     assert not [each for each in tables if each.is_ambiguous]
     assert not verdicts.of_silence("timeout", was_asked=False).is_ambiguous
     assert verdicts.of_silence("timeout", was_asked=True).is_ambiguous

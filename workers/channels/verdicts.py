@@ -15,7 +15,6 @@ from workers.messages import Verdict
 LONGEST_WAIT_S = 86_400.0
 QUOTA_REFILLS_S = 60.0
 # Twilio takes a number that nobody answered at up again after half an hour.
-UNREACHABLE_FOR_S = 1_800.0
 
 # --- any provider over HTTP ---------------------------------------------------------------------------------------
 
@@ -103,17 +102,6 @@ TWILIO: Mapping[int, Verdict] = {
     30002: Verdict("config", "30002"),  # the account is suspended
     20429: Verdict("retry", "20429"),  # too many at once: it was not taken
 }
-# What the status callback says in `ErrorCode` when a message that was taken did not arrive.
-TWILIO_DELIVERY: Mapping[int, Verdict] = {
-    30001: Verdict("retry", "30001", UNREACHABLE_FOR_S),  # its queue was full
-    30002: Verdict("config", "30002"),
-    30003: Verdict("retry", "30003", UNREACHABLE_FOR_S),  # switched off, or out of reach
-    30004: Verdict("permanent", "30004"),  # blocked
-    30005: Verdict("permanent", "30005", is_address_dead=True),  # an unknown number
-    30006: Verdict("permanent", "30006", is_address_dead=True),  # a landline
-    30007: Verdict("permanent", "30007"),  # filtered by a carrier
-    30008: Verdict("retry", "30008", UNREACHABLE_FOR_S),  # for no known reason
-}
 
 
 def of_twilio(status: int, code: int | None, after_s: float | None = None) -> Verdict:
@@ -122,10 +110,6 @@ def of_twilio(status: int, code: int | None, after_s: float | None = None) -> Ve
     if known is None:
         return of_status(status, after_s, str(code or status))
     return Verdict("retry", known.code, after_s) if known.kind == "retry" else known
-
-
-def of_twilio_delivery(code: int) -> Verdict:
-    return TWILIO_DELIVERY.get(code) or Verdict("permanent", str(code))
 
 
 # --- pushes ---------------------------------------------------------------------------------------------------------
