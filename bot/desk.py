@@ -33,6 +33,11 @@ PROVIDERS = {
 }
 
 
+def providers_of(settings: Settings) -> tuple[str, ...]:
+    """Those that are set."""
+    return tuple(name for name, setting in PROVIDERS.items() if getattr(settings, setting) is not None)
+
+
 class PageQuery(Payload):
     """Which part of a list, whose values come as text."""
 
@@ -52,12 +57,9 @@ class Desk:
 
     async def health(self) -> dict[str, Any]:
         """Whether notifications go out: what waits and since when, what came to nothing, and which provider rests."""
-        now, breakers = self.now(), await self.breakers.all()
+        now, breakers, providers = self.now(), await self.breakers.all(), providers_of(self.settings)
         return {
-            "channels": [
-                _channel_view(name, getattr(self.settings, setting) is not None, breakers.get(name))
-                for name, setting in PROVIDERS.items()
-            ],
+            "channels": [_channel_view(name, name in providers, breakers.get(name)) for name in PROVIDERS],
             "pending": await self.notifications.count(WAITING),
             "dead": await self.notifications.count(DEAD),
             "oldest_due_at": moment_or_none(await self.notifications.oldest_due(now)),

@@ -23,7 +23,7 @@ from bot.cancelling import cancel
 from bot.clock import Clock
 from bot.connections import OpenConnections
 from bot.delivery_reports import DeliveryReports
-from bot.desk import Desk
+from bot.desk import Desk, providers_of
 from bot.erasure import Erasure
 from bot.feeds import Feeds
 from bot.inbox import InboxWork
@@ -363,6 +363,9 @@ async def build(settings: Settings, database: driver.Database) -> Services:
             jobs=jobs,
             sweep=sweep,
             loop_lag=loop_lag,
+            notifications=notifications,
+            breakers=breakers,
+            providers=providers_of(settings),
             now=clock.now,
         ),
         epoch=epoch,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
@@ -21,11 +21,13 @@ from bot.clock import Now
 from bot.jobs import Jobs
 from bot.limits import RateLimits
 from bot.loop_lag import LoopLag
+from bot.store.breakers import Breakers
 from bot.store.driver import Database, PyMongoError, is_writable, within
+from bot.store.notifications import Notifications
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room
 
-PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "process"]
+PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "process"]
 PartState = Literal["ok", "delayed", "away", "unknown"]
 State = Literal["operational", "degraded", "down"]
 
@@ -37,6 +39,8 @@ SLOW_REDIS_S = 0.25
 SILENT_WORKER_S = 45.0
 WAITING_JOB_S = 30.0
 LATE_S = 5.0
+# What is due is sent within seconds; the promise is half a minute.
+LATE_NOTIFICATION_S = 30.0
 SLOW_LOOP_S = 0.25
 
 T = TypeVar("T")
@@ -48,8 +52,8 @@ class Part:
     """One part, and the age of what it is judged by.
 
     That is how long a server has been away, how long ago a worker was heard of or, where it is delayed, how long the
-    oldest job has waited, how long the oldest effect has waited, how long the most overdue alarm is overdue, or for how
-    long the event loop was busy at a stretch.
+    oldest job has waited, how long the oldest effect has waited, how long the most overdue alarm or notification is
+    overdue, how long a provider of theirs has been left alone, or for how long the event loop was busy at a stretch.
     """
 
     name: PartName
@@ -109,6 +113,9 @@ class Vitals:
         jobs: Jobs,
         sweep: Sweep,
         loop_lag: LoopLag,
+        notifications: Notifications,
+        breakers: Breakers,
+        providers: Sequence[str],
         now: Now,
     ) -> None:
         self._database = database
@@ -118,6 +125,9 @@ class Vitals:
         self._jobs = jobs
         self._sweep = sweep
         self._loop_lag = loop_lag
+        self._notifications = notifications
+        self._breakers = breakers
+        self._providers = providers
         self._now = now
         self._started_at = time.monotonic()
         self._no_answer_since: datetime | None = None
@@ -160,7 +170,8 @@ class Vitals:
         return Part("mongodb", "away", self._age_s(since), since)
 
     async def _ask_the_rest(self) -> tuple[Part, ...]:
-        return tuple(await asyncio.gather(self._ask_workers(), self._ask_outbox(), self._ask_alarms()))
+        asking = (self._ask_workers(), self._ask_outbox(), self._ask_alarms(), self._ask_notifications())
+        return tuple(await asyncio.gather(*asking))
 
     async def _ask_workers(self) -> Part:
         try:
@@ -182,6 +193,21 @@ class Vitals:
     async def _ask_alarms(self) -> Part:
         ringing = [self._kinds[room].records for room in RINGS]
         return await self._oldest("alarms", lambda: [records.longest_overdue(self._now()) for records in ringing])
+
+    async def _ask_notifications(self) -> Part:
+        answer = await self._answer(
+            lambda: asyncio.gather(self._notifications.oldest_due(self._now()), self._breakers.all())
+        )
+        if answer is None:
+            return Part("notifications", "unknown")
+        oldest_due, breakers = answer
+        known = [breakers[name].open_since for name in self._providers if name in breakers]
+        resting = [since for since in known if since is not None]
+        if resting:
+            return Part("notifications", "away", self._age_s(min(resting)))
+        late_s = self._age_s(oldest_due) if oldest_due else None
+        is_late = late_s is not None and late_s > LATE_NOTIFICATION_S
+        return Part("notifications", "delayed" if is_late else "ok", late_s)
 
     async def _oldest(self, name: PartName, ask: Callable[[], list[Awaitable[datetime | None]]]) -> Part:
         answers = await self._answer(lambda: asyncio.gather(*ask()))

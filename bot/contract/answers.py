@@ -283,13 +283,14 @@ class Readiness(Sent):
 
 
 class PartOfStatus(Sent):
-    name: Literal["mongodb", "redis", "workers", "outbox", "alarms", "process"]
+    name: Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "process"]
     state: Literal["ok", "delayed", "away", "unknown"]
     label: str
     state_text: str
     text: str
     age_s: float | None
-    """How long a server has been away, an effect has waited, or an alarm is overdue; since when a worker is silent."""
+    """How long a server has been away, a way to send notifications has failed, an effect has waited, an alarm or a
+    notification is overdue; since when a worker is silent."""
 
 
 class Status(Sent):

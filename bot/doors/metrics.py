@@ -10,9 +10,9 @@ import hmac
 import os
 import resource
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -34,6 +34,8 @@ RECORDS = ("conversation", "search", "booking", "external_booking")
 OPEN_FILES = Path("/proc/self/fd")
 MEMORY = Path("/proc/self/statm")
 
+T = TypeVar("T")
+
 
 async def metrics(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
@@ -46,6 +48,7 @@ async def metrics(request: web.Request) -> web.Response:
         *_work(services, socket_io),
         *_feeds_and_bus(services),
         *_limits(services),
+        *await _notifications(services),
         *await _webhooks(services),
         *_process(services),
     ]
@@ -143,12 +146,30 @@ def _limits(services: Services) -> Iterator[Family]:
     yield _count("limits_decided_alone", "Limits that Redis did not answer for.", services.limits.decided_alone)
 
 
-async def _webhooks(services: Services) -> list[Family]:
-    """All processes see the same; without the database there is nothing to see, and the other numbers do not wait."""
+async def _known(ask: Awaitable[T]) -> T | None:
+    """What all processes see the same; without the database nothing is seen, and the other numbers do not wait."""
     try:
         async with within(ASKED_FOR_S):
-            counts = await services.webhooks.counts()
+            return await ask
     except (PyMongoError, OSError):
+        return None
+
+
+async def _notifications(services: Services) -> list[Family]:
+    health = await _known(services.desk.health())
+    if health is None:
+        return []
+    resting = {each["name"]: each["state"] == "resting" for each in health["channels"] if each["state"] != "not_set"}
+    rows = {"waiting": health["pending"], "dead": health["dead"]}
+    return [
+        _gauges("notifications", "Notifications that have not been sent.", "state", rows),
+        _gauges("channel_resting", "1 while a provider is left alone since it fails.", "channel", resting),
+    ]
+
+
+async def _webhooks(services: Services) -> list[Family]:
+    counts = await _known(services.webhooks.counts())
+    if counts is None:
         return []
     rows = {state: counts[state] for state in ("waiting", "dead")}
     return [

@@ -35,6 +35,7 @@ LABELS: Mapping[PartName, str] = {
     "alarms": N_("Countdowns"),
     "outbox": N_("Follow-ups"),
     "workers": N_("Background work"),
+    "notifications": N_("Reminders and news"),
     "process": N_("This server"),
 }
 WORDS: Mapping[PartName, Mapping[PartState, str]] = {
@@ -59,6 +60,11 @@ WORDS: Mapping[PartName, Mapping[PartState, str]] = {
         "ok": N_("Is being done."),
         "delayed": N_("Has waited for {age}."),
         "away": N_("Waits until a worker is back."),
+    },
+    "notifications": {
+        "ok": N_("Are sent on time."),
+        "delayed": N_("One is {age} late."),
+        "away": N_("One way to send them has failed for {age}. What has to go that way waits."),
     },
     "process": {
         "ok": N_("Answers without delay."),

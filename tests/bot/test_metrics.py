@@ -114,6 +114,8 @@ async def test_what_happened_on_every_transport_is_counted(house: House, http: C
     assert value(samples, "feed_entries_waiting") == 0
     assert value(samples, "limits_refused_total", kind="messages") == 0
     assert value(samples, "part_well", part="mongodb") == 1
+    assert value(samples, "notifications", state="waiting") > 0  # here is no worker
+    assert value(samples, "notifications", state="dead") == 0
     assert samples["process_resident_memory_bytes", frozenset()] > 10_000_000
 
     async def all_are_gone() -> None:
@@ -121,6 +123,17 @@ async def test_what_happened_on_every_transport_is_counted(house: House, http: C
         assert [value(later, "connections", transport=each) for each in ("socketio", "websocket")] == [0, 0]
 
     await eventually(all_are_gone)
+
+
+async def test_a_channel_that_rests_is_told_and_one_that_is_not_set_is_not(servers: Servers, database: str) -> None:
+    mail = {"smtp_url": "smtps://localhost", "mail_from": "no-reply@janji.example"}
+    async with house_of(settings_for(servers, database, **mail)) as house, ClientSession(house.url) as http:
+        samples = await scrape(http)
+        channels = {dict(labels)["channel"] for name, labels in samples if name == "janji_channel_resting"}
+        assert channels == {"email", "web_push"}
+        assert value(samples, "channel_resting", channel="email") == 0
+        await house.services.breakers.failed("email", "535", house.services.clock.now(), is_misconfigured=True)
+        assert value(await scrape(http), "channel_resting", channel="email") == 1
 
 
 async def test_a_turn_that_began_again_and_a_refusal_of_the_limits_are_counted(servers: Servers, database: str) -> None:

@@ -20,6 +20,7 @@ from bot.embedded import Servers
 from bot.engines import MongoDB, Valkey
 from bot.services import migrate
 from bot.store import driver
+from conversations.notices import Notice
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S
 from tests.frail import Frail, frail
@@ -255,3 +256,25 @@ async def test_what_is_overdue_and_what_nobody_performed_is_told_with_its_age(se
         assert parts["alarms"]["text"] == "One is 1 minute late."
         await house.services.database["searches"].delete_many({})
         await until_parts(http, outbox="ok", alarms="ok")
+
+
+async def test_notifications_that_are_late_and_a_provider_that_fails_are_told(servers: Servers, database: str) -> None:
+    mail = {"smtp_url": "smtps://localhost", "mail_from": "no-reply@janji.example"}
+    settings = settings_for(servers, database, sweep_s=60, **mail)
+    async with house_of(settings) as house, ClientSession(house.url) as http:
+        await until_parts(http, notifications="ok")
+        services, now = house.services, house.services.clock.now()
+        due_at = now - timedelta(seconds=70)
+        notice = Notice("booking_confirmed", "customer", "customer:x_1", "email", due_at, now, "normal", None)
+        await services.notifications.write("external_booking", "x_1", 1, [notice], due_at)
+        parts = await until_parts(http, notifications="delayed")
+        assert 70 <= parts["notifications"]["age_s"] < 100
+        assert parts["notifications"]["text"] == "One is 1 minute late."
+        for name in ("email", "a provider that is not set any more"):
+            await services.breakers.failed(name, "535", now - timedelta(minutes=5), is_misconfigured=True)
+        parts = await until_parts(http, notifications="away")
+        assert parts["notifications"]["text"].startswith("One way to send them has failed for 5 minutes.")
+        await services.breakers.succeeded("email")
+        [row] = await services.notifications.of_booking("x_1")
+        await services.notifications.discard(row.id, now)
+        await until_parts(http, notifications="ok")
