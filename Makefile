@@ -7,7 +7,7 @@ is_new_enough := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(is_new_enough)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test check format faults faults-mutants bench fuzz diagram contracts lock clean
+.PHONY: demo test check format faults soak faults-mutants bench fuzz diagram contracts lock clean
 
 demo: $(installed)
 	@$(python) -m bot demo
@@ -29,6 +29,10 @@ format: $(VENV)/.installed
 # Five minutes of stories while everything fails: make faults SEED=7 SECONDS=60 does it again, and shorter.
 faults: $(installed)
 	@$(python) -m tests.faults --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# Half an hour of two hundred clients while a process dies every five seconds; memory, tasks and files stay level.
+soak: $(installed)
+	@$(python) -m tests.faults --soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # One guard after the other is taken out, and something must notice: make faults-mutants ARGS="look cursor" takes some.
 faults-mutants: $(installed)

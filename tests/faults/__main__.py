@@ -12,10 +12,12 @@ from random import SystemRandom
 import structlog
 
 from bot.ending import run
+from tests.faults import soak
 from tests.faults.evening import Plan, Verdict, history_file, play
 from tests.faults.hanging import give_up_after
 from tests.faults.mutants import MUTANTS, Mutant
 
+SECONDS = 300.0
 # How long a mutant may live before the checker counts as blind to it.
 MUTANT_LIVES_S = 60.0
 
@@ -75,9 +77,10 @@ def plan_for(mutant: Mutant, seed: str, seconds: float) -> Plan:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", default="", help="the same seed makes the same choices again")
-    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--seconds", type=float)
     parser.add_argument("--guests", type=int, default=8)
     parser.add_argument("--within", type=float, help="seconds for everything, start and settling included")
+    parser.add_argument("--soak", action="store_true", help="half an hour of two hundred clients, and what grows")
     parser.add_argument("--at-most", type=float, help="seconds after which it gives up, and says where it hung")
     parser.add_argument("--only", default="", help="kinds of faults, with commas between them")
     parser.add_argument("--artefacts", type=Path, default=Path("artefacts"), help="where a history is left")
@@ -87,12 +90,16 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("engineio.client").setLevel(logging.CRITICAL)  # a connection that breaks is no news here
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     seed = chosen.seed or str(SystemRandom().randrange(10**6))
+    seconds = chosen.seconds or SECONDS
     if chosen.mutants is not None:
         return run_mutants(seed, chosen.mutants or list(MUTANTS))
     if chosen.mutant:
-        return run_once(plan_for(MUTANTS[chosen.mutant], seed, chosen.seconds), chosen.artefacts, chosen.at_most)
+        return run_once(plan_for(MUTANTS[chosen.mutant], seed, seconds), chosen.artefacts, chosen.at_most)
     faults = tuple(filter(None, chosen.only.split(",")))
-    plan = Plan(seed, chosen.seconds, chosen.within, guests=chosen.guests, faults=faults)
+    plan = Plan(seed, seconds, chosen.within, guests=chosen.guests, faults=faults)
+    if chosen.soak:
+        people = {"guests": soak.GUESTS, "therapists": soak.THERAPISTS, "pairs": soak.PAIRS}
+        plan = Plan(seed, chosen.seconds or soak.SECONDS, **people, is_soak=True)
     return run_once(plan, chosen.artefacts, chosen.at_most)
 
 

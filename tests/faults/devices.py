@@ -46,6 +46,8 @@ class World:
     """Redis is away: pairs that chat are quiet, and say one thing."""
     races: float = 0.12
     """How often a guest presses several buttons in the same moment."""
+    idle_s: float = 0.0
+    """How long a guest does nothing before each visit, on average."""
     readable_since: float = 0.0
     """The moment at which the database was last there again; infinity while it is not."""
     tide: asyncio.Event = field(default_factory=asyncio.Event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,7 +15,7 @@ import aiohttp
 
 from bot.cancelling import cancel
 from tests.clients import JAKARTA
-from tests.faults import checks
+from tests.faults import checks, soak
 from tests.faults.chatters import Chatter, ChatTherapist, Pair
 from tests.faults.devices import World
 from tests.faults.documents import followed
@@ -54,10 +55,18 @@ class Plan:
     races: float = 0.12
     faults: tuple[str, ...] = ()
     """Only these kinds, where any are named."""
+    is_soak: bool = False
+    """Guests stay and come back, one process after the other dies, and the last one is measured."""
 
     @property
     def schedule(self) -> list[Fault]:
+        if self.is_soak:
+            return soak.deaths(self.seconds, self.webs)
         return schedule(self.seed, self.seconds, self.webs, self.faults)
+
+    @property
+    def idle_s(self) -> float:
+        return soak.IDLE_S if self.is_soak else 0.0
 
 
 @dataclass(slots=True)
@@ -100,7 +109,7 @@ async def play(plan: Plan) -> Verdict:
 async def _world(plan: Plan, stage: Stage) -> AsyncIterator[World]:
     connector = aiohttp.TCPConnector(limit=0)
     async with node(stage.folder / "node.log") as process, aiohttp.ClientSession(connector=connector) as http:
-        yield World(stage.witness, stage.urls, http, process, plan.seed, races=plan.races)
+        yield World(stage.witness, stage.urls, http, process, plan.seed, races=plan.races, idle_s=plan.idle_s)
 
 
 class Evening:
@@ -115,6 +124,7 @@ class Evening:
         self._pairs: list[Pair] = []
         self._guests: list[Guest] = []
         self._nemesis: Nemesis | None = None
+        self._meter = soak.Meter(stage.webs[-1].url, world.http, self._witness)
         self._living: list[asyncio.Task[Any]] = []
 
     @property
@@ -126,7 +136,7 @@ class Evening:
         seconds = self._seconds()
         self._nemesis = Nemesis(self._stage, self._world, self._pairs)
         faults = asyncio.create_task(self._nemesis.play(self._plan.schedule, seconds))
-        beside = [asyncio.create_task(each) for each in (self._tides(), self._look())]
+        beside = [asyncio.create_task(each) for each in (self._tides(), self._look(), self._meter.follow())]
         self._living = [asyncio.create_task(person.live()) for person in self._therapists]
         guests = [asyncio.create_task(self._come_and_go(number)) for number in range(self._plan.guests)]
         guests += [asyncio.create_task(pair.guest.live()) for pair in self._pairs]
@@ -187,9 +197,10 @@ class Evening:
             if self._world.is_closing.is_set():
                 return
             visitor += 1
-            guest = Guest(
-                self._world, f"guest {number}.{visitor}", devices=mood.choice((1, 1, 2)), visits=mood.choice((1, 2))
-            )
+            devices, visits = mood.choice((1, 1, 2)), mood.choice((1, 2))
+            if self._plan.is_soak:
+                visits = sys.maxsize
+            guest = Guest(self._world, f"guest {number}.{visitor}", devices=devices, visits=visits)
             self._guests.append(guest)
             await guest.live()
 
@@ -213,6 +224,7 @@ class Evening:
 
     def figures(self) -> dict[str, Any]:
         operations = self._witness.operations
+        measured = self._meter.judge() if self._plan.is_soak else {}
         return {
             "conversations": len(self._witness.conversations()),
             "entries": sum(len(entries) for entries in self._witness.feeds.values()),
@@ -222,6 +234,7 @@ class Evening:
             "deliveries": sum(len(log.entries) for log in self._witness.logs),
             "faults": len(self._nemesis.done) if self._nemesis else 0,
             "quiet rooms": self._nemesis.judged if self._nemesis else 0,
+            **measured,
         }
 
 

@@ -61,6 +61,7 @@ class Guest(Person):
             device.reader.belong_to(self.subject)
             device.start()
         for _ in range(self.visits):
+            await self.pause(0.0, 2 * self.world.idle_s)
             if self.world.is_closing.is_set():
                 return
             await self.visit()

@@ -23,7 +23,7 @@ from tests.faults.kept import KeptProcess
 from tests.faults.mutants import Mutant
 from tests.faults.servers import MortalServer
 from tests.faults.witness import Witness
-from tests.house import MASSAGE, SECRET
+from tests.house import MASSAGE, METRICS_TOKEN, SECRET
 from tests.nursery import nursery
 from tests.ports import free_ports
 from tests.processes import environment_of
@@ -118,6 +118,7 @@ async def staged(witness: Witness, seed: str, mutant: Mutant | None = None, webs
             redis_url=valkey.address(bus_line.port),
             database=DATABASE,
             secret=SECRET,
+            metrics_token=METRICS_TOKEN,
             log_level="warning",
             log_format="json",
             **CLOCKS,
