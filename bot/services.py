@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
@@ -41,25 +41,9 @@ from bot.receipts import Receipts
 from bot.settings import Settings
 from bot.signals import Signals
 from bot.store import driver, indexes
-from bot.store.api_keys import ApiKeys
-from bot.store.breakers import Breakers
-from bot.store.catalogue import Catalogue
-from bot.store.devices import Devices
 from bot.store.entries import Entries
-from bot.store.idempotency import Idempotency
-from bot.store.inbox import Inbox
-from bot.store.notifications import Keeping, Notifications
-from bot.store.preferences import PreferencesStore
-from bot.store.read_marks import ReadMarks
-from bot.store.records import Records
-from bot.store.redactions import Redactions
-from bot.store.reservations import Reservations
-from bot.store.rooms import Rooms
-from bot.store.sign_ins import SignIns
-from bot.store.therapists import Therapists
-from bot.store.tickets import Tickets
+from bot.store.stores import Stores, stores_of
 from bot.store.token_families import TokenFamilies
-from bot.store.webhooks import Webhooks
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
 from bot.unread import Unread
@@ -67,10 +51,8 @@ from bot.unsubscribing import Unsubscribing
 from bot.vitals import Vitals
 from bot.words import Words
 from conversations import booking, external_booking, machine
-from conversations import effects as conversation_effects
 from conversations.notices import Ladder
 from conversations.values import Terms
-from matching import effects as search_effects
 from matching import search
 from matching.policy import Policy
 
@@ -80,8 +62,8 @@ log = structlog.get_logger()
 EFFECTS_FINISH_S = 0.5
 
 
-@dataclass(slots=True)
-class Services:
+@dataclass(slots=True, kw_only=True)
+class Services(Stores):
     """Everything a door needs. One per process."""
 
     settings: Settings
@@ -90,7 +72,6 @@ class Services:
     words: Words
     tokens: Tokens
     access: Access
-    rooms: Rooms
     feeds: Feeds
     bus: Bus
     limits: RateLimits
@@ -98,32 +79,15 @@ class Services:
     signals: Signals
     receipts: Receipts
     jobs: Jobs
-    catalogue: Catalogue
-    therapists: Therapists
-    reservations: Reservations
-    sign_ins: SignIns
-    api_keys: ApiKeys
-    idempotency: Idempotency
     desk: Desk
     news_desk: NewsDesk
-    preferences: PreferencesStore
     unsubscribing: Unsubscribing
-    webhooks: Webhooks
-    inbox: Inbox
     inbox_work: InboxWork
-    tickets: Tickets
-    devices: Devices
-    conversations: Records[machine.Conversation]
-    searches: Records[search.Search]
-    bookings: Records[booking.Booking]
-    notifications: Notifications
     notification_news: NotificationNews
     delivery_reports: DeliveryReports
-    breakers: Breakers
     appointments: Appointments
     announcements: Announcements
     unread: Unread
-    external_bookings: Records[external_booking.ExternalBooking]
     turns: Turns
     outboxes: Outboxes
     alarms: Alarms
@@ -188,11 +152,6 @@ def rules_of(settings: Settings) -> Rules:
     return Rules(settings.typing_s, settings.presence_grace_s, settings.presence_beat_s)
 
 
-def keeping_of(settings: Settings) -> Keeping:
-    """How long the ledger is kept."""
-    return Keeping(timedelta(days=settings.keep_notifications_days), timedelta(days=settings.keep_reminders_days))
-
-
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
     """The database alone, for commands that need nothing else."""
@@ -233,80 +192,35 @@ async def build(settings: Settings, database: driver.Database) -> Services:
     assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
     clock = Clock(database)
     await clock.measure()
-    entries = Entries(database["entries"])
     epoch = await _epoch(database)
+    stores = stores_of(database, settings)
     bus = Bus(settings.redis_url, namespace=epoch, now=clock.now)
-    feeds = Feeds(entries, bus, clock.now)
+    feeds = Feeds(Entries(database["entries"]), bus, clock.now)
     signals = Signals(Noticeboard(settings.redis_url, namespace=epoch), bus, clock.now, rules_of(settings))
     jobs = Jobs(settings.redis_url)
-    therapists = Therapists(database["therapists"])
-    reservations = Reservations(database["reservations"])
-    devices = Devices(database["devices"])
     tokens = Tokens(settings.secret, clock.now)
     access = Access(tokens, TokenFamilies(database["token_families"]), bus, clock.now, feeds.forget)
-    conversations = Records(database["conversations"], machine.Conversation, conversation_effects.Effect)
-    searches = Records(database["searches"], search.Search, search_effects.Effect)
-    bookings = Records(database["bookings"], booking.Booking, conversation_effects.Effect)
-    external_bookings = Records(
-        database["external_bookings"], external_booking.ExternalBooking, conversation_effects.Effect
-    )
-    kinds: dict[Room, Kind] = {
-        "conversation": Kind(conversations, machine.decide),
-        "search": Kind(searches, search.decide),
-        "booking": Kind(bookings, booking.decide),
-        "external_booking": Kind(external_bookings, external_booking.decide),
-    }
-    appointments = Appointments(
-        bookings,
-        external_bookings,
-        conversations,
-        therapists,
-        brand=settings.brand,
-        locale=settings.default_locale,
-        timezone=settings.default_timezone,
-    )
-    notifications = Notifications(database["notifications"], keeping_of(settings))
-    catalogue = Catalogue(database["services"])
-    webhooks = Webhooks(database["webhook_endpoints"], database["webhook_deliveries"])
-    notification_news = NotificationNews(webhooks, clock.now)
-    breakers = Breakers(database["breakers"])
-    ladder = Ladder(settings.reminders_customer, settings.reminders_therapist)
-    announcements = Announcements(appointments, notifications, catalogue, devices, webhooks, feeds, clock.now, ladder)
-    preferences = PreferencesStore(database["preferences"])
-    perform = Perform(
-        feeds=feeds,
-        bookings=bookings,
-        therapists=therapists,
-        reservations=reservations,
-        jobs=jobs,
-        access=access,
-        erasure=Erasure(
-            conversations, bookings, searches, Redactions(database["entries"]), devices, preferences, access
-        ),
-        announcements=announcements,
-        policy=policy_of(settings),
-        is_at_work=signals.is_at_work,
-        now=clock.now,
-        arrival_s=settings.arrival_s,
-        buffer_minutes=settings.reservation_buffer_minutes,
-    )
+    appointments = _appointments(settings, stores)
+    announcements = _announcements(settings, stores, appointments, feeds, clock)
+    perform = _perform(settings, stores, feeds, jobs, access, announcements, signals, clock)
+    kinds = _kinds(stores)
     outboxes = Outboxes(kinds, perform)
     alarms = Alarms(clock.now, lambda key: _ring(services, key))
     turns = Turns(kinds, clock.now, alarms, outboxes, tokens.pseudonym)
     perform.use(turns)
-    inbox = Inbox(database["inbox"])
-    incoming = Incoming(settings, turns, bookings, external_bookings, preferences, clock.now)
+    incoming = Incoming(settings, turns, stores.bookings, stores.external_bookings, stores.preferences, clock.now)
     limits = RateLimits(settings, settings.redis_url, namespace=epoch)
     sweep = Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s)
     loop_lag = LoopLag()
+    notification_news = NotificationNews(stores.webhooks, clock.now)
     services = Services(
+        **{each.name: getattr(stores, each.name) for each in fields(stores)},
         settings=settings,
         database=database,
         clock=clock,
         words=Words(),
         tokens=tokens,
         access=access,
-        rooms=Rooms(database["entries"]),
         feeds=feeds,
         bus=bus,
         limits=limits,
@@ -314,42 +228,25 @@ async def build(settings: Settings, database: driver.Database) -> Services:
             per_address=settings.connections_per_address, per_token=settings.connections_per_token
         ),
         signals=signals,
-        receipts=Receipts(feeds, ReadMarks(database["entries"])),
+        receipts=Receipts(feeds, stores.read_marks),
         jobs=jobs,
-        catalogue=catalogue,
-        therapists=therapists,
-        reservations=reservations,
-        sign_ins=SignIns(database["sign_ins"]),
-        api_keys=ApiKeys(database["api_keys"]),
-        idempotency=Idempotency(database["idempotency"]),
-        desk=Desk(settings, notifications, breakers, inbox, clock.now),
-        news_desk=NewsDesk(settings, turns, outboxes, bookings, notifications, clock.now),
-        preferences=preferences,
-        webhooks=webhooks,
+        desk=Desk(settings, stores.notifications, stores.breakers, stores.inbox, clock.now),
+        news_desk=NewsDesk(settings, turns, outboxes, stores.bookings, stores.notifications, clock.now),
         unsubscribing=Unsubscribing(settings.secret, settings.public_url),
-        inbox=inbox,
-        inbox_work=InboxWork(inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
-        tickets=Tickets(database["tickets"]),
-        devices=devices,
-        conversations=conversations,
-        searches=searches,
-        bookings=bookings,
-        notifications=notifications,
+        inbox_work=InboxWork(stores.inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
         notification_news=notification_news,
-        delivery_reports=DeliveryReports(notifications, breakers, notification_news, clock.now),
-        breakers=breakers,
+        delivery_reports=DeliveryReports(stores.notifications, stores.breakers, notification_news, clock.now),
         appointments=appointments,
         announcements=announcements,
         unread=Unread(
-            bookings,
-            ReadMarks(database["entries"]),
-            notifications,
+            stores.bookings,
+            stores.read_marks,
+            stores.notifications,
             signals,
             clock.now,
             after=timedelta(seconds=settings.unread_after_s),
             every_s=settings.unread_look_s,
         ),
-        external_bookings=external_bookings,
         turns=turns,
         outboxes=outboxes,
         alarms=alarms,
@@ -363,14 +260,85 @@ async def build(settings: Settings, database: driver.Database) -> Services:
             jobs=jobs,
             sweep=sweep,
             loop_lag=loop_lag,
-            notifications=notifications,
-            breakers=breakers,
+            notifications=stores.notifications,
+            breakers=stores.breakers,
             providers=providers_of(settings),
             now=clock.now,
         ),
         epoch=epoch,
     )
     return services
+
+
+def _kinds(stores: Stores) -> dict[Room, Kind]:
+    return {
+        "conversation": Kind(stores.conversations, machine.decide),
+        "search": Kind(stores.searches, search.decide),
+        "booking": Kind(stores.bookings, booking.decide),
+        "external_booking": Kind(stores.external_bookings, external_booking.decide),
+    }
+
+
+def _appointments(settings: Settings, stores: Stores) -> Appointments:
+    return Appointments(
+        stores.bookings,
+        stores.external_bookings,
+        stores.conversations,
+        stores.therapists,
+        brand=settings.brand,
+        locale=settings.default_locale,
+        timezone=settings.default_timezone,
+    )
+
+
+def _announcements(
+    settings: Settings, stores: Stores, appointments: Appointments, feeds: Feeds, clock: Clock
+) -> Announcements:
+    return Announcements(
+        appointments,
+        stores.notifications,
+        stores.catalogue,
+        stores.devices,
+        stores.webhooks,
+        feeds,
+        clock.now,
+        Ladder(settings.reminders_customer, settings.reminders_therapist),
+    )
+
+
+def _perform(
+    settings: Settings,
+    stores: Stores,
+    feeds: Feeds,
+    jobs: Jobs,
+    access: Access,
+    announcements: Announcements,
+    signals: Signals,
+    clock: Clock,
+) -> Perform:
+    return Perform(
+        feeds=feeds,
+        bookings=stores.bookings,
+        therapists=stores.therapists,
+        reservations=stores.reservations,
+        jobs=jobs,
+        access=access,
+        erasure=Erasure(
+            stores.conversations,
+            stores.bookings,
+            stores.searches,
+            stores.redactions,
+            stores.devices,
+            stores.preferences,
+            access,
+        ),
+        announcements=announcements,
+        policy=policy_of(settings),
+        is_at_work=signals.is_at_work,
+        now=clock.now,
+        arrival_s=settings.arrival_s,
+        buffer_minutes=settings.reservation_buffer_minutes,
+    )
 
 
 def _ring(services: Services, key: Key) -> None:

@@ -1,0 +1,86 @@
+"""Every collection as its own subject: what a process can read and write, before anything decides anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.settings import Settings
+from bot.store.api_keys import ApiKeys
+from bot.store.breakers import Breakers
+from bot.store.catalogue import Catalogue
+from bot.store.devices import Devices
+from bot.store.driver import Database
+from bot.store.idempotency import Idempotency
+from bot.store.inbox import Inbox
+from bot.store.notifications import Keeping, Notifications
+from bot.store.preferences import PreferencesStore
+from bot.store.read_marks import ReadMarks
+from bot.store.records import Records
+from bot.store.redactions import Redactions
+from bot.store.reservations import Reservations
+from bot.store.rooms import Rooms
+from bot.store.sign_ins import SignIns
+from bot.store.therapists import Therapists
+from bot.store.tickets import Tickets
+from bot.store.webhooks import Webhooks
+from conversations import booking, external_booking, machine
+from conversations.effects import Effect
+from matching import search
+from matching.effects import Effect as SearchEffect
+
+
+@dataclass(slots=True, kw_only=True)
+class Stores:
+    """The records change by turns alone; see `bot.turns`."""
+
+    conversations: Records[machine.Conversation]
+    searches: Records[search.Search]
+    bookings: Records[booking.Booking]
+    external_bookings: Records[external_booking.ExternalBooking]
+    rooms: Rooms
+    read_marks: ReadMarks
+    redactions: Redactions
+    catalogue: Catalogue
+    therapists: Therapists
+    reservations: Reservations
+    sign_ins: SignIns
+    tickets: Tickets
+    devices: Devices
+    preferences: PreferencesStore
+    notifications: Notifications
+    breakers: Breakers
+    webhooks: Webhooks
+    inbox: Inbox
+    api_keys: ApiKeys
+    idempotency: Idempotency
+
+
+def stores_of(database: Database, settings: Settings) -> Stores:
+    return Stores(
+        conversations=Records(database["conversations"], machine.Conversation, Effect),
+        searches=Records(database["searches"], search.Search, SearchEffect),
+        bookings=Records(database["bookings"], booking.Booking, Effect),
+        external_bookings=Records(database["external_bookings"], external_booking.ExternalBooking, Effect),
+        rooms=Rooms(database["entries"]),
+        read_marks=ReadMarks(database["entries"]),
+        redactions=Redactions(database["entries"]),
+        catalogue=Catalogue(database["services"]),
+        therapists=Therapists(database["therapists"]),
+        reservations=Reservations(database["reservations"]),
+        sign_ins=SignIns(database["sign_ins"]),
+        tickets=Tickets(database["tickets"]),
+        devices=Devices(database["devices"]),
+        preferences=PreferencesStore(database["preferences"]),
+        notifications=Notifications(database["notifications"], keeping_of(settings)),
+        breakers=Breakers(database["breakers"]),
+        webhooks=Webhooks(database["webhook_endpoints"], database["webhook_deliveries"]),
+        inbox=Inbox(database["inbox"]),
+        api_keys=ApiKeys(database["api_keys"]),
+        idempotency=Idempotency(database["idempotency"]),
+    )
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """How long the ledger is kept."""
+    return Keeping(timedelta(days=settings.keep_notifications_days), timedelta(days=settings.keep_reminders_days))
