@@ -80,7 +80,7 @@ class Announcements:
         now = self._now()
         await self._skip(appointment, notify, now)
         planned = notices.plan(notify.occasion, appointment, await self._ladder_of(appointment), now)
-        ids = await self._ledger.write(room, booking_id, notify.revision, planned, now)
+        ids = await self._ledger.write(room, booking_id, notify.revision, planned, now, occasion=notify.about)
         await self._show_now(ids, planned, appointment, now)
         await self._tell_integrators(appointment, notify, now)
 
@@ -88,7 +88,7 @@ class Announcements:
         kind = EVENTS.get(notify.occasion)
         if kind is None:
             return
-        event_id = derived_id("ev", appointment.booking_id, notify.revision, notify.occasion)
+        event_id = derived_id("ev", appointment.booking_id, notify.revision, notify.occasion, notify.about)
         data = {"booking_id": appointment.booking_id, "revision": notify.revision}
         await self._webhooks.publish(Event(event_id, kind, now, data), now)
 

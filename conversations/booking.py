@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from conversations.money import Money, split
-from conversations.notices import Notify
+from conversations.notices import Notify, Occasion
 from conversations.values import Party, Rating, Step, Therapist, Visit
 
 
@@ -194,8 +194,13 @@ def _notices(before: Booking, after: Booking) -> tuple[Notify, ...]:
     if after.state is Status.COMPLETED and before.state is not Status.COMPLETED:
         notices.append(Notify("completed", after.revision))
     for payment in after.payments[len(before.payments) :]:
-        notices.append(Notify("payment_failed" if payment.startswith(FAILED) else "payment_confirmed", after.revision))
+        notices.append(_money_notice(payment, after.revision))
     return tuple(notices)
+
+
+def _money_notice(payment: str, revision: int) -> Notify:
+    occasion: Occasion = "payment_failed" if payment.startswith(FAILED) else "payment_confirmed"
+    return Notify(occasion, revision, payment.removeprefix(FAILED))
 
 
 def _open(booking: Booking, event: BookingOpened, now: datetime) -> Booking:

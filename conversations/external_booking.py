@@ -209,7 +209,7 @@ def _settle(
         return Decision(booking)
     occasion: Occasion = "payment_confirmed" if payment.state == "paid" else "payment_failed"
     remove_at = known.details.ends_at + KEPT if known.state is Status.NEW else known.remove_at
-    return _notified(replace(known, payment=payment, remove_at=remove_at), occasion)
+    return _notified(replace(known, payment=payment, remove_at=remove_at), occasion, payment.payment or "")
 
 
 def _ring(booking: ExternalBooking, event: DeadlinePassed, now: datetime) -> Decision:
@@ -288,8 +288,8 @@ def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
     return max((moment for moment in (one, other) if moment is not None), default=None)
 
 
-def _notified(booking: ExternalBooking, occasion: Occasion) -> Decision:
-    return Decision(booking, (Notify(occasion, booking.revision),))
+def _notified(booking: ExternalBooking, occasion: Occasion, about: str = "") -> Decision:
+    return Decision(booking, (Notify(occasion, booking.revision, about),))
 
 
 _NEWS: Mapping[type[Any], Handler] = {

@@ -170,6 +170,8 @@ class Notify:
 
     occasion: Occasion
     revision: int
+    about: str = ""
+    """Which of several of one revision: a payment, by its provider's id where that is known."""
 
 
 def _hours(count: int) -> timedelta:

@@ -168,6 +168,15 @@ def test_nobody_earns_anything_without_a_visit(booking: Booking) -> None:
     assert (booking.commission, booking.earnings) == (None, None)
 
 
+def test_each_payment_is_told_once_and_by_its_own_id() -> None:
+    booking, said = ACTIVE, []
+    for event in (PaymentFailed("pi_1"), PaymentFailed("pi_1"), PaymentFailed("pi_2"), PAID, PAID):
+        decision = decide(booking, event, NOW)
+        booking = decision.record
+        said += [(effect.occasion, effect.about) for effect in decision.effects]
+    assert said == [("payment_failed", "pi_1"), ("payment_failed", "pi_2"), ("payment_confirmed", PAID.payment_id)]
+
+
 def test_the_last_rating_counts() -> None:
     mended = after_all(OPENED, PROPOSED, BOOKED, COMPLETED, RATED, RatingGiven(Rating(5)))
     assert mended.rating == Rating(5, None)

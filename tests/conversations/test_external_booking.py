@@ -158,6 +158,15 @@ def test_a_failed_payment_may_be_mended() -> None:
     assert said_by(CONFIRMED, *without)[1:] == [("payment_failed", 1), ("payment_confirmed", 1)]
 
 
+def test_each_payment_that_fails_is_told_by_its_own_id() -> None:
+    booking, said = decide(NEW, CONFIRMED, NOW).record, []
+    for payment in ("pi_1", "pi_2", None):
+        decision = decide(booking, replace(FAILED, payment=payment, said_at=None), NOW)
+        booking = decision.record
+        said += [effect.about for effect in decision.effects]
+    assert said == ["pi_1", "pi_2", ""]
+
+
 def test_a_payment_without_an_amount_is_of_the_price() -> None:
     booking, _ = told(CONFIRMED, PaymentConfirmed())
     assert booking.payment is not None

@@ -204,6 +204,18 @@ async def test_payments_are_told(shop: Integrator) -> None:
     assert ("payment_confirmed", "email", "pending") in told(paid)
 
 
+async def test_every_payment_that_fails_is_told_and_none_of_them_twice(shop: Integrator, house: House) -> None:
+    webhooks = house.services.webhooks
+    await webhooks.add("https://example.com/hook", ["payment.failed"], house.services.clock.now())
+    await shop.tell("booking-confirmed")
+    answer: dict[str, Any] = {}
+    for payment in ("pi_1", "pi_2", "pi_1", "pi_2"):
+        answer = await shop.tell("payment-failed", payment_intent=payment)
+    rows = [each["channel"] for each in answer["notifications"] if each["kind"] == "payment_failed"]
+    assert sorted(rows) == ["email", "email", "sms", "sms"]
+    assert (await webhooks.counts())["waiting"] == 2, "integrators hear of both as well"
+
+
 async def test_a_receipt_comes_whenever_the_visit_takes_place_and_if_it_does_not(
     shop: Integrator, house: House
 ) -> None:
