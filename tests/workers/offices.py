@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,6 +45,40 @@ def an_appointment(**more: Any) -> Appointment:
         "conversation_id": "c_1",
     }
     return Appointment(**{**fields, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """By whom messages leave, and the settings that lead to them."""
+
+    mail: SmtpServer
+    twilio: TwilioApi
+    fcm: FcmApi
+    push: PushService
+    settings: dict[str, Any]
+
+
+@contextmanager
+def providers_of(folder: Path) -> Iterator[Providers]:
+    with ExitStack() as stack:
+        certificate = make_certificate(folder)
+        mail = stack.enter_context(SmtpServer(certificate.server))
+        twilio, fcm = stack.enter_context(TwilioApi()), stack.enter_context(FcmApi())
+        push = stack.enter_context(PushService())
+        settings = {
+            "smtp_url": mail.url,
+            "smtp_ca_file": certificate.file,
+            "mail_from": "no-reply@example.com",
+            "twilio_account_sid": ACCOUNT,
+            "twilio_auth_token": TOKEN,
+            "twilio_from": "+15005550006",
+            "twilio_api_url": twilio.url,
+            "fcm_service_account": fcm.service_account(),
+            "fcm_url": fcm.url,
+            "push_services": (push.url,),
+            "provider_timeout_s": PATIENT_S,
+        }
+        yield Providers(mail, twilio, fcm, push, settings)
 
 
 @dataclass(slots=True)
@@ -122,32 +156,13 @@ class Office:
 @asynccontextmanager
 async def office_of(servers: Servers, database: str, folder: Path, **more: Any) -> AsyncIterator[Office]:
     async with AsyncExitStack() as stack:
-        certificate = make_certificate(folder)
-        mail = stack.enter_context(SmtpServer(certificate.server))
-        twilio, fcm, push = [stack.enter_context(each()) for each in (TwilioApi, FcmApi, PushService)]
-        settings = settings_for(
-            servers,
-            database,
-            **{
-                "smtp_url": mail.url,
-                "smtp_ca_file": certificate.file,
-                "mail_from": "no-reply@example.com",
-                "twilio_account_sid": ACCOUNT,
-                "twilio_auth_token": TOKEN,
-                "twilio_from": "+15005550006",
-                "twilio_api_url": twilio.url,
-                "fcm_service_account": fcm.service_account(),
-                "fcm_url": fcm.url,
-                "push_services": (push.url,),
-                "provider_timeout_s": PATIENT_S,
-                **more,
-            },
-        )
+        by = stack.enter_context(providers_of(folder))
+        settings = settings_for(servers, database, **{**by.settings, **more})
         services = await build(settings, await stack.enter_async_context(connected(settings)))
         clock, known = FakeClock(START), Known()
         services.clock = clock  # type: ignore[assignment]  # all that a post office wants of it is `now`
         services.appointments = known  # type: ignore[assignment]
         known.put(an_appointment())
         post = await stack.enter_async_context(post_office(services, chance=random.Random(1)))
-        yield Office(services, clock, known, post, mail, twilio, fcm, push)
+        yield Office(services, clock, known, post, by.mail, by.twilio, by.fcm, by.push)
         services.jobs.close()
