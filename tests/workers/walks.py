@@ -148,6 +148,7 @@ class Walk:
     clock: ClockOfAHouse
     post: PostOffice
     dispatch: Dispatch
+    courier: redis.Redis
     by: Providers
     sari: TherapistRecord
     budi: Guest
@@ -225,10 +226,9 @@ class Walk:
     def _jobs(self) -> list[Any]:
         """What the jobs in the queues are called with; they are taken out of them."""
         found: list[Any] = []
-        with closing(redis.Redis.from_url(self.house.services.settings.redis_url or "")) as connection:
-            for queue in (Queue(name, connection=connection) for name in QUEUES):
-                found += [job.args for job in queue.jobs]
-                queue.empty()  # type: ignore[no-untyped-call]  # upstream has no types
+        for queue in (Queue(name, connection=self.courier) for name in QUEUES):
+            found += [job.args for job in queue.jobs]
+            queue.empty()  # type: ignore[no-untyped-call]  # upstream has no types
         return found
 
     # --- what arrives ---
@@ -323,6 +323,7 @@ async def walk_of(
                 services = house.services
                 ledger, announcements = services.notifications, services.announcements
                 dispatch = Dispatch(ledger, announcements, services.jobs, clock.now, every_s=60)
-                walk = Walk(house, place, clock, post, dispatch, by, sari, budi, console)
-                await walk.owns_devices()
-                yield walk
+                with closing(redis.Redis.from_url(settings.redis_url or "")) as courier:
+                    walk = Walk(house, place, clock, post, dispatch, courier, by, sari, budi, console)
+                    await walk.owns_devices()
+                    yield walk
