@@ -1,8 +1,8 @@
 """Rooms of two for the chat: active bookings, the first by the program's own turns, the others copies of its documents.
 
 The turns are those that a booking by chat takes, from the first press to the reserved slot, and the booking hears of
-them as ever. Of their other effects (offers, holds, earlier lines) only the last state line is written, which is what
-opens the room to its therapist; the rest is struck from the outbox, since nothing in a chat reads it.
+them as ever. Of their other effects (offers, holds, notices, earlier lines) only the last state line is written, which
+is what opens the room to its therapist; the rest is struck from the outbox, since nothing in a chat reads it.
 """
 
 from __future__ import annotations
@@ -97,6 +97,8 @@ async def _book(services: Services, therapist: TherapistRecord) -> bookings.Book
         for item in items:
             if isinstance(item.effect, TellBooking):
                 await turns.take("booking", item.effect.booking_id, item.effect.event, by="conversation")
+                told = struck.items.pop(item.effect.booking_id, ())
+                await services.bookings.performed(item.effect.booking_id, [each.id for each in told])
         await services.conversations.performed(conversation_id, [item.id for item in items])
         record: Conversation = outcome.record
         return record
