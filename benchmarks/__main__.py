@@ -10,7 +10,7 @@ from time import perf_counter
 
 import uvloop
 
-from benchmarks import bookings, chat, countdowns, idle, lost, processes, searches
+from benchmarks import bookings, chat, countdowns, idle, lost, notifications, processes, searches
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.generator import LoadFailed
 from benchmarks.machine import describe
@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Callable[[Stage, Effort], Awaitable[list[Section]]]] = {
     "bookings": bookings.measure,
     "searches": searches.measure,
     "countdowns": countdowns.measure,
+    "notifications": notifications.measure,
 }
 
 

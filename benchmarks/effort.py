@@ -22,6 +22,9 @@ class Effort:
     lost: int
     armed: int
     ending_s: float
+    notifications: int
+    spread: int
+    spread_s: float
 
 
 FULL = Effort(
@@ -38,6 +41,9 @@ FULL = Effort(
     lost=5_000,
     armed=10_000,
     ending_s=30.0,
+    notifications=10_000,
+    spread=1_000,
+    spread_s=120.0,
 )
 
 QUICK = Effort(
@@ -54,4 +60,7 @@ QUICK = Effort(
     lost=500,
     armed=1_000,
     ending_s=9.0,
+    notifications=1_000,
+    spread=150,
+    spread_s=18.0,
 )

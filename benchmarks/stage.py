@@ -8,7 +8,7 @@ import random
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,7 @@ SECRET = "a secret for the benchmarks, longer than thirty-two characters"
 # Below the ports that systems hand out by themselves, so that no outgoing connection of the load takes ours.
 PORTS = range(20_000, 32_768)
 READY_S = 30.0
+LOOK_EVERY_S = 0.02
 STOP_S = 15.0
 
 # Limits are counted as people have them, and out of reach: all the load comes from one address.
@@ -67,6 +68,10 @@ class Server:
         fields = told.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def family_cpu_s(self) -> float:
+        """The same of all processes that it has started, and these in turn, and of those of them that have ended."""
+        return sum(map(_with_the_ended_s, _family_of(self.pid)))
+
     def memory_kb(self) -> float:
         """What it holds in memory that is its own."""
         told = Path(f"/proc/{self.pid}/statm").read_text().split()
@@ -103,10 +108,8 @@ class Stage:
     @asynccontextmanager
     async def janji(self, settings: Settings, *, module: str = "bot") -> AsyncIterator[Server]:
         """The program as everybody starts it, with these settings where they are not the defaults."""
-        names = sorted(settings.model_fields_set)
-        given = {variables_of(name)[0]: _as_variable(getattr(settings, name)) for name in names}
         command = (sys.executable, "-m", module)
-        async with self._process(command, settings.port, environment_of(settings, **given)) as server:
+        async with self._process(command, settings.port, with_settings(settings)) as server:
             yield server
 
     @asynccontextmanager
@@ -128,6 +131,24 @@ class Stage:
         async with self._process(("node", str(PEERS / "server.js")), port, environment) as server:
             yield server
 
+    @asynccontextmanager
+    async def provider(self) -> AsyncIterator[Server]:
+        """Who takes short messages from all sides."""
+        port = free_port()
+        command = (sys.executable, "-m", "benchmarks.provider", str(port))
+        async with self._process(command, port, dict(os.environ)) as server:
+            yield server
+
+    @asynccontextmanager
+    async def started(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], says: bytes
+    ) -> AsyncIterator[Server]:
+        """A program that listens nowhere; it stands when its log says so."""
+        log = self.folder / f"{name}.log"
+        async with _running(command, log, environment) as process:
+            await _until_it_says(process, log, says)
+            yield Server("", process.pid)
+
     @property
     def mongod(self) -> Server:
         """The database, for what it costs."""
@@ -140,19 +161,22 @@ class Stage:
         self, command: Sequence[str], port: int, environment: Mapping[str, str]
     ) -> AsyncIterator[Server]:
         log = self.folder / f"{port}.log"
-        with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output, env=environment)
-        try:
+        async with _running(command, log, environment) as process:
             await _until_it_listens(process, port, log)
             yield Server(f"http://127.0.0.1:{port}", process.pid)
-        finally:
-            await _stop(process)
 
 
 @contextmanager
 def stage() -> Iterator[Stage]:
     with TemporaryDirectory(prefix="janji-benchmarks-") as folder, embedded.running(Path(folder)) as servers:
         yield Stage(servers, Path(folder))
+
+
+def with_settings(settings: Settings) -> Mapping[str, str]:
+    """The environment of a process that shall have these settings, where they are not the defaults."""
+    names = sorted(settings.model_fields_set)
+    given = {variables_of(name)[0]: _as_variable(getattr(settings, name)) for name in names}
+    return environment_of(settings, **given)
 
 
 def _as_variable(value: Any) -> str:
@@ -168,6 +192,49 @@ def free_port() -> int:
                 return port
 
 
+@asynccontextmanager
+async def _running(
+    command: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output, env=environment)
+    try:
+        yield process
+    finally:
+        await _stop(process)
+
+
+def _family_of(pid: int) -> Sequence[int]:
+    """A process and all that it has started, and these in turn."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    family = [pid]
+    for each in family:
+        family += [child for child, parent in parents.items() if parent == each]
+    return family
+
+
+def _with_the_ended_s(pid: int) -> float:
+    """How long a process and those of its children that have ended have computed so far; 0 where nobody tells."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+async def _until_it_says(process: asyncio.subprocess.Process, log: Path, words: bytes) -> None:
+    for _ in range(int(READY_S / LOOK_EVERY_S)):
+        if words in _all_of(log):
+            return
+        if process.returncode is not None:
+            break
+        await asyncio.sleep(LOOK_EVERY_S)
+    raise ServerFailed(f"A program to be measured did not start: {_end_of(log)}")
+
+
 async def _until_it_listens(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
     try:
         async with asyncio.timeout(READY_S):
@@ -175,13 +242,17 @@ async def _until_it_listens(process: asyncio.subprocess.Process, port: int, log:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                 except OSError:
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(LOOK_EVERY_S)
                 else:
                     writer.close()
                     return
     except TimeoutError:
         pass
     raise ServerFailed(f"A server to be measured did not start: {_end_of(log)}")
+
+
+def _all_of(log: Path) -> bytes:
+    return log.read_bytes()
 
 
 def _end_of(log: Path) -> str:
