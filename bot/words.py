@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -163,8 +164,12 @@ def _ranges(accept_language: str) -> Iterator[tuple[float, str]]:
             yield float(quality[1]) if quality else 1.0, tag
 
 
-def _read(path: Path, locale: Locale) -> dict[str, str]:
-    """What a catalog says; messages that are not translated are left out, except in English."""
+@cache
+def _read(path: Path, locale: Locale) -> Mapping[str, str]:
+    """What a catalog says; messages that are not translated are left out, except in English.
+
+    Read once in a process, and in those that it forks not at all.
+    """
     with path.open("rb") as file:
         messages = read_po(file, locale=locale, abort_invalid=True)
     texts: dict[str, str] = {}

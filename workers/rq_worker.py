@@ -17,6 +17,8 @@ from bot.failures import why
 from bot.jobs import QUEUES
 from bot.launch import environment_of
 from bot.settings import Settings
+from bot.store import driver
+from bot.words import Words
 from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds
 
 # A worker that died is noticed, and its job taken up again, within this time (RQ's own default is seven minutes).
@@ -67,6 +69,7 @@ def run_rq(settings: Settings) -> int:
     """Work through the queues until told to stop; upstream's worker quits when Redis does, and another one begins."""
     assert settings.redis_url is not None, "the caller has found Redis"
     os.environ.update(environment_of(settings))
+    _prepare_jobs(settings)
     told = threading.Event()
     while not told.is_set():
         on_signal(told.set)
@@ -78,6 +81,12 @@ def run_rq(settings: Settings) -> int:
             log.warning("the worker waits for redis", why=why(error))
         told.wait(COME_BACK_AFTER_S)
     return 0
+
+
+def _prepare_jobs(settings: Settings) -> None:
+    """What each job would load again, since it is a fork of this process; nothing is connected to."""
+    driver.load(settings.mongo_driver)
+    Words()
 
 
 def _work(redis_url: str, told: threading.Event) -> None:

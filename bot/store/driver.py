@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC
+from importlib import import_module
 from typing import Any, Literal
 
 import pymongo
@@ -86,9 +87,15 @@ __all__ = [
     "insert_new",
     "is_away",
     "is_writable",
+    "load",
     "read_database",
     "within",
 ]
+
+
+def load(driver: DriverName) -> None:
+    """Import the named driver, for who forks: a process that is forked then has it."""
+    import_module("motor.motor_asyncio" if driver == "motor" else "pymongo")
 
 
 def connect(driver: DriverName, uri: str, *, timeout_s: float = 5.0, pool_size: int = 50) -> Any:

@@ -10,6 +10,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
+from twilio.rest.api import Api  # noqa: F401 - upstream imports most of itself at first use, for a quarter of a second
 
 from bot.clock import Now
 from workers.channels import verdicts
