@@ -168,11 +168,12 @@ class Delivery:
             await self._channels.web_push.send(push, device.subscription)
 
     async def _note_providers(self, ready: Ready, sent: Sent) -> None:
-        """A verdict about one message or one address shows that its provider works."""
+        """A verdict about one message or one address shows that its provider works: news where it had failed."""
         troubled = {name: verdict for name, verdict in sent.failures if verdict.kind != "permanent"}
         for name in ready.providers:
             if name not in troubled:
-                await self._breakers.succeeded(name)
+                if name in ready.ailing:
+                    await self._breakers.succeeded(name)
                 continue
             code, is_misconfigured = troubled[name].code, troubled[name].kind == "config"
             breaker = await self._breakers.failed(name, code, self._now(), is_misconfigured=is_misconfigured)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -41,11 +41,15 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """It may go: what its message is made of, and the devices that a push has not reached yet."""
+    """It may go: what its message is made of, and the devices that a push has not reached yet.
+
+    `ailing` are those of its providers that have failed lately.
+    """
 
     row: Row
     matter: Matter
     devices: tuple[Device, ...] = ()
+    ailing: frozenset[str] = frozenset()
 
     @property
     def providers(self) -> Sequence[str]:
@@ -181,7 +185,7 @@ class Lookout:
             now=self._now(),
         )
         ready = Ready(row, matter, tuple(each for each in devices if each.id not in row.reached))
-        return await self._resting(ready) or ready
+        return await self._with_leave(ready)
 
     def _is_open(self, channel: Channel) -> bool:
         return (self._channels.email if channel == "email" else self._channels.sms) is not None
@@ -189,12 +193,15 @@ class Lookout:
     def _reaches(self, device: Device) -> bool:
         return (self._channels.fcm if device.kind == "fcm" else self._channels.web_push) is not None
 
-    async def _resting(self, ready: Ready) -> Later | None:
+    async def _with_leave(self, ready: Ready) -> Ready | Later:
+        ailing = set()
         for name in ready.providers:
-            again_at = await self._breakers.may_ask(name, self._now())
-            if again_at is not None:
-                return Later(again_at, "channel_rests")
-        return None
+            leave = await self._breakers.may_ask(name, self._now())
+            if leave.again_at is not None:
+                return Later(leave.again_at, "channel_rests")
+            if leave.has_failed:
+                ailing.add(name)
+        return replace(ready, ailing=frozenset(ailing))
 
 
 def _interrupted(row: Row) -> int:

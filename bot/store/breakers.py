@@ -29,8 +29,16 @@ class Breaker:
     is_misconfigured: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Whether a channel may be used: `again_at` is None, or when to look again; `has_failed` makes a success news."""
+
+    again_at: datetime | None = None
+    has_failed: bool = False
+
+
 class Breakers:
-    """The collection `breakers`, one document per channel that has ever failed."""
+    """The collection `breakers`, one document per channel that has failed since it last worked."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
@@ -38,24 +46,23 @@ class Breakers:
     async def all(self) -> Mapping[str, Breaker]:
         return {document["_id"]: _read(document) async for document in self._collection.find({})}
 
-    async def may_ask(self, channel: str, now: datetime) -> datetime | None:
-        """None where the channel may be used; else when to look again.
-
-        When its rest is over, one asker goes first, and the others wait for what becomes of that.
-        """
+    async def may_ask(self, channel: str, now: datetime) -> Leave:
+        """When its rest is over, one asker goes first, and the others wait for what becomes of that."""
         document = await self._collection.find_one({"_id": channel})
-        if document is None or document.get("open_until") is None:
-            return None
-        rests_until: datetime = document["open_until"]
+        if document is None:
+            return Leave()
+        rests_until: datetime | None = document.get("open_until")
+        if rests_until is None:
+            return Leave(has_failed=True)
         if rests_until > now:
-            return rests_until
+            return Leave(rests_until, has_failed=True)
         probed = await self._collection.update_one(
             {"_id": channel, "open_until": rests_until}, {"$set": {"open_until": now + PROBE_WITHIN}}
         )
-        return None if probed.modified_count else now + PROBE_WITHIN
+        return Leave(None if probed.modified_count else now + PROBE_WITHIN, has_failed=True)
 
     async def succeeded(self, channel: str) -> None:
-        """Written only where there is something to forget: a channel that works costs nothing."""
+        """Forget its failures; of a channel that had none when leave was asked, nobody needs to be told."""
         await self._collection.delete_one({"_id": channel})
 
     async def failed(self, channel: str, code: str, now: datetime, *, is_misconfigured: bool = False) -> Breaker:

@@ -188,6 +188,16 @@ async def test_a_provider_that_fails_for_everybody_is_left_alone_until_one_has_t
     assert len(office.twilio.asked) == 6, "one goes first"
 
 
+async def test_a_success_ends_a_row_of_failures(office: Office) -> None:
+    office.twilio.fail("/Messages.json", status=503, times=4)
+    for number in range(10):
+        if number == 5:
+            office.twilio.fail("/Messages.json", status=503, times=4)
+        row_id = await office.write(occasion=str(number))
+        await office.post._delivery.deliver(await office.row(row_id))
+    assert len(office.twilio.asked) == 10, "it has never rested, since it has never failed five times in a row"
+
+
 async def test_a_channel_that_nobody_has_set_up_is_skipped_with_that_reason(
     servers: Servers, database: str, tmp_path: Path
 ) -> None:
