@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from bot.store.breakers import Breakers
 from bot.store.devices import Device, Devices
 from bot.store.notifications import Notifications, Row, Status
 from bot.store.preferences import PreferencesStore
+from bot.store.together import Together
 from conversations import notices
 from conversations.notices import Appointment, Channel, Person
 from workers.channels.opening import Channels
@@ -107,6 +108,7 @@ class Lookout:
         caps: Caps,
     ) -> None:
         self._ledger = ledger
+        self._sent_lately = Together(self._sent_within_the_hour)
         self._appointments = appointments
         self._preferences = preferences
         self._devices = devices
@@ -155,14 +157,19 @@ class Lookout:
         wakes_at = notices.after_quiet_hours(now, preferences.quiet, zone, row.urgency, row.useful_until)
         if wakes_at > now:
             return Later(wakes_at, "quiet_hours")
-        return await self._room_in_the_hour(row, now)
+        return await self._room_in_the_hour(row)
 
-    async def _room_in_the_hour(self, row: Row, now: datetime) -> Later | None:
+    async def _room_in_the_hour(self, row: Row) -> Later | None:
         cap = self._caps.of(row.channel)
         if cap is None or row.urgency == "urgent" or row.kind in notices.NEEDED:
             return None
-        sent = await self._ledger.sent_since(row.person_id, row.channel, now - CAP_WINDOW)
+        sent = await self._sent_lately.one((row.person_id, row.channel)) or ()
         return Later(sent[-cap] + CAP_WINDOW, "too_many") if len(sent) >= cap else None
+
+    async def _sent_within_the_hour(
+        self, people: Sequence[tuple[str, Channel]]
+    ) -> Mapping[tuple[str, Channel], list[datetime]]:
+        return await self._ledger.sent_since(people, self._now() - CAP_WINDOW)
 
     async def _addressed(self, row: Row, appointment: Appointment, person: Person) -> Outlook:
         """Where it goes, by providers that are in order."""

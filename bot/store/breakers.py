@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.store.codec import from_document
 from bot.store.driver import Collection, Document
+from bot.store.together import Together
 
 # So many failures in a row, none of them about one message or one address, are the provider's.
 FAILURES_IN_A_ROW = 5
@@ -42,13 +43,14 @@ class Breakers:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._together = Together(self._read)
 
     async def all(self) -> Mapping[str, Breaker]:
         return {document["_id"]: _read(document) async for document in self._collection.find({})}
 
     async def may_ask(self, channel: str, now: datetime) -> Leave:
         """When its rest is over, one asker goes first, and the others wait for what becomes of that."""
-        document = await self._collection.find_one({"_id": channel})
+        document = await self._together.one(channel)
         if document is None:
             return Leave()
         rests_until: datetime | None = document.get("open_until")
@@ -60,6 +62,9 @@ class Breakers:
             {"_id": channel, "open_until": rests_until}, {"$set": {"open_until": now + PROBE_WITHIN}}
         )
         return Leave(None if probed.modified_count else now + PROBE_WITHIN, has_failed=True)
+
+    async def _read(self, channels: Sequence[str]) -> dict[str, Document]:
+        return {each["_id"]: each async for each in self._collection.find({"_id": {"$in": list(channels)}})}
 
     async def succeeded(self, channel: str) -> None:
         """Forget its failures; of a channel that had none when leave was asked, nobody needs to be told."""

@@ -6,6 +6,7 @@ or when whoever claimed it must have died. The id is made of what the row is for
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -263,11 +264,17 @@ class Notifications:
         done = await self._collection.update_one(still, update)
         return bool(done.modified_count)
 
-    async def sent_since(self, person_id: str, channel: Channel, since: datetime) -> list[datetime]:
-        """When this person was sent something on this channel, the oldest first."""
-        query = {"person_id": {"$eq": person_id}, "channel": channel, "sent_at": {"$gt": since}}
-        found = self._collection.find(query, {"sent_at": 1}).sort("sent_at", 1)
-        return [document["sent_at"] async for document in found]
+    async def sent_since(
+        self, people: Sequence[tuple[str, Channel]], since: datetime
+    ) -> dict[tuple[str, Channel], list[datetime]]:
+        """When these people were sent something on these channels, the oldest first; others are left out."""
+        ids, channels = [list(set(each)) for each in zip(*people, strict=True)]
+        query = {"person_id": {"$in": ids}, "channel": {"$in": channels}, "sent_at": {"$gt": since}}
+        wanted = {"_id": 0, "person_id": 1, "channel": 1, "sent_at": 1}
+        sent: dict[tuple[str, Channel], list[datetime]] = defaultdict(list)
+        async for each in self._collection.find(query, wanted).sort("sent_at", 1):
+            sent[each["person_id"], each["channel"]].append(each["sent_at"])
+        return sent
 
     # --- the desk -----------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,11 @@ Of a number or an address only a digest is kept: it outlives whoever had it told
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, time
 
 from bot.store.driver import Collection, Document
+from bot.store.together import Together
 from conversations.notices import Channel, Person, Preferences
 
 
@@ -18,18 +19,22 @@ class PreferencesStore:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._together = Together(self._read)
 
     async def of(self, person: Person) -> Preferences:
         """All that is known of a person: what was switched off or stopped for any of their addresses counts."""
         ids = [person.id]
         ids += [phone_id(person.phone)] if person.phone else []
         ids += [email_id(person.email)] if person.email else []
-        documents = {each["_id"]: each async for each in self._collection.find({"_id": {"$in": ids}})}
+        documents = await self._together(*ids)
         return Preferences(
             off=frozenset(_named(documents.values(), "off")),
             quiet=_hours(documents.get(person.id)),
             stopped=frozenset(_named(documents.values(), "stopped")),
         )
+
+    async def _read(self, ids: Sequence[str]) -> dict[str, Document]:
+        return {each["_id"]: each async for each in self._collection.find({"_id": {"$in": list(ids)}})}
 
     async def chosen(self, person_id: str) -> Preferences:
         """What somebody has chosen themselves."""

@@ -73,6 +73,11 @@ class Records(Generic[R]):
         """The record that nothing has happened to yet; it is stored by its first turn."""
         return Stored(self._kind(record_id))  # type: ignore[call-arg]
 
+    async def load_several(self, record_ids: Sequence[str]) -> dict[str, Stored[R]]:
+        """Those of them that there are, by their ids."""
+        found = self._collection.find({"_id": {"$in": list(record_ids)}})
+        return {document["_id"]: self._read(document) async for document in found}
+
     async def load(self, record_id: str) -> Stored[R] | None:
         document = await self._collection.find_one({"_id": {"$eq": record_id}})
         return self._read(document) if document else None

@@ -127,6 +127,11 @@ class Therapists:
         document = await self._collection.find_one({"_id": {"$eq": therapist_id}})
         return _record(document) if document else None
 
+    async def get_several(self, therapist_ids: Sequence[str]) -> dict[str, TherapistRecord]:
+        """Those of them that there are, by their ids."""
+        found = self._collection.find({"_id": {"$in": list(therapist_ids)}})
+        return {document["_id"]: _record(document) async for document in found}
+
     async def with_phone(self, phone: str) -> TherapistRecord | None:
         document = await self._collection.find_one({"phone": {"$eq": phone}})
         return _record(document) if document else None
