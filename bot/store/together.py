@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -36,7 +37,8 @@ class Together(Generic[K, V]):
         question = self._next
         question.keys.update(dict.fromkeys(keys))
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
+            # In no context: a time limit of whoever happens to be the first is not that of the others.
+            self._asking = asyncio.create_task(self._ask(), context=Context())
         # Who is cancelled leaves the others their answer.
         found = await asyncio.shield(question.found)
         return {key: found[key] for key in keys if key in found}

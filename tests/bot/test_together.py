@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 import pytest
 
@@ -60,6 +61,19 @@ async def test_a_fault_is_told_to_all_who_asked_and_to_nobody_after_them() -> No
     assert asked == [shelf.error, shelf.error]
     shelf.error = None
     assert await together.one("a") == 1
+
+
+async def test_a_time_limit_of_the_first_is_not_that_of_the_others() -> None:
+    limit: ContextVar[float | None] = ContextVar("limit", default=None)
+    seen: list[float | None] = []
+
+    async def read(keys: Sequence[str]) -> dict[str, int]:
+        seen.append(limit.get())
+        return dict.fromkeys(keys, 1)
+
+    limit.set(0.1)
+    assert await Together(read).one("a") == 1
+    assert seen == [None]
 
 
 async def test_who_gives_up_leaves_the_others_their_answer() -> None:
