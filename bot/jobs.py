@@ -73,7 +73,14 @@ class Jobs:
     def _enqueue(self, queue: str, function: str, job_id: str, args: tuple[Any, ...]) -> None:
         safe_id = job_id.replace(":", "-")
         Queue(queue, connection=self._connection).enqueue(
-            function, args=args, job_id=safe_id, unique=True, result_ttl=0, job_timeout=JOB_LIVES_S
+            function,
+            args=args,
+            job_id=safe_id,
+            # Workers log it; of itself it would tell what the job was given.
+            description=function,
+            unique=True,
+            result_ttl=0,
+            job_timeout=JOB_LIVES_S,
         )
 
     async def at_work(self) -> AtWork:

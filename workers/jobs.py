@@ -9,6 +9,7 @@ from bot.settings import load_settings
 from bot.store.notifications import Queue
 from bot.store.therapists import Therapists
 from workers.post_office import post_office
+from workers.sign_in_codes import send_code
 
 
 def count_visits(therapist_id: str) -> int:
@@ -25,6 +26,17 @@ async def _count_visits(therapist_id: str) -> int:
         stars = [booking["rating"]["stars"] async for booking in rated]
         await Therapists(database["therapists"]).keep_figures(therapist_id, visits, stars)
         return visits
+
+
+def send_sign_in_code(nonce: str) -> None:
+    """Send the code that was made from this nonce to whom it belongs."""
+    asyncio.run(_send_sign_in_code(nonce))
+
+
+async def _send_sign_in_code(nonce: str) -> None:
+    settings = load_settings()
+    async with connected(settings) as database:
+        await send_code(await build(settings, database), nonce)
 
 
 def deliver(queue: Queue, part: int) -> int:

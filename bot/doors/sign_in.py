@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from bot.errors import Refusal
+from bot.errors import Outage, Refusal
 from bot.limits import Asker
 from bot.services import Services
 from bot.views import moment
@@ -33,11 +33,18 @@ class SigningIn:
         code = services.tokens.sign_in_code(phone, issued.nonce)
         shown = {"code": code} if services.settings.show_sign_in_codes else {}
         log.info("sign-in code", phone=_masked(phone), **shown)
+        if services.settings.twilio_account_sid is not None:
+            await self._have_it_sent(issued.nonce)
         return {
             "ok": True,
             "expires_at": moment(issued.expires_at),
             "demo_code": code if services.settings.demo else None,
         }
+
+    async def _have_it_sent(self, nonce: str) -> None:
+        """Whose number it is, if anybody's, is for the worker to find out: here it would take a time that tells."""
+        if not await self._services.jobs.enqueue("critical", "workers.jobs.send_sign_in_code", f"code-{nonce}", nonce):
+            raise Outage("no worker can be told to send a code")
 
     async def confirm(self, phone: str, code: str, address: str) -> dict[str, Any]:
         services = self._services

@@ -89,7 +89,10 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
         ([("status", ASCENDING)], {}),
         ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
     ],
-    "sign_ins": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
+    "sign_ins": [
+        ([("remove_at", ASCENDING)], {"expireAfterSeconds": 0}),
+        ([("codes.nonce", ASCENDING)], {}),
+    ],
     "webhook_deliveries": [
         ([("endpoint_id", ASCENDING), ("next_at", ASCENDING)], {}),
         ([("endpoint_id", ASCENDING), ("created_at", ASCENDING)], {}),

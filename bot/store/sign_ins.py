@@ -51,6 +51,11 @@ class SignIns:
                 return Issued(newest["nonce"], newest["born_at"] + CODE_LIVES)
         raise Outage("codes of this number come and go too fast")
 
+    async def phone_of(self, nonce: str) -> str | None:
+        """Whose code is made from this nonce, None once it has been used."""
+        document = await self._collection.find_one({"codes.nonce": {"$eq": nonce}}, {"_id": 1})
+        return document["_id"] if document else None
+
     async def tried(self, phone: str, now: datetime) -> Sequence[str]:
         """Count a try, then say which nonces are alive; none after too many tries."""
         document = await self._collection.find_one_and_update(

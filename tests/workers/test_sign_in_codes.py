@@ -1,0 +1,89 @@
+"""A therapist's code comes by SMS, in their language; a stranger's number gets nothing, and nobody can tell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from redis.asyncio import Redis
+
+from bot.embedded import Servers
+from bot.words import Words
+from tests.fakes.twilio_api import ACCOUNT, TOKEN, TwilioApi
+from tests.house import House, house_of, settings_for
+from workers import sign_in_codes
+from workers.short_messages import segments
+from workers.sign_in_codes import send_code, text_of
+
+PHONE = "+6281234567890"
+
+
+@pytest.fixture
+def twilio() -> Iterator[TwilioApi]:
+    with TwilioApi() as running:
+        yield running
+
+
+@pytest.fixture
+async def house(servers: Servers, database: str, twilio: TwilioApi) -> AsyncIterator[House]:
+    account = {"twilio_account_sid": ACCOUNT, "twilio_auth_token": TOKEN, "twilio_from": "+15005550006"}
+    async with house_of(settings_for(servers, database, **account, twilio_api_url=twilio.url)) as opened:
+        yield opened
+
+
+async def ask(house: House, phone: str) -> tuple[dict[str, Any], str]:
+    """The answer to who asks for a code, and the nonce that the workers are told."""
+    async with (
+        ClientSession(house.url) as http,
+        http.post("/api/therapist/sign-in", json={"phone": phone}) as response,
+    ):
+        assert response.status == 200
+        answer: dict[str, Any] = await response.json()
+    kept = await house.services.database["sign_ins"].find_one({"_id": phone})
+    nonce: str = kept["codes"][0]["nonce"]
+    async with Redis.from_url(house.services.settings.redis_url or "") as courier:
+        told = await courier.hgetall(f"rq:job:code-{nonce}")
+    assert told[b"description"] == b"workers.jobs.send_sign_in_code"
+    assert told[b"origin"] == b"critical"
+    return answer, nonce
+
+
+async def test_a_therapist_gets_the_code_in_their_language(house: House, twilio: TwilioApi) -> None:
+    await house.add_therapist(phone=PHONE, locale="id")
+    answer, nonce = await ask(house, PHONE)
+    await send_code(house.services, nonce)
+    (message,) = twilio.messages
+    assert message["To"] == PHONE
+    assert message["Body"] == text_of(house.services.words, "id", answer["demo_code"])
+
+
+async def test_a_number_that_is_nobodys_and_a_code_that_was_used_lead_to_nothing(
+    house: House, twilio: TwilioApi
+) -> None:
+    await house.add_therapist(phone=PHONE)
+    _, nobodys = await ask(house, "+6281299999999")
+    _, nonce = await ask(house, PHONE)
+    assert await house.services.sign_ins.use(PHONE, nonce)
+    for each in (nobodys, nonce, "unheard of"):
+        await send_code(house.services, each)
+    assert twilio.messages == []
+
+
+async def test_what_may_be_over_soon_is_tried_again_and_three_times_at_most(
+    house: House, twilio: TwilioApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in_codes, "PAUSES_S", (0.0, 0.0))
+    await house.add_therapist(phone=PHONE)
+    _, nonce = await ask(house, PHONE)
+    twilio.fail("Messages", times=2)
+    await send_code(house.services, nonce)
+    assert len(twilio.messages) == 1
+    twilio.fail("Messages", times=3)
+    await send_code(house.services, nonce)
+    assert len(twilio.messages) == 1
+
+
+def test_the_code_fits_into_one_segment_in_every_language() -> None:
+    assert segments(text_of(Words(), "en", "000000")) == segments(text_of(Words(), "id", "000000")) == 1

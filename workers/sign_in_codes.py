@@ -1,0 +1,54 @@
+"""The code that a therapist signs in with, as a short message; a number that is nobody's gets none.
+
+It is no row of the ledger: a code is worth minutes, and whoever did not get it asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from bot.services import Services
+from bot.store.sign_ins import CODE_LIVES
+from bot.words import Words
+from conversations.replies import N_
+from conversations.values import Locale
+from workers.channels.opening import open_channels
+from workers.channels.sms import SmsChannel
+from workers.messages import NotSent, Sms
+
+log = structlog.get_logger()
+
+PAUSES_S = (2.0, 5.0)
+TEXT = N_("{code} is your Janji code, good for {minutes} minutes. Give it to nobody.")
+
+
+async def send_code(services: Services, nonce: str) -> None:
+    """The code that was made from this nonce, as long as it has not been used."""
+    phone = await services.sign_ins.phone_of(nonce)
+    therapist = await services.therapists.with_phone(phone) if phone else None
+    if phone is None or therapist is None:
+        return
+    text = text_of(services.words, therapist.locale, services.tokens.sign_in_code(phone, nonce))
+    async with open_channels(services.settings, services.clock.now) as channels:
+        if channels.sms is not None:
+            await _send(channels.sms, Sms(to=phone, text=text))
+
+
+def text_of(words: Words, locale: Locale, code: str) -> str:
+    return words.say(locale, TEXT, {"code": code, "minutes": str(round(CODE_LIVES.total_seconds() / 60))})
+
+
+async def _send(channel: SmsChannel, message: Sms) -> None:
+    """What may be over soon is tried again at once, and the same code twice does no harm."""
+    for pause_s in (*PAUSES_S, None):
+        try:
+            await channel.send(message)
+        except NotSent as error:
+            if error.verdict.kind != "retry" or pause_s is None:
+                log.error("a sign-in code could not be sent", code=error.verdict.code)
+                return
+            await asyncio.sleep(pause_s)
+        else:
+            return
