@@ -28,7 +28,7 @@ from conversations.values import Price, Service
 SECRET = "a secret for the benchmarks, longer than thirty-two characters"
 # Below the ports that systems hand out by themselves, so that no outgoing connection of the load takes ours.
 PORTS = range(20_000, 32_768)
-READY_S = 30.0
+READY_S = 60.0
 LOOK_EVERY_S = 0.02
 STOP_S = 15.0
 
