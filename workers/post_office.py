@@ -25,7 +25,7 @@ from workers.outlook import Caps, Lookout
 
 # Of one job: how many rows it reads at once, how many of these are under way, and when it makes room for the next job.
 PAGE = 100
-AT_ONCE = 16
+AT_ONCE = 32
 DRAIN_S = 5.0
 
 NO_MAIL = "nobody@localhost"
