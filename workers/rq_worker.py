@@ -12,13 +12,14 @@ import structlog
 from rq.exceptions import StopRequested
 from rq.worker import HerokuWorker
 
+from bot.clock import machine_now
 from bot.ending import end_for_certain, on_signal
 from bot.failures import why
 from bot.jobs import QUEUES
 from bot.launch import environment_of
 from bot.settings import Settings
 from bot.store import driver
-from bot.words import Words
+from bot.words import LOCALES, Words
 from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds
 
 # A worker that died is noticed, and its job taken up again, within this time (RQ's own default is seven minutes).
@@ -86,7 +87,9 @@ def run_rq(settings: Settings) -> int:
 def _prepare_jobs(settings: Settings) -> None:
     """What each job would load again, since it is a fork of this process; nothing is connected to."""
     driver.load(settings.mongo_driver)
-    Words()
+    words = Words()
+    for locale in LOCALES:  # the names of days and months are read when they are first needed
+        words.when(locale, machine_now(), settings.default_timezone)
 
 
 def _work(redis_url: str, told: threading.Event) -> None:
