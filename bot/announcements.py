@@ -19,7 +19,7 @@ from bot.auth import Audience
 from bot.clock import Now
 from bot.feed_names import own_feed
 from bot.feeds import Feeds, NewEntry
-from bot.notice_words import notice_data
+from bot.notice_words import app_offer_data, notice_data
 from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices
 from bot.store.notifications import Notifications, Reason, Room, Row
@@ -160,7 +160,11 @@ class Announcements:
         if feed is None or reader is None or reader.id != row.person_id:
             await self._ledger.settle(row, "skipped", now, Reason(now, "nobody"))
             return
-        data = notice_data(row.kind, row.side, appointment, reader, row.urgency, row.sound, now)
         # An id that begins with the booking is found when its guest is forgotten.
-        await self._feeds.append_many(feed, [NewEntry(f"{row.booking_id}:{row.id}", "notification", data)])
+        name = f"{row.booking_id}:{row.id}"
+        data = notice_data(row.kind, row.side, appointment, reader, row.urgency, row.sound, now)
+        entries = [NewEntry(name, "notification", data)]
+        if notices.offers_app(row.side, row.sound):
+            entries.append(NewEntry(f"{name}:app", "card", app_offer_data(appointment)))
+        await self._feeds.append_many(feed, entries)
         await self._ledger.settle(row, "sent", now)

@@ -105,6 +105,7 @@ class Appointments:
             price=visit.price,
             address=visit.location.address if visit.location else None,
             conversation_id=booking.conversation_id,
+            conversation_revision=conversation.revision,
             cancelled_by=booking.cancelled_by,
             paid=booking.paid,
             has_begun=booking.progress in ("arrived", "completed", "no_show"),

@@ -8,11 +8,11 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any, cast, get_args
 
-from conversations.notices import Channel, Manner, Rung, Urgency
+from conversations.notices import OFFERS_APP, Channel, Manner, Rung, Urgency
 
 SOUNDS = (
     *("therapist-alert", "urgent-booking", "reminder-5h", "reminder-4h", "reminder-3h", "reminder-2h", "reminder-1h"),
-    *("customer-reminder", "booking-success", "app-download"),
+    *("customer-reminder", "booking-success", OFFERS_APP),
 )
 _RUNG = re.compile(
     r"(?P<count>\d{1,4})(?P<unit>[hm]):(?P<channels>[a-z_+]+)(?::(?P<urgency>[a-z]+))?(?::(?P<sound>[a-z0-9-]+))?"

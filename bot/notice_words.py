@@ -27,6 +27,11 @@ def notice_data(
     return {"kind": kind, "side": side, "params": params, "sound": sound, "urgency": urgency}
 
 
+def app_offer_data(appointment: Appointment) -> dict[str, Any]:
+    """The data of a `card` entry that offers the app: it can be taken as long as the visit stands as it does."""
+    return {"card": "app_download", "revision": appointment.conversation_revision, "buttons": []}
+
+
 def notice_params(side: Side, appointment: Appointment, reader: Person, now: datetime) -> dict[str, Any]:
     """What the short text of any kind may mention; `said_at` is when, for a day that is called today."""
     other = appointment.person("therapist" if side == "customer" else "customer")

@@ -253,6 +253,7 @@ _DATA_OF_CARDS: Mapping[str, Callable[[Words, Raw, Locale], dict[str, Any]]] = {
     "service": _service_card,
     "therapist": _therapist_card,
     "no_therapist": _bare_card,
+    "app_download": _bare_card,
     "rating": _rating_card,
     "problem": _problem_card,
 }

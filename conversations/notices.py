@@ -47,6 +47,8 @@ USEFUL = {
 }
 # What became of money is worth knowing whenever and wherever the visit takes place, and if it doesn't.
 OF_MONEY = frozenset({PAYMENT_CONFIRMED, PAYMENT_FAILED})
+# A reminder of a customer that is played with this sound comes with the offer of the app.
+OFFERS_APP = "app-download"
 # What the visit, the money or the law needs: nobody can switch it off.
 NEEDED = frozenset(
     {BOOKING_CONFIRMED, NEW_BOOKING, BOOKING_MOVED, BOOKING_CANCELLED, PAYMENT_CONFIRMED, PAYMENT_FAILED}
@@ -90,6 +92,8 @@ class Appointment:
     price: Money | None = None
     address: str | None = None
     conversation_id: str | None = None
+    conversation_revision: int = 0
+    """Where the conversation stands: a card of an older revision is over."""
     cancelled_by: Party | None = None
     paid: Money | None = None
     """What we have taken for it."""
@@ -181,7 +185,7 @@ def _hours(count: int) -> timedelta:
 DEFAULT_LADDER = Ladder(
     customer=(
         Rung(_hours(24), Manner(("email", "sms"))),
-        Rung(_hours(3), Manner(("push", "in_app"), "normal", "app-download")),
+        Rung(_hours(3), Manner(("push", "in_app"), "normal", OFFERS_APP)),
         Rung(_hours(2), Manner(("sms",))),
     ),
     therapist=(
@@ -273,6 +277,10 @@ def _has_address(person: Person, channel: Channel) -> bool:
             return person.phone is not None
         case _:
             return person.id.startswith(("guest:", "therapist:"))
+
+
+def offers_app(side: Side, sound: str | None) -> bool:
+    return (side, sound) == ("customer", OFFERS_APP)
 
 
 def is_reminder(kind: str) -> bool:

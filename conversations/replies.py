@@ -69,6 +69,7 @@ CARDS: Mapping[str, tuple[str, str]] = {
     "therapist": (N_("Your therapist"), N_("Can be with you {arrival}. Nobody sets off before you accept.")),
     "no_therapist": (N_("No therapist yet"), N_("Shall we ask the therapists near you again?")),
     "rating": (N_("How was your visit?"), N_("Your stars help other guests to choose, and {therapist} to do well.")),
+    "app_download": (N_("Take Janji with you"), N_("The app keeps an eye on your booking for you.")),
     "rated": (N_("Thank you for your rating!"), N_("You can change it until you book again.")),
 }
 

@@ -145,6 +145,12 @@ class NoTherapistCard(_Card):
     card: Literal["no_therapist"]
 
 
+class AppDownloadCard(_Card):
+    """Janji as an app, offered with a reminder: a page knows which way of having it works on its device."""
+
+    card: Literal["app_download"]
+
+
 class RatingCard(_Card):
     """The visit is completed, and the guest says how it was; `stars` are those that were given already."""
 
@@ -165,7 +171,8 @@ class CardEntry(_Entry):
 
     type: Literal["card"]
     data: Annotated[
-        ServiceCard | TherapistCard | NoTherapistCard | RatingCard | ProblemCard, Field(discriminator="card")
+        ServiceCard | TherapistCard | NoTherapistCard | AppDownloadCard | RatingCard | ProblemCard,
+        Field(discriminator="card"),
     ]
 
 

@@ -46,9 +46,9 @@ _ENTRIES: Sequence[tuple[str, type[Any], str, tuple[Audience, ...], tuple[str, .
     (
         "card",
         entries.CardEntry,
-        "The guest has something to decide, or pressed a card that was stale.",
+        "The guest has something to decide, is offered the app, or pressed a card that was stale.",
         READERS,
-        ("card_service", "card_therapist", "card_no_therapist", "card_rating", "card_problem"),
+        ("card_service", "card_therapist", "card_no_therapist", "card_app_download", "card_rating", "card_problem"),
     ),
     (
         "state",

@@ -11,7 +11,7 @@ from typing import Any
 from bot.contract.entries import GuestEntry, TherapistEntry
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
-from bot.notice_words import notice_data
+from bot.notice_words import app_offer_data, notice_data
 from bot.perform import card_data, offer_data, state_data
 from bot.render import render_entry, state_view
 from bot.views import Audience, booking_view, error_view, moment, offer_view, raw_booking, service_view, therapist_view
@@ -84,6 +84,7 @@ APPOINTMENT = Appointment(
     brand="Janji",
     price=VISIT.price,
     address=PLACE.address,
+    conversation_revision=4,
 )
 # The conversation in the states whose screens differ, with the revision that each has when nothing went wrong.
 CONFIRMING = Conversation(
@@ -170,7 +171,8 @@ class Story:
             "card_service": _in_chat(3, "card", _card(CONFIRMING)),
             "card_therapist": _in_chat(9, "card", _card(CHOOSING)),
             "card_no_therapist": _in_chat(9, "card", _card(NO_THERAPIST)),
-            "card_rating": _in_chat(15, "card", _card(COMPLETED)),
+            "card_app_download": _in_chat(15, "card", app_offer_data(APPOINTMENT)),
+            "card_rating": _in_chat(16, "card", _card(COMPLETED)),
             "card_problem": _in_chat(5, "card", {"card": "problem", "revision": 2, "code": "unavailable"}),
             "state_searching": _in_chat(5, "state", self._standing(SEARCHING, SEARCHED)),
             "state_active": _in_chat(10, "state", self._standing(ACTIVE, BOOKED)),

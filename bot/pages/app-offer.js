@@ -9,11 +9,10 @@ import { t } from "/words.js";
 const SOON_MS = 2 * 3600 * 1000;
 
 /**
- * What stands on a card and in the prompt alike.
  * @param {import("/installation.js").Way|null} way
  * @param {() => void} onDone the person has gone to the store, or has answered the browser
  */
-export function appOffer(way, onDone) {
+function appOffer(way, onDone) {
   return [
     h(
       "ul",
@@ -76,12 +75,15 @@ export class AppPrompt {
     onInstallable(() => this.#wanted !== undefined && this.show(this.#wanted));
   }
 
-  /** @param {string|null} startsAt when the visit begins, where that is known */
-  show(startsAt) {
-    if (isDismissed()) return;
+  /**
+   * @param {string|null} startsAt when the visit begins, where that is known
+   * @param {{isAsked?: boolean}} [why]
+   */
+  show(startsAt, { isAsked = false } = {}) {
+    if (isDismissed() && !isAsked) return;
     this.#wanted = startsAt;
     const way = wayToInstall(this.#settings);
-    if (!way || this.element.childElementCount) return;
+    if ((!way && !isAsked) || this.element.childElementCount) return;
     const isSoon = startsAt !== null && Date.parse(startsAt) - this.#clock.now() < SOON_MS;
     const prompt = this.#draw(way, isSoon);
     this.#returnTo = document.activeElement;

@@ -65,6 +65,7 @@ export class Attention {
 function spoken({ type, data }, partner) {
   if (type === "message") return data.from === "guest" ? null : `${partner}: ${data.text}`;
   if (type === "system") return data.text;
+  if (data.card === "app_download") return null; // it comes with a reminder, and its prompt takes the focus
   if (type === "card" || type === "notification") return [data.title, data.text ?? data.body].filter(Boolean).join(". ");
   return null;
 }

@@ -1,12 +1,10 @@
 /** The cards of the guest's log: open ones with what can be done, answered ones as a quiet line of history. */
 
 import { actionBar } from "/actions.js";
-import { appOffer } from "/app-offer.js";
 import { avatar } from "/avatar.js";
 import { countDown } from "/countdown.js";
 import { h, newId } from "/dom.js";
 import { icon } from "/icons.js";
-import { wayToInstall } from "/installation.js";
 import { problemLine } from "/problems.js";
 import { ratingForm } from "/rating-form.js";
 import { serviceForm } from "/service-form.js";
@@ -18,6 +16,7 @@ import { t } from "/words.js";
  * @property {(action: import("/actions.js").Action, fields?: any) => Promise<any>} send rejects with a Refusal
  * @property {(action: import("/actions.js").Action) => Promise<any>} perform the same, and shows a refusal itself
  * @property {(refusal: import("/http.js").Refusal) => void} showRefusal
+ * @property {() => void} offerApp shows the offer of the app, however lately it was closed
  * @property {(entry: import("/feeds.js").Entry) => string|null} outcomeOf the state that a card has led to
  * @property {import("/time.js").Clock} clock
  * @property {any} settings of this place
@@ -103,9 +102,10 @@ function therapistBody(frame, title, card, does) {
   if (card.expires_at) frame.append(answerWithin(card.expires_at, does.clock));
 }
 
+/** The offer itself stands below the log, and comes back from here after it was closed. */
 function appBody(frame, title, card, does) {
-  const offer = appOffer(wayToInstall(does.settings), () => {});
-  frame.append(title, ...text(card), ...offer, actionBar(card.actions ?? [], does.perform));
+  const look = { class: "btn btn-quiet", type: "button", testid: "app-see", on: { click: does.offerApp } };
+  frame.append(title, ...text(card), h("button", look, t("See what the app can do")));
 }
 
 function ratingBody(frame, title, card, does) {

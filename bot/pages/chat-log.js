@@ -98,9 +98,9 @@ export class ChatLog {
     return opened;
   }
 
-  /** The live card that stands in the log, if any. */
+  /** The live card in the log that waits for an answer, if any: the offer of the app has a place of its own. */
   openCard() {
-    const item = this.#cards.findLast((card) => card.isLive)?.item;
+    const item = this.#cards.findLast(({ entry, isLive }) => isLive && entry.data.card !== "app_download")?.item;
     return /** @type {HTMLElement|null} */ (item?.firstElementChild ?? null);
   }
 

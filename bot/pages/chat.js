@@ -32,8 +32,6 @@ import { TabPresence } from "/tab-presence.js";
 import { currentLocale, isLocaleKey, preferredLocale, t } from "/words.js";
 
 const SOUNDS = ["customer-reminder", "booking-success", "app-download"];
-/** A notification with this sound comes with the offer of the app. */
-const OFFERS_APP = "app-download";
 
 class GuestChat {
   #conversation = new Conversation();
@@ -127,6 +125,7 @@ class GuestChat {
       send: (action, fields) => this.#send(action, fields),
       perform: (action) => this.#perform(action),
       showRefusal: (refusal) => this.#showRefusal(refusal),
+      offerApp: () => this.#offerApp({ isAsked: true }),
       outcomeOf: (entry) => this.#conversation.outcomeOf(entry),
       look: () => this.#correspondence.look(),
       clock: this.#connection.clock,
@@ -227,6 +226,7 @@ class GuestChat {
       renewPush(this.#identity.newest());
     }
     if (!news.fresh) this.#attention.notice(news.entries, this.#conversation.partner);
+    if (isFirst && this.#conversation.offersApp) this.#offerApp();
     if (news.fresh || news.entries.length) this.#attend(opened ?? this.#log.openCard(), isFirst || news.fresh);
     this.#correspondence.begin(session);
     this.#tab.begin(this.#rung);
@@ -238,16 +238,16 @@ class GuestChat {
     this.#place(entry);
     const opened = this.#update() ?? (opensCard ? this.#log.openCard() : null);
     this.#attention.notice([entry], this.#conversation.partner);
-    if (entry.type === "notification") this.#noticed(entry);
+    if (entry.type === "notification") hearNotification(entry, this.#connection.clock);
+    if (entry.data.card === "app_download" && this.#conversation.isLive(entry)) this.#offerApp();
     this.#attend(opened, false);
     this.#correspondence.look();
   }
 
-  #noticed(entry) {
-    hearNotification(entry, this.#connection.clock);
-    if (entry.data.sound !== OFFERS_APP) return;
+  /** @param {{isAsked?: boolean}} [why] whether the guest wants to see it, however lately it was closed */
+  #offerApp(why) {
     const { booking } = this.#conversation;
-    this.#appPrompt.show(booking?.starts_at ?? booking?.arrives_by ?? null);
+    this.#appPrompt.show(booking?.starts_at ?? booking?.arrives_by ?? null, why);
   }
 
   /** A push says that there is news: the connection should be there to read it. A press on one wants to see it. */

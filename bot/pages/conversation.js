@@ -58,6 +58,11 @@ export class Conversation {
     return data.card === "problem" || this.#cards.get(data.revision) === id;
   }
 
+  /** Whether the app is offered while things stand as they do. */
+  get offersApp() {
+    return this.entries.some((entry) => entry.data.card === "app_download" && this.isLive(entry));
+  }
+
   /** The state that a card has led to, null while it is the newest word. @param {Entry} card */
   outcomeOf(card) {
     const next = this.entries.find(({ type, data }) => type === "state" && data.revision > card.data.revision);

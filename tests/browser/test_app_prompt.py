@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from bot.auth import new_id
 from bot.embedded import Servers
+from bot.feeds import NewEntry
 from tests.browser.conftest import Screenshot
 from tests.browser.people import DESK_SIZE, PHONE_SIZE, Visit, carried_by, guest_page, visit
 from tests.house import House, house_of, settings_for
@@ -35,7 +36,7 @@ async def house_with(servers: Servers, database: str, **stores: str) -> AsyncIte
 
 
 async def remind(house: House, both: Visit) -> None:
-    """What the guest is told three hours before."""
+    """What the guest is told three hours before, and the offer that comes with it."""
     data = {
         "kind": "reminder_3h",
         "side": "customer",
@@ -48,8 +49,12 @@ async def remind(house: House, both: Visit) -> None:
         "sound": "app-download",
         "urgency": "normal",
     }
-    feed = str(both.budi.session["feed"])
-    await house.services.feeds.append(feed, new_id("e"), "notification", data)
+    feed, offer = (
+        str(both.budi.session["feed"]),
+        {"card": "app_download", "revision": both.budi.revision, "buttons": []},
+    )
+    entries = [NewEntry(new_id("e"), "notification", data), NewEntry(new_id("e"), "card", offer)]
+    await house.services.feeds.append_many(feed, entries)
 
 
 async def chat_of(browser: Browser, house: House, both: Visit, **more: Any) -> Page:
@@ -134,18 +139,30 @@ async def test_who_is_writing_is_not_interrupted_and_closes_the_offer_by_the_sam
         await expect(chat.get_by_test_id("message-input")).to_have_value("Blok B")
 
 
-async def test_the_card_of_the_app_says_what_it_is_good_for(house: House, browser: Browser) -> None:
-    page = await browser.new_page(user_agent=ANDROID)
-    await page.goto(f"{house.url}/chat")
-    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "connected")
-    await page.evaluate(
-        """async (play_store_url) => {
-          const { renderCard } = await import("/chat-cards.js");
-          const card = { card: "app_download", title: "Janji for you", text: "One tap.", revision: 1, actions: [] };
-          document.querySelector(".log-scroll").append(renderCard(card, true, { settings: { play_store_url } }, null));
-        }""",
-        PLAY_STORE,
-    )
-    card = page.get_by_test_id("card-app-download")
-    await expect(card.locator(".benefits li")).to_have_count(3)
-    await expect(card.get_by_role("link")).to_have_attribute("href", PLAY_STORE)
+async def test_the_offer_waits_for_who_comes_later_and_can_be_seen_again_until_the_visit_is_over(
+    house: House, browser: Browser, screenshot: Screenshot
+) -> None:
+    async with visit(house) as both:
+        await remind(house, both)
+        chat = await chat_of(browser, house, both, user_agent=IPHONE)
+        prompt, card = chat.get_by_role("dialog"), chat.get_by_test_id("card-app-download")
+        await expect(prompt.get_by_test_id("app-by-hand")).to_be_visible()
+        await screenshot(chat, "later")
+        await prompt.get_by_test_id("app-later").click()
+        await expect(prompt).to_have_count(0)
+        await chat.reload()
+        await carried_by(chat, "socket")
+        await expect(card).to_be_visible()
+        await expect(prompt).to_have_count(0)
+        await card.get_by_test_id("app-see").click()
+        await expect(prompt.locator(".benefits li")).to_have_count(3)
+        await both.budi.do("cancel")
+        await expect(card).to_have_count(0)
+
+
+async def test_who_asks_where_there_is_no_way_is_told_so(house: House, browser: Browser) -> None:
+    async with visit(house) as both:
+        await remind(house, both)
+        chat = await chat_of(browser, house, both)
+        await chat.get_by_test_id("app-see").click()
+        await expect(chat.get_by_role("dialog")).to_contain_text("this browser cannot install it")

@@ -72,6 +72,7 @@ async def test_all_leaves_once_and_in_time_in_the_words_and_on_the_clocks_of_its
         pages = await walk.pages()
         assert await walk.told() == table(ALL_OF_IT)
         assert len(walk.console.of_type("offer")) == 1, "the page shows an offer by itself"
+        assert walk.offers_of_the_app() == [3]
         rows = await walk.rows()
     assert {row.status for row in rows} == {"sent"}
     assert {row.attempts for row in rows if row.channel != "in_app"} == {1}

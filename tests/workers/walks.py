@@ -262,6 +262,17 @@ class Walk:
             *await self._page("therapist", self.console, f"therapist:{self.sari.id}"),
         ]
 
+    def offers_of_the_app(self) -> list[float]:
+        """How many hours before the visit the guest's page got the card of the app, for the visit as it stands."""
+        cards = [
+            each for each in self.budi.entries if each["type"] == "card" and each["data"]["card"] == "app_download"
+        ]
+        assert {card["data"]["revision"] for card in cards} <= {self.budi.revision}
+        return [self._hours_at(card) for card in cards]
+
+    def _hours_at(self, entry: dict[str, Any]) -> float:
+        return (self.place.begins_at - datetime.fromisoformat(entry["at"])) / timedelta(hours=1)
+
     async def _page(self, side: str, client: Client, feed: str) -> list[Received]:
         written = await self.house.services.database["entries"].count_documents({"feed": feed, "type": "notification"})
 
@@ -272,10 +283,9 @@ class Walk:
         return [self._shown(side, entry) for entry in shown()]
 
     def _shown(self, side: str, entry: dict[str, Any]) -> Received:
-        hours = (self.place.begins_at - datetime.fromisoformat(entry["at"])) / timedelta(hours=1)
         data = entry["data"]
         text = f"{data['title']}\n{data['body']}"
-        return Received(Told(hours, side, data["kind"], "in_app"), text, entry=data)
+        return Received(Told(self._hours_at(entry), side, data["kind"], "in_app"), text, entry=data)
 
     async def told(self) -> Counter[Told]:
         """Everything that both were told until now, on all channels."""
