@@ -1,12 +1,14 @@
-"""Hands out what is due in the ledger: pages are told at once, and workers get a job for every part of a queue.
+"""Hands out what is due in the ledger: pages are told at once, and workers get a job for what is due in a queue.
 
-A job drains its part, so that a thousand rows at one moment cost a few jobs and not a thousand forks; a row that is
-due alone is a job of its own. Mongo is the truth: a job that is lost, or run twice, changes nothing.
+A few rows are one job; of many, each part of the queue has one. A job drains its part, so that a thousand rows at one
+moment cost a few jobs and not a thousand forks. Mongo is the truth: a job that is lost, or run twice, changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 
 import structlog
 
@@ -16,11 +18,13 @@ from bot.errors import Outage
 from bot.jobs import Jobs
 from bot.rounds import keep_doing
 from bot.store.driver import PyMongoError
-from bot.store.notifications import Notifications, Row
+from bot.store.notifications import Notifications, Queue, Row
 
 log = structlog.get_logger()
 
 SHOWN_AT_ONCE = 200
+# More than these, and it is worth it that several workers have a part each.
+A_FEW = 100
 # A worker that was killed keeps the name of its job for a minute and a half: others get a new one much sooner.
 NAME_LIVES_S = 5
 
@@ -44,8 +48,9 @@ class Dispatch:
         now = self._now()
         rows = await self._ledger.due_in_app(now, SHOWN_AT_ONCE)
         await asyncio.gather(*(self._show(row) for row in rows))
-        for queue, part in await self._ledger.parts_due(now):
-            name = f"deliver:{queue}:{part}:{int(now.timestamp()) // NAME_LIVES_S}"
+        for queue, part in _jobs_for(await self._ledger.parts_due(now)):
+            which = "all" if part is None else part
+            name = f"deliver:{queue}:{which}:{int(now.timestamp()) // NAME_LIVES_S}"
             await self._jobs.enqueue(queue, "workers.jobs.deliver", name, queue, part)
 
     async def _show(self, row: Row) -> None:
@@ -56,3 +61,12 @@ class Dispatch:
             raise
         except Exception:
             log.exception("a notice could not be shown", id=row.id, kind=row.kind)
+
+
+def _jobs_for(due: Mapping[tuple[Queue, int], int]) -> list[tuple[Queue, int | None]]:
+    """The parts that get a job, None for all of a queue in which but a few rows are due."""
+    totals: Counter[Queue] = Counter()
+    for (queue, _), count in due.items():
+        totals[queue] += count
+    few: list[tuple[Queue, int | None]] = [(queue, None) for queue, total in totals.items() if total <= A_FEW]
+    return few + [each for each in due if totals[each[0]] > A_FEW]

@@ -39,12 +39,12 @@ async def _send_sign_in_code(nonce: str) -> None:
         await send_code(await build(settings, database), nonce)
 
 
-def deliver(queue: Queue, part: int) -> int:
-    """Deliver what is due in this part of the queue, and return how many rows were looked at."""
+def deliver(queue: Queue, part: int | None) -> int:
+    """Deliver what is due in this part of the queue, or in all of it, and return how many rows were looked at."""
     return asyncio.run(_deliver(queue, part))
 
 
-async def _deliver(queue: Queue, part: int) -> int:
+async def _deliver(queue: Queue, part: int | None) -> int:
     settings = load_settings()
     async with connected(settings) as database, post_office(await build(settings, database)) as office:
         return await office.drain(queue, part)

@@ -40,8 +40,8 @@ class PostOffice:
         self._now = services.clock.now
         self._delivery = delivery
 
-    async def drain(self, queue: Queue, part: int, for_s: float = DRAIN_S) -> int:
-        """Everything that is due in this part, for so long at most; gives how many rows were looked at."""
+    async def drain(self, queue: Queue, part: int | None, for_s: float = DRAIN_S) -> int:
+        """What is due in this part, or in all of the queue, for so long at most; gives how many rows were looked at."""
         until, count = time.monotonic() + for_s, 0
         while time.monotonic() < until:
             rows = await self._ledger.due_in(queue, part, self._now(), PAGE)

@@ -166,20 +166,21 @@ class Notifications:
         """What is due on people's own pages, the longest due first."""
         return await self._due({"next_at": {"$lte": now}, "channel": "in_app"}, limit)
 
-    async def due_in(self, queue: Queue, part: int, now: datetime, limit: int) -> list[Row]:
-        """What is due in this part of a queue, the longest due first."""
-        query = {"next_at": {"$lte": now}, "channel": {"$ne": "in_app"}, "queue": queue, "part": part}
-        return await self._due(query, limit)
+    async def due_in(self, queue: Queue, part: int | None, now: datetime, limit: int) -> list[Row]:
+        """What is due in this part of a queue, or in all of it, the longest due first."""
+        query: Document = {"next_at": {"$lte": now}, "channel": {"$ne": "in_app"}, "queue": queue}
+        return await self._due(query if part is None else {**query, "part": part}, limit)
 
-    async def parts_due(self, now: datetime) -> list[tuple[Queue, int]]:
-        """The parts of queues in which anything is due."""
+    async def parts_due(self, now: datetime) -> dict[tuple[Queue, int], int]:
+        """In which parts of queues how much is due, of the first that are."""
         pipeline: list[Document] = [
             {"$match": {"next_at": {"$lte": now}, "channel": {"$ne": "in_app"}}},
             {"$limit": LOOKED_AT},
-            {"$group": {"_id": {"queue": "$queue", "part": "$part"}}},
+            {"$group": {"_id": {"queue": "$queue", "part": "$part"}, "count": {"$sum": 1}}},
+            {"$sort": {"_id": 1}},
         ]
-        found = [each["_id"] for each in await aggregate(self._collection, pipeline)]
-        return sorted((each["queue"], each["part"]) for each in found)
+        found = await aggregate(self._collection, pipeline)
+        return {(each["_id"]["queue"], each["_id"]["part"]): each["count"] for each in found}
 
     async def _due(self, query: Document, limit: int) -> list[Row]:
         return [_read(each) async for each in self._collection.find(query).sort("next_at", 1).limit(limit)]
