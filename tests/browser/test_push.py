@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Worker, expect
 
 from bot.contract.story import SUBSCRIPTION
@@ -80,20 +81,15 @@ PRESS = """async () => {
   await work;
   return [self.led, (await registration.getNotifications()).length];
 }"""
-# No press of a test reaches the browser's own question, and no push service is there to subscribe to.
-ASKED = """
-window.asked = 0;
-Notification.requestPermission = async () => {
-  window.asked += 1;
-  return "denied";
-};
-"""
-SUBSCRIBES = """
-PushManager.prototype.subscribe = async function (options) {
-  window.subscribed = options;
-  return $;
-};
-"""
+# What a browser does that has replaced a subscription by itself, with the new one or without.
+REPLACED = """async ([before, after]) => {
+  let work;
+  ExtendableEvent.prototype.waitUntil = (promise) => { work = promise; };
+  PushManager.prototype.subscribe = async (options) => ({ ...after, endpoint: `${after.endpoint}${options.made}` });
+  const event = new ExtendableEvent("pushsubscriptionchange");
+  self.dispatchEvent(Object.assign(event, before));
+  await work;
+}"""
 UNTIL_SHOWN = """async () => {
   while (!(await registration.getNotifications()).length) await new Promise((resolve) => setTimeout(resolve, 20));
 }"""
@@ -215,3 +211,24 @@ async def test_a_browser_that_is_allowed_subscribes_and_gives_its_subscription_t
         assert device.subscription == {"endpoint": SUBSCRIPTION["endpoint"], "keys": SUBSCRIPTION["keys"]}
         wished = await console.evaluate("window.subscribed")
         assert wished == {"userVisibleOnly": True, "applicationServerKey": public_key_of(VAPID_PRIVATE_KEY)}
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_subscription_that_the_browser_replaces_is_given_to_the_server_while_no_page_is_open(
+    house: House, browser: Browser, is_told: bool
+) -> None:
+    async with visit(house) as both:
+        console = await therapist_page(browser, house.url, both.sari_token)
+        await carried_by(console, "socket")
+        context, worker = console.context, await worker_of(console.context)
+        await console.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        await context.new_page()
+        await console.close()
+        endpoint = SUBSCRIPTION["endpoint"]
+        before = {"oldSubscription": {"options": {"made": "-from-the-old"}}}
+        if is_told:
+            before["newSubscription"] = {**SUBSCRIPTION, "endpoint": f"{endpoint}-new"}
+        await worker.evaluate(REPLACED, [before, SUBSCRIPTION])
+        [device] = await house.services.devices.of(f"therapist:{both.sari.session['therapist']['id']}")
+        assert device.subscription is not None
+        assert device.subscription["endpoint"] == (f"{endpoint}-new" if is_told else f"{endpoint}-from-the-old")
