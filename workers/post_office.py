@@ -13,7 +13,6 @@ from bot.presence import other_side
 from bot.services import Services
 from bot.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
-from bot.store.read_marks import ReadMarks
 from bot.unsubscribing import Unsubscribing
 from bot.views import Audience
 from conversations.notices import Appointment, Person
@@ -121,7 +120,7 @@ class Seen:
     """Whether the message that waits has been read meanwhile."""
 
     def __init__(self, services: Services) -> None:
-        self._marks = ReadMarks(services.database["entries"])
+        self._marks = services.read_marks
 
     async def __call__(self, row: Row, appointment: Appointment) -> bool:
         reader: Audience = "guest" if row.side == "customer" else "therapist"
