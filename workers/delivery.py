@@ -271,16 +271,12 @@ class Delivery:
                 row.revision,
                 [notice],
                 now,
-                occasion=_hour(row, now),
+                # What is told more than once is told again on the other channel, too.
+                occasion=row.id if row.kind == notices.MESSAGE_WAITING else "",
                 instead_of=row.id,
                 seq=row.seq,
             )
         await self._ledger.settle(row, "skipped", now, Reason(now, what, channel))
-
-
-def _hour(row: Row, now: datetime) -> str:
-    """Of messages that wait, one in an hour is paid for; everything else is told once."""
-    return f"{now:%Y%m%d%H}" if row.kind == notices.MESSAGE_WAITING else ""
 
 
 def _gravest(verdicts: list[Verdict]) -> Verdict:

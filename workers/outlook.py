@@ -157,6 +157,10 @@ class Lookout:
         wakes_at = notices.after_quiet_hours(now, preferences.quiet, zone, row.urgency, row.useful_until)
         if wakes_at > now:
             return Later(wakes_at, "quiet_hours")
+        # Each short message is paid for: of messages that wait in a conversation, one within the hour is told of so.
+        is_dear = (row.kind, row.channel) == (notices.MESSAGE_WAITING, "sms")
+        if is_dear and await self._ledger.has_told(row, now - CAP_WINDOW):
+            return Ending("skipped", "told_lately")
         return await self._room_in_the_hour(row)
 
     async def _room_in_the_hour(self, row: Row) -> Later | None:

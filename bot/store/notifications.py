@@ -277,6 +277,19 @@ class Notifications:
             sent[each["person_id"], each["channel"]].append(each["sent_at"])
         return sent
 
+    async def has_told(self, row: Row, since: datetime) -> bool:
+        """Whether the same person was sent the same of this booking by this way since then, or is about to be."""
+        earlier = {"created_at": {"$lt": row.created_at}, "status": {"$in": list(OPEN)}}
+        alike = {
+            "booking_id": {"$eq": row.booking_id},
+            "person_id": {"$eq": row.person_id},
+            "kind": row.kind,
+            "channel": row.channel,
+            "_id": {"$ne": row.id},
+            "$or": [{"sent_at": {"$gt": since}}, earlier],
+        }
+        return await self._collection.find_one(alike, {"_id": 1}) is not None
+
     # --- the desk -----------------------------------------------------------------------------------------------------
 
     async def of_booking(self, booking_id: str, limit: int = 100) -> list[Row]:

@@ -291,7 +291,7 @@ async def waiting_rows(walk: Walk) -> list[Row]:
 async def test_a_message_that_nobody_reads_for_two_minutes_finds_its_reader_elsewhere(
     servers: Servers, database: str, by: Providers
 ) -> None:
-    """Without a device by SMS, and of those one is paid for in an hour of the clock."""
+    """Without a device by SMS, and of those one is paid for within an hour."""
     async with walk_of(servers, database, by) as walk:
         await walk.book()
         before, house = len(walk.received), walk.house
@@ -299,7 +299,7 @@ async def test_a_message_that_nobody_reads_for_two_minutes_finds_its_reader_else
         await say_at(walk, 28, walk.budi, text="Halo?")
         await walk.budi.close()
         async with therapist(house.url, house.token_of(walk.sari)) as console:
-            for hours in (27, 26, 25.75, 25):
+            for hours in (27, 26.25, 25.75, 25.25):
                 seq = await say_at(walk, hours, console, booking_id=walk.booking_id, text="Saya segera datang")
                 async with guest(house.url, token=walk.budi.token, locale=HERE.guest, timezone=HERE.zone) as back:
                     await back.signal("read", seq=seq)
@@ -307,10 +307,10 @@ async def test_a_message_that_nobody_reads_for_two_minutes_finds_its_reader_else
                     await house.services.devices.remove(device.id)
     assert Counter(each.told for each in walk.received[before:]) == table(
         """
-        h  | customer               | therapist
-        28 |                        | message_waiting: push
-        27 | message_waiting: push  |
-        26 | message_waiting: sms   |
-        25 | message_waiting: sms   |
+        h     | customer               | therapist
+        28    |                        | message_waiting: push
+        27    | message_waiting: push  |
+        26.25 | message_waiting: sms   |
+        25.25 | message_waiting: sms   |
         """
     )
