@@ -173,12 +173,14 @@ def _address() -> str:
 
 
 def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
-    """What can be started. The imports are what takes the time, and they are done here, once."""
+    """What can be started. Imports and catalogs are what takes the time, and they are read here, once."""
     import bot.__main__
     import tests.ailing
     import tests.clumsy
     import workers.__main__
+    from bot.words import Words
 
+    Words()
     return {
         "bot": lambda rest: bot.__main__.main([*rest]),
         "workers": lambda rest: workers.__main__.main([*rest]),
