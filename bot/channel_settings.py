@@ -140,7 +140,7 @@ class ChannelSettings(BaseSettings):
 
         try:
             if value is not None:
-                ssl.create_default_context().load_verify_locations(value)
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
         except OSError:  # an SSLError is one
             raise ValueError("must be a file with certificates in PEM") from None
         return value
