@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -24,12 +22,13 @@ class Certificate:
     server: ssl.SSLContext
 
 
-def make_certificate(folder: Path) -> Certificate:
+def make_certificate(folder: Path, common_name: str = "127.0.0.1") -> Certificate:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(NAME)
-        .issuer_name(NAME)
+        .subject_name(name)
+        .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
