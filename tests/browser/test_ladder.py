@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, WebSocketRoute, expect
@@ -40,10 +40,9 @@ window.WebSocket = class extends WebSocket {
 
 
 @pytest.fixture
-async def house(servers: Servers, database: str) -> AsyncIterator[House]:
-    """A house whose pages have little patience."""
-    async with house_of(settings_for(servers, database, fallback_after_s=0.5)) as running:
-        yield running
+def particulars() -> dict[str, Any]:
+    """Pages with little patience."""
+    return {"fallback_after_s": 0.5}
 
 
 @pytest.mark.parametrize("rung", ["stream", "poll"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from bot.embedded import Servers
 from tests.browser.conftest import Screenshot
 from tests.browser.people import (
     SOCKET_IO,
@@ -20,7 +19,7 @@ from tests.browser.people import (
     therapist_page,
     visit,
 )
-from tests.house import House, house_of, settings_for
+from tests.house import House
 
 # What the browser does when the person turns to another tab, and back.
 TURN = """isHidden => {
@@ -36,10 +35,9 @@ window.OscillatorNode = class extends OscillatorNode {
 
 
 @pytest.fixture
-async def house(servers: Servers, database: str) -> AsyncIterator[House]:
-    """A house whose pages have little patience."""
-    async with house_of(settings_for(servers, database, fallback_after_s=0.5)) as running:
-        yield running
+def particulars() -> dict[str, Any]:
+    """Pages with little patience."""
+    return {"fallback_after_s": 0.5}
 
 
 async def turn_away(page: Page) -> None:

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from bot.embedded import Servers
 from tests.browser.conftest import Screenshot
-from tests.browser.people import carried_by, guest_page, lose_network, messages, network_to, say, therapist_page, visit
-from tests.house import House, house_of, settings_for
+from tests.browser.people import (
+    Visit,
+    carried_by,
+    guest_page,
+    lose_network,
+    messages,
+    network_to,
+    say,
+    therapist_page,
+    visit,
+)
+from tests.house import House
 
 
 @pytest.fixture
-async def house(servers: Servers, database: str) -> AsyncIterator[House]:
-    """A house whose pages have little patience."""
-    async with house_of(settings_for(servers, database, fallback_after_s=0.5)) as running:
-        yield running
+def particulars() -> dict[str, Any]:
+    """Pages with little patience."""
+    return {"fallback_after_s": 0.5}
 
 
 def texts(entries: list[dict[str, object]]) -> list[object]:
     return [entry["text"] for entry in entries]
+
+
+async def finish(both: Visit) -> None:
+    """Until the room is closed, too, which still takes messages for a moment after the booking is completed."""
+    for step in ("on_the_way", "arrived", "completed"):
+        await both.sari.do("progress", booking_id=both.booking_id, step=step)
+    await both.budi.until_state("completed")
 
 
 async def test_what_is_written_offline_waits_over_a_reload_and_arrives_once_in_order(
@@ -74,8 +89,7 @@ async def test_a_refused_message_says_why_until_it_is_sent_after_all_or_discarde
         await carried_by(guest, "socket")
         await lose_network(guest)
         await say(guest, "too late")
-        for step in ("on_the_way", "arrived", "completed"):
-            await both.sari.do("progress", booking_id=both.booking_id, step=step)
+        await finish(both)
         await guest.context.set_offline(False)
         refused = guest.locator("[data-testid=message][data-state=refused]")
         await expect(refused).to_contain_text("too late")
@@ -99,8 +113,7 @@ async def test_a_therapist_is_told_of_a_message_that_never_reached_a_visit_that_
         await carried_by(console, "socket")
         await lose_network(console)
         await say(console, "I am at the door")
-        for step in ("on_the_way", "arrived", "completed"):
-            await both.sari.do("progress", booking_id=both.booking_id, step=step)
+        await finish(both)
         await console.close()
         await console.context.set_offline(False)
         again = await console.context.new_page()

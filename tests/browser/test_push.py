@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Worker, expect
 
 from bot.contract.story import SUBSCRIPTION
 from bot.vapid import public_key_of
-from tests.browser.conftest import Screenshot
+from tests.browser.conftest import Chromium, Screenshot
 from tests.browser.people import carried_by, guest_page, lose_network, messages, say, therapist_page, visit
 from tests.clients import PATIENCE_S
 from tests.house import VAPID_PRIVATE_KEY, House
@@ -33,6 +35,13 @@ PushManager.prototype.subscribe = async function (options) {
 SHOWN = """async () => (await registration.getNotifications()).map((one) => ({
   title: one.title, body: one.body, tag: one.tag, requireInteraction: one.requireInteraction, url: one.data.url,
 }))"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(chromium: Chromium) -> AsyncIterator[Browser]:
+    """One of the test's own: what service workers do, and when, is not a matter of their context alone."""
+    async with await chromium.another() as browser:
+        yield browser
 
 
 class PushService:
@@ -93,6 +102,11 @@ REPLACED = """async ([before, after]) => {
 UNTIL_SHOWN = """async () => {
   while (!(await registration.getNotifications()).length) await new Promise((resolve) => setTimeout(resolve, 20));
 }"""
+# A worker knows a page for a moment longer than the browser shows it.
+UNTIL_NOBODY_IS_THERE = """async () => {
+  const pages = () => clients.matchAll({ type: "window", includeUncontrolled: true });
+  while ((await pages()).length) await new Promise((resolve) => setTimeout(resolve, 20));
+}"""
 REMINDER: dict[str, Any] = {
     "title": "Your visit begins soon",
     "body": "In one hour",
@@ -109,6 +123,7 @@ async def test_a_push_is_shown_while_no_page_is_open_and_a_press_opens_it(house:
     await carried_by(console, "socket")
     service, worker = await push_service(console, house.url), await worker_of(console.context)
     await console.close()
+    await asyncio.wait_for(worker.evaluate(UNTIL_NOBODY_IS_THERE), PATIENCE_S)
     await service.deliver(**REMINDER, url=address, data={"booking_id": "b_1"})
     await until_shown(worker)
     assert await worker.evaluate(SHOWN) == [
