@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
@@ -35,10 +36,11 @@ LARGEST_BATCH = 500
 PAGE = 200
 # A reader is given so many at once, and more when they have taken these: a reader who is far behind is no slow one.
 AT_ONCE = 32
-# So many of a feed's newest entries stay in memory at least, for readers who come back after a moment.
+# So many of a feed's newest entries stay in memory, for readers who come back after a moment.
 KEPT_IN_MEMORY = 256
 LOOK_EVERY_S = (1.0, 1.3)
-FORGET_IDLE_AFTER_S = 60.0
+# Who comes back later than that finds entries in the database, and a feed that nobody uses, too.
+FORGET_AFTER_S = 60.0
 PAUSE_AFTER_FAILURE_S = 0.25
 WRITE_WITHIN_S = 8.0
 # What may wait for an absent database, in all feeds together: seconds of the busiest chat, and some tens of megabytes.
@@ -135,6 +137,13 @@ class _Feed:
         if not self.recent or self.recent[0].seq > cursor + 1 or self.recent[-1].seq < self.head:
             return None
         return self.recent[cursor + 1 - self.recent[0].seq :]
+
+    def forget_before(self, moment: datetime) -> None:
+        """Also of a feed that somebody reads all day: an entry with its frames takes kilobytes."""
+        if self.recent and self.recent[0].at < moment:
+            # Clocks differ, and what is left has no gaps: up to the first that is younger, and no further.
+            old = next((number for number, entry in enumerate(self.recent) if entry.at >= moment), len(self.recent))
+            del self.recent[:old]
 
 
 # What is being written together: feed by feed, in the order in which it was asked for.
@@ -549,7 +558,7 @@ class Feeds:
     async def _look_for_ever(self) -> None:
         while True:
             await asyncio.sleep(random.uniform(*LOOK_EVERY_S))
-            self._forget_idle()
+            self._forget()
             try:
                 await self._look()
             except _Failures as error:
@@ -565,9 +574,12 @@ class Feeds:
                 if feed.head is not None and heads.get(feed.name, 0) > feed.head:
                     self._refresh(feed)
 
-    def _forget_idle(self) -> None:
+    def _forget(self) -> None:
         """What nobody reads or writes any more is forgotten; its head is looked up when it is wanted again."""
-        long_ago = time.monotonic() - FORGET_IDLE_AFTER_S
+        before = self._now() - timedelta(seconds=FORGET_AFTER_S)
+        for feed in self._feeds.values():
+            feed.forget_before(before)
+        long_ago = time.monotonic() - FORGET_AFTER_S
         for name in [name for name, feed in self._feeds.items() if feed.is_idle and feed.used_at < long_ago]:
             del self._feeds[name]
 

@@ -442,7 +442,7 @@ async def until_live(feeds: Feeds, cursor: int) -> None:
 async def test_feeds_that_nobody_uses_are_forgotten_and_go_on_where_they_were(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.feeds, "FORGET_IDLE_AFTER_S", 0.0)
+    monkeypatch.setattr(bot.feeds, "FORGET_AFTER_S", 0.0)
     async with process(store) as feeds:
         reader = Reader()
         following = feeds.follow("followed", 0, reader)
@@ -453,6 +453,24 @@ async def test_feeds_that_nobody_uses_are_forgotten_and_go_on_where_they_were(
         await reader.until(1)
         following.close()
         await until(lambda: len(feeds) == 0)
+
+
+@pytest.mark.usefixtures("frequent_looks")
+async def test_old_entries_of_a_feed_that_is_read_all_day_leave_memory_and_no_gap(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.feeds, "FORGET_AFTER_S", -1.0)  # here time stands
+    async with process(store) as feeds:
+        loyal = Reader()
+        feeds.follow(FEED, 0, loyal)
+        await say_many(feeds, "a", "b", "c")
+        await loyal.until(3)
+        await until(lambda: not feeds._feeds[FEED].recent)
+        late = Reader()
+        feeds.follow(FEED, 1, late)
+        await say_many(feeds, "d")
+        await asyncio.gather(loyal.until(4), late.until(4))
+        assert (loyal.numbers, late.numbers) == ([1, 2, 3, 4], [2, 3, 4])
 
 
 # --- when something fails ---------------------------------------------------------------------------------------------
