@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from bot.cancelling import cancel
 from bot.clock import Now, machine_now
 from bot.failures import why
+from bot.redis_driver import DRIVER
 from bot.store.driver import decode_documents, encode_document
 
 log = structlog.get_logger()
@@ -106,7 +107,12 @@ class Bus:
         """Do the work on a connection of its own, and on a new one after each failure."""
         while True:
             # One connection, every wait on it bounded by us: redis-py's own limits do not hold for pub/sub.
-            redis = Redis.from_url(self._url, single_connection_client=True, socket_connect_timeout=PUBLISH_WITHIN_S)
+            redis = Redis.from_url(
+                self._url,
+                single_connection_client=True,
+                socket_connect_timeout=PUBLISH_WITHIN_S,
+                driver_info=DRIVER,
+            )
             try:
                 await work(redis)
             except _Failures as error:

@@ -18,6 +18,7 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job
 
 from bot.failures import why
+from bot.redis_driver import DRIVER
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ class Jobs:
             socket_timeout=REDIS_TIMEOUT_S,
             socket_connect_timeout=REDIS_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
+            driver_info=DRIVER,
         )
         # Of its own: a Redis that hangs must not hold up what else is done in threads.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jobs")

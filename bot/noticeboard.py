@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bot.presence import KEPT_FOR, Key, Note
+from bot.redis_driver import DRIVER
 
 EXCHANGED_WITHIN_S = 0.5
 CLOSED_WITHIN_S = 0.2
@@ -85,6 +86,7 @@ class Noticeboard:
             self._redis = Redis.from_url(
                 self._url,
                 max_connections=1,
+                driver_info=DRIVER,
                 socket_connect_timeout=EXCHANGED_WITHIN_S,
                 socket_timeout=EXCHANGED_WITHIN_S,
             )

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from bot.cancelling import cancel
 from bot.failures import why
 from bot.rates import Bucket
+from bot.redis_driver import DRIVER
 
 log = structlog.get_logger()
 
@@ -137,6 +138,7 @@ class SharedBuckets:
             redis = Redis.from_url(
                 self._url,
                 max_connections=1,
+                driver_info=DRIVER,
                 socket_connect_timeout=ANSWERED_WITHIN_S,
                 socket_timeout=ANSWERED_WITHIN_S,
             )

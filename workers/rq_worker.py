@@ -17,6 +17,7 @@ from bot.ending import end_for_certain, on_signal
 from bot.failures import why
 from bot.jobs import QUEUES
 from bot.launch import environment_of
+from bot.redis_driver import DRIVER
 from bot.settings import Settings
 from bot.store import driver
 from bot.words import LOCALES, Words
@@ -95,7 +96,7 @@ def _prepare_jobs(settings: Settings) -> None:
 def _work(redis_url: str, told: threading.Event) -> None:
     worker = Worker(
         QUEUES,
-        connection=redis.Redis.from_url(redis_url),
+        connection=redis.Redis.from_url(redis_url, driver_info=DRIVER),
         worker_ttl=WORKER_TTL_S,
         maintenance_interval=MAINTENANCE_INTERVAL_S,
     )
