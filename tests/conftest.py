@@ -1,7 +1,7 @@
 """The fixtures that every test may use."""
 
 from tests.contract.watch import _as_the_contract_says, _watched
-from tests.house import database, house, migrated
+from tests.house import database, house, migrated, sweepers
 from tests.servers import servers
 from tests.trust import _trusted_authorities
 
@@ -13,4 +13,5 @@ __all__ = [
     "house",
     "migrated",
     "servers",
+    "sweepers",
 ]

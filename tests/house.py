@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,8 @@ METRICS_TOKEN = "what-the-collector-sends"
 # Of these tests and of nobody else.
 VAPID_PRIVATE_KEY = "K3-wnkoi-LfIAsxxs1DUpi1AK-88k4I0Mr3X_TwHMdU"
 KILOMETRE_IN_DEGREES = 1 / 111.3
+
+Sweepers = tuple[pymongo.MongoClient[Any], redis.Redis]
 
 MASSAGE = Service(
     "balinese",
@@ -124,16 +126,23 @@ def migrated(servers: Servers) -> str:
     return "janji-tests"
 
 
-@pytest.fixture
-def database(servers: Servers, migrated: str) -> str:
-    """The name of the database, emptied, and Redis flushed."""
-    client: pymongo.MongoClient[Any] = pymongo.MongoClient(servers.mongodb_uri)
-    for collection in client[migrated].list_collection_names():
-        client[migrated][collection].delete_many({})
-    client.close()
+@pytest.fixture(scope="session")
+def sweepers(servers: Servers) -> Iterator[Sweepers]:
+    """Who empties MongoDB and Valkey before each test; connecting anew would take longer than that."""
+    mongo: pymongo.MongoClient[Any] = pymongo.MongoClient(servers.mongodb_uri)
     courier = redis.Redis.from_url(servers.redis_url or "")
-    courier.flushall()
+    yield mongo, courier
+    mongo.close()
     courier.close()
+
+
+@pytest.fixture
+def database(sweepers: Sweepers, migrated: str) -> str:
+    """The name of the database, emptied, and Redis flushed."""
+    mongo, courier = sweepers
+    for collection in mongo[migrated].list_collection_names():
+        mongo[migrated][collection].delete_many({})
+    courier.flushall()
     return migrated
 
 
