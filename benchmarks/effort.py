@@ -23,6 +23,7 @@ class Effort:
     armed: int
     ending_s: float
     notifications: int
+    plain_jobs: int
     spread: int
     spread_s: float
 
@@ -42,6 +43,7 @@ FULL = Effort(
     armed=10_000,
     ending_s=30.0,
     notifications=10_000,
+    plain_jobs=1_000,
     spread=1_000,
     spread_s=120.0,
 )
@@ -61,6 +63,7 @@ QUICK = Effort(
     armed=1_000,
     ending_s=9.0,
     notifications=1_000,
+    plain_jobs=200,
     spread=150,
     spread_s=18.0,
 )
