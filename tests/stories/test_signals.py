@@ -16,6 +16,7 @@ from aiohttp import ClientSession
 from bot.doors import streams
 from bot.embedded import Servers
 from bot.settings import Settings
+from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import House, house_of, settings_for
@@ -366,6 +367,12 @@ async def test_a_flushed_redis_is_filled_again_and_shows_nothing(servers: Server
 async def test_nothing_ephemeral_stands_in_mongodb(one: House) -> None:
     async with visit(one, one) as (budi, console, booking_id):
         await console.do("message", booking_id=booking_id, text="hello")
+
+        async def all_is_done() -> None:
+            assert budi.of_type("notification")
+            assert one.services.outboxes.busy == 0
+
+        await eventually(all_is_done)
         before = await _everything(one)
         for name, payload in (("typing", {"on": True}), ("presence", {"away": True}), ("delivered", {"seq": 3})):
             await budi.signal(name, **payload)

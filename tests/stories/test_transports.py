@@ -88,6 +88,7 @@ async def visit(house: House) -> AsyncIterator[tuple[Guest, Therapist, str]]:
         await console.do("accept_offer", offer_id=offer["offer_id"])
         await budi.accept()
         booking = await console.until_booking("active")
+        await budi.until(lambda: bool(budi.of_type("notification")), "the confirmation")
         yield budi, console, booking["id"]
 
 
