@@ -189,7 +189,7 @@ def _start(place: _Place, lock: BinaryIO) -> tuple[int, Guardian]:
             _end(guardian)
             raise
         _end(guardian)
-        if _is_free(port):
+        if is_free(port):
             raise _not_started(place)
     raise ServerFailed(f"{place.engine.title} did not start: no free port between {PORTS[0]} and {PORTS[-1]}.")
 
@@ -251,7 +251,7 @@ def _listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -264,7 +264,7 @@ def _is_free(port: int) -> bool:
 def _free_ports(last: _Run | None) -> Iterator[int]:
     """The port of the last run first: whoever still looks for us there finds us again."""
     candidates = [*([last.port] if last else []), *random.sample(PORTS, 100)]
-    return islice(filter(_is_free, candidates), PORT_TRIES)
+    return islice(filter(is_free, candidates), PORT_TRIES)
 
 
 def _stop(place: _Place, guardian: Guardian) -> None:

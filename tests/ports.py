@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import socket
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 from io import RawIOBase
 from pathlib import Path
+
+from bot.embedded import is_free
 
 # Below those that systems hand out by themselves, so that no outgoing connection of a test takes ours, and apart from
 # those at which `bot.embedded` starts its servers.
@@ -22,7 +23,7 @@ _given: set[int] = set()
 def free_ports() -> Iterator[int]:
     """Nobody listens there, and nobody else who asks here is given them while this process lives."""
     for port in random.sample(PORTS, len(PORTS)):
-        if port not in _given and _is_kept(port) and _is_free(port):
+        if port not in _given and _is_kept(port) and is_free(port):
             _given.add(port)
             yield port
 
@@ -43,13 +44,3 @@ def _is_kept(port: int) -> bool:
 @cache
 def _register() -> RawIOBase:
     return (Path(tempfile.gettempdir()) / f"janji-ports-{os.getuid()}").open("ab", buffering=0)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
