@@ -93,7 +93,7 @@ class Ending:
 
     async def read_to_the_end(self) -> None:
         """Every reader continues from its own cursor once more, and gets to where the feed is."""
-        await asyncio.gather(*(self._complete(feed, token) for feed, token in self._owners().items()))
+        await asyncio.gather(*(self._complete(feed, reader) for feed, reader in self._owners().items()))
         await asyncio.gather(*(device.stop() for person in self._people for device in person.devices))
         moods = {device.reader.name: device for person in self._people for device in person.devices}
         for device in moods.values():
@@ -107,16 +107,16 @@ class Ending:
                 return
             await asyncio.sleep(0.05)
 
-    def _owners(self) -> dict[str, str]:
+    def _owners(self) -> dict[str, Reader]:
         readers = [person.devices[0].reader for person in self._people]
-        return {reader.own_feed: reader.token for reader in readers if reader.subject and reader.token}
+        return {reader.own_feed: reader for reader in readers if reader.subject and reader.token}
 
-    async def _complete(self, feed: str, token: str) -> None:
+    async def _complete(self, feed: str, reader: Reader) -> None:
         """The feed as every process gives it to somebody who begins at the beginning."""
         log = self._witness.log_of("the whole feed", feed)
         whole: list[list[str]] = []
         for url in self._world.urls:
-            entries = await self._read_whole(url, token, feed)
+            entries = await self._read_whole(url, reader, feed)
             whole.append([entry["id"] for entry in entries])
             if len(whole) == 1:
                 for entry in entries:
@@ -126,12 +126,12 @@ class Ending:
         if len(whole[0]) < max(self._witness.feeds[feed], default=0):
             self._witness.accuse("readers", f"{feed} ends with {len(whole[0])}, and more had been heard of it")
 
-    async def _read_whole(self, url: str, token: str, feed: str) -> list[dict[str, Any]]:
-        """Whoever is told to come again does so, for a while."""
+    async def _read_whole(self, url: str, reader: Reader, feed: str) -> list[dict[str, Any]]:
+        """Whoever is told to come again does so, for a while: with the token that they have by then."""
         for _ in range(MOST_TRIES):
             try:
                 async with asyncio.timeout(READ_WITHIN_S):
-                    return await read_all(self._world.http, url, token, feed)
+                    return await read_all(self._world.http, url, reader, feed)
             except (*FAILURES, Lost) as error:
                 why = repr(error)
             await asyncio.sleep(PAUSE_S)

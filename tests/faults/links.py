@@ -116,12 +116,12 @@ class SocketIO(Connection):
                 task.cancel()
 
 
-async def read_all(http: aiohttp.ClientSession, url: str, token: str, feed: str) -> list[dict[str, Any]]:
-    """The whole feed as somebody reads it who begins at 0; raises one of `FAILURES`, or `Lost` where it is refused."""
+async def read_all(http: aiohttp.ClientSession, url: str, reader: Reader, feed: str) -> list[dict[str, Any]]:
+    """The whole feed as if `reader` began at 0; raises one of `FAILURES`, or `Lost` where it is refused."""
     entries: list[dict[str, Any]] = []
     while True:
         query = {"feed": feed, "since": str(len(entries)), "wait": "0", "locale": "en"}
-        async with http.get(f"{url}/api/poll/bookings", params=query, headers=bearer(token)) as response:
+        async with http.get(f"{url}/api/poll/bookings", params=query, headers=bearer(reader.token)) as response:
             page = await response.json()
             if response.status != 200:
                 raise Lost(f"{response.status}: {page}")

@@ -67,6 +67,9 @@ class Reader:
         self.cursors: dict[str, int] = {}
         self.rooms: dict[str, bool] = {}
         """The conversations that a therapist reads besides the own feed, and whether that is over."""
+        self._closed: set[str] = set()
+        """Those of them whose booking the own feed has told the end of. A room may tell it earlier, and until then the
+        server goes on from the cursor there."""
         self.link: Link | None = None
         self.hears_since = 0.0
         """When a connection that comes back by itself was last greeted; infinity while it is away."""
@@ -89,7 +92,7 @@ class Reader:
         self.shown = self.token
         since: Any = self.cursors.get(self.own_feed)
         if self.audience == "therapist":
-            since = {feed: self.cursors[feed] for feed in self.feeds() if feed in self.cursors}
+            since = {feed: seq for feed, seq in self.cursors.items() if feed not in self._closed}
         said = {"token": self.token, "since": since, "epoch": self.epoch, "locale": "en"}
         return {name: value for name, value in said.items() if value is not None}
 
@@ -167,6 +170,7 @@ class Reader:
                 self._open_room(booking["feed"])
             else:
                 self.rooms[booking["feed"]] = True
+                self._closed.add(booking["feed"])
         elif entry["type"] == "state" and entry["feed"] != self.own_feed and not self._is_my_visit(entry):
             self.rooms[entry["feed"]] = True
 
@@ -174,6 +178,7 @@ class Reader:
         if feed == self.own_feed:
             return
         self.rooms[feed] = False
+        self._closed.discard(feed)
         if self.link is not None:
             self.link.read_too(feed)
 
