@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,9 +70,13 @@ class Access:
         self._bus = bus
         self._now = now
         self._forget = forget
-        self._known: dict[str, _Known] = {}
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._watches: dict[str, set[_Watch]] = {}
         bus.on("access", self._hear)
+
+    def __len__(self) -> int:
+        """How many are known here for a moment, without asking."""
+        return len(self._known)
 
     # --- coming in ----------------------------------------------------------------------------------------------------
 
@@ -128,9 +133,12 @@ class Access:
         return self._keep(key, await self._families.get(key))
 
     def _keep(self, key: str, family: Family) -> Family:
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()  # it is asked again; nothing but a few reads is lost
-        self._known[key] = _Known(family, time.monotonic() + KNOWN_FOR_S)
+        """Whoever was looked up first is let go of first: those of whom the time is over, and those who are too many."""
+        now = time.monotonic()
+        self._known[key] = _Known(family, now + KNOWN_FOR_S)
+        self._known.move_to_end(key)
+        while len(self._known) > MOST_KNOWN or next(iter(self._known.values())).until <= now:
+            self._known.popitem(last=False)
         return family
 
     # --- ending -------------------------------------------------------------------------------------------------------

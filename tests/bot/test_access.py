@@ -139,6 +139,19 @@ async def test_a_token_that_was_replaced_long_ago_stays_nothing_however_often_it
     assert not await doorman.is_known(stolen)
 
 
+async def test_a_process_remembers_only_those_who_came_a_moment_ago(
+    doorman: Doorman, other: Doorman, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def come_to(one: Doorman) -> int:
+        for number in range(9):
+            await one.access.bearer_of("guest", one.tokens.sign("guest", f"c_{number}"))
+        return len(one.access)
+
+    assert await come_to(doorman) == 9
+    monkeypatch.setattr(access_module, "KNOWN_FOR_S", 1e-6)
+    assert await come_to(other) == 1
+
+
 async def test_what_is_kept_of_a_guest_stays_small_and_goes_when_the_tokens_have_expired(
     doorman: Doorman, database: driver.Database
 ) -> None:
