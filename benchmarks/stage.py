@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pymongo import MongoClient
 
 from bot import embedded
+from bot.dependants import die_with_parent
 from bot.embedded import ServerFailed, Servers
 from bot.launch import environment_of
 from bot.services import connected, migrate
@@ -197,7 +198,14 @@ async def _running(
     command: Sequence[str], log: Path, environment: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output, env=environment)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            # A benchmark that is killed outright can end nothing itself.
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+        )
     try:
         yield process
     finally:

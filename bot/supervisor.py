@@ -5,7 +5,6 @@ The platform or the person who started the one sees one program that lives or do
 
 from __future__ import annotations
 
-import ctypes
 import queue
 import signal
 import subprocess
@@ -13,11 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
+
+from bot.dependants import die_with_parent
 
 # The platform kills after 30 s; what has not ended by itself by then, as ours all do, is not waited for.
 STOP_S = 25.0
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 def run_together(commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> int:
@@ -54,13 +54,8 @@ def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subproce
         env=dict(environment),
         # A Ctrl-C in the terminal reaches this process, which then ends the children in order.
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads have started
+        preexec_fn=partial(die_with_parent, signal.SIGTERM) if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads have started
     )
-
-
-def _die_with_parent() -> None:
-    """Linux ends the child when this process is killed outright and can pass no signal on."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(child: subprocess.Popen[bytes], until: float) -> None:

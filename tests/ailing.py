@@ -21,9 +21,9 @@ from pymongo import monitoring
 
 import bot.clock
 from bot.app import serve
+from bot.dependants import die_with_parent
 from bot.logs import configure
 from bot.settings import Settings, load_settings
-from tests.dependants import die_with_parent
 
 TURNS = ("conversations", "searches")
 WRITES = ("insert", "update", "findAndModify", "delete")

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.cancelling import cancel
-from tests.dependants import ROOT, die_with_parent
+from bot.dependants import die_with_parent
+from tests.project import ROOT
 
 LOOK_EVERY_S = 0.02
 

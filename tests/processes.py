@@ -15,9 +15,9 @@ import aiohttp
 
 from bot.settings import PLATFORM_VARIABLES, PREFIX, Settings
 from tests.clients import PATIENCE_S
-from tests.dependants import ROOT
 from tests.nursery import Child, Nursery, shared_nursery
 from tests.ports import free_ports
+from tests.project import ROOT
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.dependants import ROOT
+from tests.project import ROOT
 
 SAID = "gerbang hijau"
 # Every way to write a line that a process has; each is given what somebody said.

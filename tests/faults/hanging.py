@@ -12,7 +12,7 @@ from contextlib import _AsyncGeneratorContextManager
 from pathlib import Path
 from typing import Any
 
-from tests.dependants import ROOT
+from tests.project import ROOT
 
 # A loop that stands still cannot say what its tasks wait for; where it stands is said after so much longer.
 STANDS_STILL_S = 5.0

@@ -6,8 +6,9 @@ import asyncio
 import sys
 from itertools import pairwise
 
-from tests.dependants import ROOT, die_with_parent
+from bot.dependants import die_with_parent
 from tests.faults.schedule import KINDS, QUIET, schedule
+from tests.project import ROOT
 
 SEED = "1507"
 WITHIN_S = 36.0

@@ -13,9 +13,9 @@ from pathlib import Path
 import uvloop
 
 from bot.app import serving
+from bot.dependants import die_with_parent
 from bot.logs import configure
 from bot.settings import Settings, load_settings
-from tests.dependants import die_with_parent
 
 
 def write_figures(file: Path) -> None:

@@ -18,11 +18,11 @@ from bot.settings import Settings
 from bot.store.driver import Database
 from tests.agreement import eventually, until_agreed
 from tests.clients import Guest, Therapist, guest, therapist
-from tests.dependants import ROOT
 from tests.frail import frail
 from tests.house import house_of, settings_for
 from tests.lines import line_to
 from tests.processes import environment_of, site
+from tests.project import ROOT
 
 SELF_SIGNED = ROOT / "tests" / "fakes" / "self_signed.pem"
 

@@ -13,9 +13,9 @@ from aiohttp import ClientSession
 
 from bot.embedded import Servers
 from tests.clients import PATIENCE_S, guest, therapist
-from tests.dependants import ROOT
 from tests.house import House, house_of, settings_for
 from tests.processes import environment_of
+from tests.project import ROOT
 from tests.stories.test_transports import Stream, bearer
 
 
