@@ -56,6 +56,10 @@ async def _always() -> None:
     """The reader who has room for everything."""
 
 
+def _to_nobody(entries: Sequence[Entry]) -> None:
+    """Who has closed their following hears nothing."""
+
+
 class ContentDiffers(Refusal):
     """The client_id was used before, for something else."""
 
@@ -167,6 +171,7 @@ class Following:
 
     def close(self) -> None:
         self.is_closed = True
+        self._deliver = _to_nobody  # who reads knows its following: together they would wait for the collector
         self._feed.followings.discard(self)
         self._feed.used_at = time.monotonic()
 

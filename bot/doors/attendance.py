@@ -12,6 +12,10 @@ from bot.signals import LiveVisit, Signals, Tab, Tell, Watch, live_visit_of, per
 from bot.views import Audience
 
 
+def _to_nobody(name: str, data: dict[str, Any]) -> None:
+    """Who has gone is told nothing."""
+
+
 class Attendance:
     """A therapist is seen from the first moment on, a guest while a visit is on: nobody looks at them before.
 
@@ -85,6 +89,7 @@ class Attendance:
         for watch in self._watches.values():
             watch.close()
         self._watches.clear()
+        self._tell = _to_nobody  # who is told knows this attendance: together they would wait for the collector
         if after_s:
             asyncio.get_running_loop().call_later(after_s, self._depart)
         else:

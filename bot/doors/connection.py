@@ -16,6 +16,7 @@ from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty
 from engineio.packet import MESSAGE, Packet
 
 from bot.doors.direct_frames import FITS, DirectWebSocket, text_frame
+from bot.doors.leftovers import let_go_of
 
 if TYPE_CHECKING:
     from bot.doors.engine import Engine
@@ -45,6 +46,19 @@ class Listener(Protocol):
     def received(self, text: str) -> None: ...
 
     async def closed(self, reason: str) -> None: ...
+
+
+class _Nobody:
+    """Whom a connection that has ended tells what still comes."""
+
+    def received(self, text: str) -> None:
+        pass
+
+    async def closed(self, reason: str) -> None:
+        pass
+
+
+NOBODY = _Nobody()
 
 
 class Outbox:
@@ -114,7 +128,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._writer: asyncio.Task[None] | None = None
-        self.listener = engine.listen(self)
+        self.listener: Listener = engine.listen(self)
 
     # What goes out
 
@@ -228,6 +242,14 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             self.engine.sockets.pop(self.sid, None)
             self.engine.counters.connections -= 1
             self.gone.set_result(None)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Of those who know us in turn: a circle would stay in memory, with all of its hundred objects, until the
+        collector finds it, and it does not look through what is old."""
+        self.listener = NOBODY
+        self.environ = {}
+        self._heartbeat = self._farewell = self._websocket = None
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """Upstream's way to end a connection: it never waits for a reader here."""
@@ -338,6 +360,8 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             await self.vanish()
             if self._writer is not None:
                 await self._writer
+            self._writer = None
+            let_go_of(ws, request)
 
     def _send_what_waits(self) -> None:
         """What was said before there was a transport to write to."""

@@ -26,6 +26,7 @@ from bot.doors.commands import execute
 from bot.doors.correspondence import visits_of
 from bot.doors.farewell import GOING_AWAY, farewell
 from bot.doors.http import SERVICES, address_of, json_response, locale_of
+from bot.doors.leftovers import let_go_of
 from bot.doors.outlet import COUNTERS, Outlet, outlet_of
 from bot.doors.situations import RETRY_AFTER_S, situation_of
 from bot.doors.snapshots import page_of
@@ -88,9 +89,11 @@ class Reading:
         self.attendance = Attendance(
             services.signals, bearer.audience, bearer.subject, self._take_signal, is_quiet=not can_speak
         )
-        self._absent_after_s = absent_after_s
-        self._following = services.feeds.follow(stretch.feed, cursor, lambda _: self._news.set())
-        self._unwatch = services.access.watch(bearer, self._end)
+        # Emptied in the end: what it holds knows this reading, and a circle would wait for the collector.
+        self._endings = ExitStack()
+        self._endings.callback(services.feeds.follow(stretch.feed, cursor, lambda _: self._news.set()).close)
+        self._endings.callback(self.attendance.close, absent_after_s)
+        self._endings.callback(services.access.watch(bearer, self._end))
 
     def __enter__(self) -> Reading:
         return self
@@ -98,9 +101,7 @@ class Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._following.close()
-        self.attendance.close(self._absent_after_s)
-        self._unwatch()
+        self._endings.close()
 
     def _end(self) -> None:
         """The token that opened this was ended."""
@@ -355,6 +356,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_WITHIN_S,
     )
     with ExitStack() as stack:
+        stack.callback(let_go_of, socket, request)
         reading, is_resync = await _begin(request, query, query.since, stack, can_speak=True)
         with suppress(ConnectionError):
             await socket.prepare(request)
