@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
+from bot.collector import collecting_seldom
 from bot.doors import (
     commands,
     contracts,
@@ -138,11 +138,7 @@ def _listen(host: str, port: int, reuse_port: bool) -> socket.socket:
 
 async def _serve_until_told(settings: Settings, reuse_port: bool) -> None:
     stop = until_told_to_stop()
-    async with serving(settings, reuse_port=reuse_port) as web_process:
-        # What start-up built stays for good: the collector need not look through it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 1000)
+    async with serving(settings, reuse_port=reuse_port) as web_process, collecting_seldom():
         log.info("serving", url=f"http://{settings.host}:{web_process.port}")
         await stop.wait()
         log.info("stopping")

@@ -7,10 +7,12 @@ should wake somebody, stands in `docs/operations.md`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import os
 import resource
 import socket
+import sys
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -185,6 +187,9 @@ def _process(services: Services) -> Iterator[Family]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = usage.ru_utime + usage.ru_stime
     yield Family("process_cpu_seconds_total", "counter", "CPU time.", samples={(): cpu_s})
+    yield _gauge("allocated_blocks", "Objects and their parts that Python holds in memory.", sys.getallocatedblocks())
+    circular = sum(each["collected"] for each in gc.get_stats())
+    yield _count("circular_garbage", "Objects that only the collector could free.", circular)
     started_at = services.clock.now().timestamp() - services.vitals.uptime_s
     yield Family("process_start_time_seconds", "gauge", "When it began.", samples={(): round(started_at)})
     if MEMORY.exists():

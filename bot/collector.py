@@ -1,0 +1,48 @@
+"""Python's collector of garbage in a process that serves for weeks: out of the way, and often enough.
+
+What a connection or a turn leaves is freed at once, by counting references: no transport leaves circles, which
+`tests/stories/test_leftovers.py` holds. The collector is only for those that libraries make in passing, as of an
+exception and its frames; left to itself it would look through everybody who is connected again and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from bot.cancelling import cancel
+
+# New objects before it looks at them, and how many such looks before it looks at what was left by them.
+THRESHOLDS = (100_000, 50, 1000)
+# With these the oldest would never be looked at: what is left of an exception once a minute is megabytes in a month.
+EVERYTHING_EVERY_S = 600.0
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def collecting_seldom() -> AsyncIterator[None]:
+    """To be entered once everything has started: what stands then stays for good, and is not looked through again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+    collecting = asyncio.create_task(_collect_for_ever())
+    try:
+        yield
+    finally:
+        await cancel(collecting)
+
+
+async def _collect_for_ever() -> None:
+    while True:
+        # Processes that were started together need not pause together.
+        await asyncio.sleep(EVERYTHING_EVERY_S * random.uniform(0.75, 1.25))
+        began = time.perf_counter()
+        found = gc.collect()
+        log.info("collected garbage", objects=found, took_ms=round(1000 * (time.perf_counter() - began)))
