@@ -133,7 +133,7 @@ class Access:
         return self._keep(key, await self._families.get(key))
 
     def _keep(self, key: str, family: Family) -> Family:
-        """Whoever was looked up first is let go of first: those of whom the time is over, and those who are too many."""
+        """Who was looked up first is let go of first: those whose time is over, and those who are too many."""
         now = time.monotonic()
         self._known[key] = _Known(family, now + KNOWN_FOR_S)
         self._known.move_to_end(key)

@@ -29,7 +29,12 @@ WARM_UP = 1 / 3
 MOST_MB_IN_TEN_MINUTES = 1.0
 # Connections come and go all the while.
 MOST_GROWTH = 1.25
-SIZES = {"memory_mb": "process_resident_memory_bytes", "tasks": "janji_tasks", "files": "process_open_fds"}
+SIZES = {
+    "memory_mb": "process_resident_memory_bytes",
+    "tasks": "janji_tasks",
+    "files": "process_open_fds",
+    "blocks": "janji_allocated_blocks",
+}
 
 
 def deaths(seconds: float, webs: int) -> list[Fault]:
@@ -70,7 +75,7 @@ class Meter:
         said = {"memory": f"{slope:+.2f} MB in ten minutes"}
         if slope > MOST_MB_IN_TEN_MINUTES:
             self.witness.accuse("memory", f"the process grows by {slope:.2f} MB in ten minutes")
-        for name in ("tasks", "files"):
+        for name in ("tasks", "files", "blocks"):
             before, after = halves_of(_counted(self.read[name]))
             said[name] = f"{before:.0f}, later {after:.0f}"
             if after > before * MOST_GROWTH:
