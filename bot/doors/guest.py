@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from bot.auth import digest_of
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
@@ -79,28 +79,13 @@ class GuestCommands:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._handlers: Mapping[str, Callable[[Guest, Any], Awaitable[Answer]]] = {
-            "book": self._book,
-            "confirm_service": self._confirm_service,
-            "accept_therapist": self._accept_therapist,
-            "find_another": self._find_another,
-            "search_again": self._search_again,
-            "cancel": self._cancel,
-            "message": self._message,
-            "rate": self._rate,
-            "forget_me": self._forget_me,
-            "typing": self._typing,
-            "delivered": self._delivered,
-            "read": self._read,
-            "presence": self._presence,
-        }
 
     async def execute(self, guest: Guest, name: str, payload: Any) -> Answer:
         model = GUEST_COMMANDS.get(name)
         if model is None:
             raise Refusal("invalid", N_("This command is not known."), fields={"command": N_("is not known")})
         command = parse(model, payload, region=self._services.settings.default_region)
-        return await self._handlers[name](guest, command)
+        return await self._HANDLERS[name](self, guest, command)
 
     async def _book(self, guest: Guest, payload: Book) -> Answer:
         catalogue = self._services.catalogue
@@ -230,6 +215,23 @@ class GuestCommands:
             await self._services.turns.take(
                 "conversation", guest.conversation_id, on.ScreenWanted(), shown, by=guest.sender
             )
+
+    # Functions and not methods of one instance, which would know it in turn: an instance is made for a single command.
+    _HANDLERS: ClassVar[Mapping[str, Callable[[GuestCommands, Guest, Any], Awaitable[Answer]]]] = {
+        "book": _book,
+        "confirm_service": _confirm_service,
+        "accept_therapist": _accept_therapist,
+        "find_another": _find_another,
+        "search_again": _search_again,
+        "cancel": _cancel,
+        "message": _message,
+        "rate": _rate,
+        "forget_me": _forget_me,
+        "typing": _typing,
+        "delivered": _delivered,
+        "read": _read,
+        "presence": _presence,
+    }
 
 
 def _message_id(conversation_id: str, sender: str, payload: Message | RoomMessage) -> str:

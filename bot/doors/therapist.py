@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from bot.auth import new_id
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
@@ -72,25 +72,13 @@ class TherapistCommands:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._handlers: Mapping[str, Callable[[Caller, Any], Awaitable[Answer]]] = {
-            "availability": self._availability,
-            "accept_offer": self._accept_offer,
-            "decline_offer": self._decline_offer,
-            "progress": self._progress,
-            "cancel_booking": self._cancel_booking,
-            "message": self._message,
-            "typing": self._typing,
-            "delivered": self._delivered,
-            "read": self._read,
-            "presence": self._presence,
-        }
 
     async def execute(self, caller: Caller, name: str, payload: Any) -> Answer:
         model = THERAPIST_COMMANDS.get(name)
         if model is None:
             raise Refusal("invalid", N_("This command is not known."), fields={"command": N_("is not known")})
         command = parse(model, payload, region=self._services.settings.default_region)
-        return await self._handlers[name](caller, command)
+        return await self._HANDLERS[name](self, caller, command)
 
     async def _availability(self, caller: Caller, payload: Availability) -> Answer:
         """Who goes offline is not asked any more, and takes back the offers that are open."""
@@ -216,6 +204,20 @@ class TherapistCommands:
         if not found:
             raise refusal("not_found")
         return found[0]
+
+    # Functions and not methods of one instance, which would know it in turn: an instance is made for a single command.
+    _HANDLERS: ClassVar[Mapping[str, Callable[[TherapistCommands, Caller, Any], Awaitable[Answer]]]] = {
+        "availability": _availability,
+        "accept_offer": _accept_offer,
+        "decline_offer": _decline_offer,
+        "progress": _progress,
+        "cancel_booking": _cancel_booking,
+        "message": _message,
+        "typing": _typing,
+        "delivered": _delivered,
+        "read": _read,
+        "presence": _presence,
+    }
 
 
 def _is_theirs(booking: Booking, therapist_id: str) -> bool:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from socket import SHUT_RDWR
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, ClientWebSocketResponse, web
 
 from bot.doors.attendance import Attendance
 from bot.doors.connection import Connection
 from bot.doors.gate import Client, Session
+from bot.doors.guest import GuestCommands
 from bot.doors.readers import Reader
 from bot.feeds import Following
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House
 
-MADE_FOR_ONE = (Attendance, Client, Connection, Following, Reader, Session, web.Request, web.StreamResponse)
+MADE_FOR_ONE = (
+    *(Attendance, Client, Connection, Following, GuestCommands, Reader, Session),
+    *(web.Request, web.StreamResponse),
+)
 TIMES = 3
 SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
 
@@ -57,14 +62,18 @@ async def a_guest_who_books_and_leaves(house: House, http: ClientSession) -> Non
         await console.until_booking("cancelled")
 
 
+async def die(socket: ClientWebSocketResponse) -> None:
+    """Without a goodbye."""
+    socket.get_extra_info("socket").shutdown(SHUT_RDWR)
+    await socket.close()
+
+
 async def a_guest_whose_phone_dies(house: House, http: ClientSession) -> None:
     socket = await http.ws_connect(SOCKET_IO)
     await socket.send_str("40/guest,")
     while "session" not in await socket.receive_str(timeout=PATIENCE_S):
         pass
-    transport = socket.get_extra_info("socket")
-    transport.shutdown(2)
-    await socket.close()
+    await die(socket)
 
 
 async def somebody_who_is_refused(house: House, http: ClientSession) -> None:
@@ -90,6 +99,19 @@ async def a_plain_websocket(house: House, http: ClientSession) -> None:
         await socket.receive(timeout=PATIENCE_S)
 
 
+async def a_plain_websocket_that_breaks(house: House, http: ClientSession) -> None:
+    socket = await http.ws_connect("/ws/bookings", headers=await token_of_a_guest(http))
+    await socket.receive(timeout=PATIENCE_S)
+    await die(socket)
+
+
+async def somebody_who_writes_by_http(house: House, http: ClientSession) -> None:
+    headers = await token_of_a_guest(http)
+    for command in ("book", "cancel", "message"):
+        async with http.post(f"/api/guest/{command}", json={"client_id": command}, headers=headers) as response:
+            await response.read()
+
+
 @pytest.mark.parametrize(
     "visitor",
     [
@@ -99,6 +121,8 @@ async def a_plain_websocket(house: House, http: ClientSession) -> None:
         a_reader_of_a_stream,
         a_reader_who_polls,
         a_plain_websocket,
+        a_plain_websocket_that_breaks,
+        somebody_who_writes_by_http,
     ],
 )
 async def test_who_has_gone_is_freed_at_once(visitor: Visitor, house: House, before: Counter[str]) -> None:
