@@ -33,6 +33,7 @@ GRACE = timedelta(minutes=2)
 KNOWN_FOR_S = 5.0
 MOST_KNOWN = 50_000
 LOOK_EVERY_S = (2.0, 3.0)
+NOTHING_KNOWN = Family()
 # Clocks of processes differ a little, and a write takes a moment: what is this much older is looked at again.
 LOOK_BACK = timedelta(seconds=10)
 
@@ -123,7 +124,9 @@ class Access:
         if claims.generation <= family.generation or claims.version < family.version:
             return family
         key = key_of(claims.audience, claims.subject)
-        return self._keep(key, await self._families.used(key, claims.generation, self._now(), LIVES[claims.audience]))
+        lives, is_first = LIVES[claims.audience], family == NOTHING_KNOWN
+        used = await self._families.used(key, claims.generation, self._now(), lives, is_first=is_first)
+        return self._keep(key, used)
 
     async def _family(self, key: str) -> Family:
         known = self._known.get(key)

@@ -25,6 +25,7 @@ from bot.errors import Outage, Refusal
 from bot.failures import why
 from bot.store.driver import PyMongoError, encode_document
 from bot.store.entries import Entries, Entry, entry_of
+from bot.store.together import Together
 from conversations.replies import N_
 
 log = structlog.get_logger()
@@ -196,6 +197,7 @@ class Feeds:
 
     def __init__(self, entries: Entries, bus: Bus, now: Now) -> None:
         self._entries = entries
+        self._heads = Together(entries.heads)
         self._bus = bus
         self._now = now
         self._feeds: dict[str, _Feed] = {}
@@ -391,7 +393,7 @@ class Feeds:
     async def _know_heads(self, batch: Iterable[_Feed]) -> None:
         unknown = [feed for feed in batch if feed.head is None]
         if unknown:
-            heads = await self._entries.heads([feed.name for feed in unknown])
+            heads = await self._heads(*(feed.name for feed in unknown))
             for feed in unknown:
                 feed.head = heads.get(feed.name, 0) if feed.head is None else feed.head
 
@@ -444,7 +446,7 @@ class Feeds:
 
     async def head(self, feed: str) -> int:
         """The number of the newest entry, 0 where there is none."""
-        return (await self._entries.heads([feed])).get(feed, 0)
+        return await self._heads.one(feed) or 0
 
     async def has(self, feed: str, seq: int) -> bool:
         """Whether the feed has come that far; the database is asked only about what is not known here."""
@@ -470,6 +472,11 @@ class Feeds:
         """The entry that stands under this id already."""
         return await self._entries.known(entry_id, feed, None)
 
+    def begin(self, feed: str) -> None:
+        """Nobody else can know the name of this feed yet: it is empty, and need not be looked up."""
+        known = self._feed(feed)
+        known.head = known.head or 0
+
     def follow(self, feed: str, cursor: int, deliver: Deliver, ready: Ready = _always) -> Following:
         """Deliver everything after the cursor, from now until the following is closed."""
         known = self._feed(feed)
@@ -486,12 +493,11 @@ class Feeds:
         while not following.is_closed:
             was_behind = feed.head is not None and following.cursor < feed.head
             try:
+                # The cursor is only the reader's word: the head, from which numbers are given, is looked up.
+                await self._know_heads([feed])
                 page = feed.remembered_since(following.cursor)
                 if page is None:
                     page = await self._entries.since(feed.name, following.cursor, PAGE)
-                if not page:
-                    # The cursor is only the reader's word: the head, from which numbers are given, is looked up.
-                    await self._know_heads([feed])
             except _Failures:
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
                 continue

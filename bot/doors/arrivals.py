@@ -71,7 +71,7 @@ async def _knock(services: Services, audience: Audience, token: str | None, addr
 
 async def _remember_language(services: Services, conversation_id: str, locale: Locale, timezone: str | None) -> None:
     """Messages that are sent to the guest later speak the language that was chosen last."""
-    stored = await services.conversations.load(conversation_id)
+    stored = await services.conversations.load_with_others(conversation_id)
     if stored is None:
         return
     known = stored.record

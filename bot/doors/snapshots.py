@@ -99,13 +99,15 @@ async def guest_snapshot(
     feed = conversation_feed(conversation_id)
     same_epoch = epoch in (None, services.epoch)
     page = await page_of(services, feed, since, same_epoch=same_epoch, head=0 if is_new else None)
-    stored = None if is_new else await services.conversations.load(conversation_id)
+    if is_new:
+        services.feeds.begin(feed)
+    stored = None if is_new else await services.conversations.load_with_others(conversation_id)
     stored = stored or services.conversations.fresh(conversation_id)
     state = state_on_screen(stored.record)
-    booking = await services.bookings.load(state.booking_id) if state.booking_id else None
+    booking = await services.bookings.load_with_others(state.booking_id) if state.booking_id else None
     raw = state_data(state, raw_booking(booking.record) if booking else None)
     visit = live_visit_of(conversation_id, raw)
-    live, sight = await correspondence(services, conversation_id, "guest", visit)
+    live, sight = await correspondence(services, conversation_id, "guest", visit, is_new=is_new)
     session = {
         "token": token,
         "conversation_id": conversation_id,

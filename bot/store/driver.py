@@ -11,14 +11,14 @@ import inspect
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC
 from importlib import import_module
 from typing import Any, Literal
 
 import pymongo
 from bson import CodecOptions, decode_iter, encode
-from pymongo import ReadPreference, WriteConcern
+from pymongo import ReadPreference, UpdateOne, WriteConcern
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
@@ -89,6 +89,7 @@ __all__ = [
     "is_writable",
     "load",
     "read_database",
+    "update_or_insert",
     "within",
 ]
 
@@ -200,8 +201,23 @@ async def insert_in_order(collection: Collection, documents: Sequence[Document])
 
 async def insert_new(collection: Collection, documents: Sequence[Document]) -> None:
     """Insert those whose keys nobody has yet; others stay as they are. Faults are told by their codes alone."""
-    try:
+    with _unless_there():
         await collection.insert_many(documents, ordered=False)
+
+
+async def update_or_insert(collection: Collection, updates: Sequence[tuple[Document, Document, bool]]) -> None:
+    """Each is a filter, its changes, and whether to insert what the filter does not find, unless its key is there."""
+    with _unless_there():
+        await collection.bulk_write(
+            [UpdateOne(found, changes, upsert=may_insert) for found, changes, may_insert in updates], ordered=False
+        )
+
+
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """Whatever is there already is no fault; the others are told by their codes alone."""
+    try:
+        yield
     except BulkWriteError as error:
         faults, doubts = error.details["writeErrors"], error.details["writeConcernErrors"]
         codes = {fault["code"] for fault in (*faults, *doubts)} - {DUPLICATE_KEY}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.store.driver import Collection, Document, DuplicateKeyError
+from bot.store.driver import Collection, Document, update_or_insert
+from bot.store.together import Together
 
 # The newest first uses that are kept: enough for any race of tabs and reloads within the grace.
 USES_KEPT = 16
@@ -48,6 +48,27 @@ class News:
     feeds: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _FirstUse:
+    key: str
+    generation: int
+    at: datetime
+    remove_at: datetime
+    is_first: bool
+
+    def is_newer(self) -> Document:
+        return {"_id": self.key, "generation": {"$not": {"$gte": self.generation}}}
+
+    def changes(self) -> Document:
+        first_use: Document = {"generation": self.generation, "at": self.at}
+        return {
+            "$set": {"generation": self.generation},
+            "$max": {"remove_at": self.remove_at},
+            "$push": {"uses": {"$each": [first_use], "$slice": -USES_KEPT}},
+            "$setOnInsert": {"version": 0},
+        }
+
+
 class TokenFamilies:
     """The collection `token_families`, by `<audience>:<id>`; who was never renewed or ended has no document.
 
@@ -56,24 +77,31 @@ class TokenFamilies:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        # A crowd that comes back asks, and is written down, together.
+        self._asked = Together(self._read)
+        self._used = Together(self._note)
 
     async def get(self, key: str) -> Family:
-        document = await self._collection.find_one({"_id": {"$eq": key}})
-        return _family(document) if document else Family()
+        return await self._asked.one(key) or Family()
 
-    async def used(self, key: str, generation: int, now: datetime, lives: timedelta) -> Family:
-        """A token of a newer generation was shown for the first time; somebody who was faster counts as well."""
-        newer: Document = {"_id": key, "generation": {"$not": {"$gte": generation}}}
-        first_use: Document = {"generation": generation, "at": now}
-        changes: Document = {
-            "$set": {"generation": generation},
-            "$max": {"remove_at": now + lives},
-            "$push": {"uses": {"$each": [first_use], "$slice": -USES_KEPT}},
-            "$setOnInsert": {"version": 0},
-        }
-        with suppress(DuplicateKeyError):  # this generation, or one after it, is known already
-            await self._collection.update_one(newer, changes, upsert=True)
-        return await self.get(key)
+    async def _read(self, keys: Sequence[str]) -> dict[str, Family]:
+        found = self._collection.find({"_id": {"$in": list(keys)}})
+        return {document["_id"]: _family(document) async for document in found}
+
+    async def used(
+        self, key: str, generation: int, now: datetime, lives: timedelta, *, is_first: bool = False
+    ) -> Family:
+        """A token of a newer generation was shown for the first time; somebody who was faster counts as well.
+
+        `is_first`: nothing was known of this family, see `get`.
+        """
+        use = _FirstUse(key, generation, now, now + lives, is_first)
+        return await self._used.one(use) or Family()
+
+    async def _note(self, uses: Sequence[_FirstUse]) -> dict[_FirstUse, Family]:
+        await update_or_insert(self._collection, [(use.is_newer(), use.changes(), use.is_first) for use in uses])
+        families = await self._read([use.key for use in uses])
+        return {use: families[use.key] for use in uses if use.key in families}
 
     async def end(self, key: str, now: datetime, lives: timedelta) -> int:
         """No token signed so far opens anything any more; gives the version that tokens have from now on."""
