@@ -437,10 +437,20 @@ class Feeds:
         """A duplicate key: the entry stands already, or somebody else was faster with this number."""
         entry = await self._entries.known(pending.new.id, feed.name, pending.new.client_id)
         if entry is not None:
-            batch[feed].popleft()
-            self._take_off(feed, pending)
-            pending.settle(entry)
+            self._settle_standing(batch, feed, pending, entry)
+            await self._settle_all_that_stand(batch)
         await self._catch_up(feed)
+
+    async def _settle_all_that_stand(self, batch: _Batch) -> None:
+        """Where one does, others may, as after an outage: found one by one, each would cost a batch of its own."""
+        left = {pending.new.id: (feed, pending) for feed, several in batch.items() for pending in several}
+        for entry in await self._entries.standing(list(left)) if left else ():
+            self._settle_standing(batch, *left[entry.id], entry)
+
+    def _settle_standing(self, batch: _Batch, feed: _Feed, pending: _Pending, entry: Entry) -> None:
+        batch[feed].remove(pending)
+        self._take_off(feed, pending)
+        pending.settle(entry)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

@@ -85,6 +85,10 @@ class Entries:
         document = await self._collection.find_one({"$or": same})
         return entry_of(document) if document else None
 
+    async def standing(self, ids: Sequence[str]) -> list[Entry]:
+        """Those of these entries that stand already."""
+        return [entry_of(document) async for document in self._collection.find({"_id": {"$in": list(ids)}})]
+
     async def since(self, feed: str, cursor: int, limit: int) -> list[Entry]:
         """At most `limit` entries after the cursor, without a gap."""
         found = self._collection.find({"feed": {"$eq": feed}, "seq": {"$gt": cursor}}).sort("seq", 1).limit(limit)

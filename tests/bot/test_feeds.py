@@ -283,6 +283,17 @@ async def test_a_duplicate_in_the_middle_of_a_batch_leaves_no_hole(store: Databa
         assert [seq for seq, _ in await standing(store)] == [1, 2, 3, 4, 5, 6]
 
 
+async def test_a_swarm_of_duplicates_costs_a_batch_or_two_and_not_one_each(store: Database) -> None:
+    names = [f"known {number}" for number in range(AT_ONCE)]
+    feeds_of = {name: f"conversation:c_{number % 7}" for number, name in enumerate(names)}
+    async with process(store) as one, process(store) as two:
+        first = await asyncio.gather(*(say(one, name, feed=feed) for name, feed in feeds_of.items()))
+        again = await asyncio.gather(*(say(two, name, feed=feed) for name, feed in feeds_of.items()))
+        assert [(entry.id, entry.seq) for entry in again] == [(entry.id, entry.seq) for entry in first]
+        assert two.batches <= 3
+        assert two.written == 0
+
+
 async def test_numbers_that_another_process_took_meanwhile_are_not_taken_twice(store: Database) -> None:
     async with process(store) as one, process(store) as two:
         await say(one, "a")
