@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
+from bot import noticeboard
 from bot.bus import Bus
 from bot.embedded import Servers
 from bot.noticeboard import Failures, Noticeboard
@@ -66,8 +67,11 @@ class Start(Protocol):
 
 
 @pytest.fixture
-async def start(servers: Servers, redis: Redis, clock: FakeClock) -> AsyncIterator[Start]:
+async def start(
+    servers: Servers, redis: Redis, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Start]:
     """Processes that hear nothing of each other but what stands on the noticeboard."""
+    monkeypatch.setattr(noticeboard, "EXCHANGED_WITHIN_S", PATIENCE_S)  # a beat here must not miss the next one
     async with AsyncExitStack() as ends:
 
         def begin(redis_url: str = servers.redis_url or "") -> Process:

@@ -77,11 +77,8 @@ async def _opened(
     **more: Any,
 ) -> Page:
     """A page that finds these values kept; `routes` and `sockets` stand before the network, `more` is how it looks."""
-    storage = [{"name": name, "value": json.dumps(value)} for name, value in kept.items()]
-    context = await browser.new_context(
-        storage_state={"cookies": [], "origins": [{"origin": url, "localStorage": storage}]},
-        **{"locale": "en-GB", "color_scheme": "light", **more},
-    )
+    context = await browser.new_context(**{"locale": "en-GB", "color_scheme": "light", **more})
+    await context.add_init_script(_keep(url, kept))
     for pattern, handler in (routes or {}).items():
         await context.route(pattern, handler)
     if sockets is not None:
@@ -91,6 +88,16 @@ async def _opened(
     page = await context.new_page()
     await page.goto(f"{url}{path}")
     return page
+
+
+def _keep(url: str, kept: Mapping[str, Any]) -> str:
+    """Before the first page of this browser runs, and never again.
+
+    Playwright's own way (`storage_state`) opens a window for it, which takes as long as the page that is tested.
+    """
+    values = json.dumps({name: json.dumps(value) for name, value in {**kept, "tests.kept": True}.items()})
+    is_first = f"location.origin === {json.dumps(url)} && !localStorage.getItem('tests.kept')"
+    return f"if ({is_first}) for (const kept of Object.entries({values})) localStorage.setItem(...kept)"
 
 
 async def refuse(route: Route) -> None:
