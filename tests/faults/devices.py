@@ -21,8 +21,8 @@ from tests.faults.witness import Answer, Operation, Witness
 ANSWER_WITHIN_S = 6.0
 # How long a device keeps a connection before it takes another one, for no reason.
 STAY_S = (1.0, 9.0)
-# How many of all devices keep a connection until it is lost.
-LOYAL = 0.5
+# How many of all devices keep theirs much longer, if it is not lost; for ever, all would gather where nobody dies.
+LOYAL, LONG_STAY_S = 0.5, (40.0, 80.0)
 # Who is connected all that time, while there is a database, has heard what others heard so long ago, also on a machine
 # that is busy.
 LATE_S = 12.0
@@ -133,7 +133,7 @@ class Device:
 
     async def _stay(self, link: Link) -> None:
         """Until the connection is lost, or this device has had enough of it."""
-        patience_s = None if self.fixed or self.is_loyal else self.mood.uniform(*STAY_S)
+        patience_s = None if self.fixed else self.mood.uniform(*(LONG_STAY_S if self.is_loyal else STAY_S))
         waits = {asyncio.create_task(link.over.wait()), asyncio.create_task(self._move_on.wait())}
         try:
             await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
