@@ -12,9 +12,9 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 demo: $(installed)
 	@$(python) -m bot demo
 
-# make test ARGS="tests/bot -k settings" runs some of them. Stories wait as much as they work, hence two for each of two cores.
+# make test ARGS="tests/bot -k settings" runs some of them. Stories wait more than they work, hence one more than two cores.
 test: $(installed)
-	@chromium=$$(scripts/chromium) && JANJI_CHROMIUM=$$chromium $(python) -m pytest $(or $(ARGS),-n 4 --dist worksteal)
+	@chromium=$$(scripts/chromium) && JANJI_CHROMIUM=$$chromium $(python) -m pytest $(or $(ARGS),-n 3 --dist worksteal)
 
 check: $(installed)
 	$(python) -m ruff format --check

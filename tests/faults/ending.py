@@ -22,6 +22,8 @@ from tests.faults.witness import Witness
 # Faults are over, and so much later everybody has come to rest; all the clocks of one search together are shorter.
 REST_WITHIN_S = 30.0
 READ_WITHIN_S = 15.0
+# After half an hour feeds are long, and there are more than a hundred.
+READ_AT_ONCE = 8
 OVERDUE_S = 5.0
 # With these, an outage that outlasts its cause by some seconds is sat out.
 MOST_TRIES = 20
@@ -93,7 +95,8 @@ class Ending:
 
     async def read_to_the_end(self) -> None:
         """Every reader continues from its own cursor once more, and gets to where the feed is."""
-        await asyncio.gather(*(self._complete(feed, reader) for feed, reader in self._owners().items()))
+        turns = asyncio.Semaphore(READ_AT_ONCE)
+        await asyncio.gather(*(self._complete(feed, reader, turns) for feed, reader in self._owners().items()))
         await asyncio.gather(*(device.stop() for person in self._people for device in person.devices))
         moods = {device.reader.name: device for person in self._people for device in person.devices}
         for device in moods.values():
@@ -111,12 +114,13 @@ class Ending:
         readers = [person.devices[0].reader for person in self._people]
         return {reader.own_feed: reader for reader in readers if reader.subject and reader.token}
 
-    async def _complete(self, feed: str, reader: Reader) -> None:
+    async def _complete(self, feed: str, reader: Reader, turns: asyncio.Semaphore) -> None:
         """The feed as every process gives it to somebody who begins at the beginning."""
         log = self._witness.log_of("the whole feed", feed)
         whole: list[list[str]] = []
         for url in self._world.urls:
-            entries = await self._read_whole(url, reader, feed)
+            async with turns:
+                entries = await self._read_whole(url, reader, feed)
             whole.append([entry["id"] for entry in entries])
             if len(whole) == 1:
                 for entry in entries:

@@ -26,7 +26,7 @@ EVENING_S = 60.0
 async def test_a_crowd_on_two_processes_never_shares_a_therapist(
     servers: Servers, database: str, tmp_path: Path
 ) -> None:
-    settings = settings_for(servers, database, answer_s=1.5, choose_s=1.0, direct_s=1.0, radii_km=(2.0, 5.0))
+    settings = settings_for(servers, database, answer_s=3.0, choose_s=2.0, direct_s=2.0, radii_km=(2.0, 5.0))
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(running(settings, with_sweep=False))
         await services.catalogue.add_missing([MASSAGE])
