@@ -6,6 +6,7 @@ only one is written, and the other goes on from there or has nothing more to say
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,6 +56,6 @@ class Receipts:
     async def standing(self, conversation_id: str, side: Audience, *, first: int = 1) -> Standing:
         """Of what this side may read, that is from the entry `first` on."""
         feed, other = conversation_feed(conversation_id), other_side(side)
-        read = await self._marks.lasts(feed)
-        unread = await self._marks.count_messages(feed, other, after=max(read[side], first - 1))
-        return Standing(read, unread)
+        own, others = await asyncio.gather(self._marks.last(feed, side), self._marks.last(feed, other))
+        unread = await self._marks.count_messages(feed, other, after=max(own, first - 1))
+        return Standing({side: own, other: others}, unread)
