@@ -71,12 +71,14 @@ class ContentDiffers(Refusal):
 
 @dataclass(slots=True)  # not frozen, which would make it three times as slow to create
 class NewEntry:
-    """An entry to be written; `id` comes from what caused it, so writing it twice writes it once."""
+    """An entry to be written; `id` comes from what caused it, so writing it twice writes it once.
+
+    `digest` says what it says, where the same id may be sent again with something else.
+    """
 
     id: str
     type: str
     data: Mapping[str, Any]
-    client_id: str | None = None
     digest: str | None = None
 
 
@@ -253,16 +255,15 @@ class Feeds:
         kind: str,
         data: Mapping[str, Any],
         *,
-        client_id: str | None = None,
         digest: str | None = None,
         within_s: float = WRITE_WITHIN_S,
     ) -> Entry:
-        """Durable when it returns. The same id or client_id again gives the first entry.
+        """Durable when it returns. The same id again gives the first entry.
 
         Raises `ContentDiffers` where that one has another digest, and `Outage` when the database did not take it in
         time: the same call later writes it once.
         """
-        entries = await self.append_many(feed, [NewEntry(entry_id, kind, data, client_id, digest)], within_s=within_s)
+        entries = await self.append_many(feed, [NewEntry(entry_id, kind, data, digest)], within_s=within_s)
         return entries[0]
 
     async def append_many(
@@ -430,12 +431,12 @@ class Feeds:
             assert feed.head is not None, "heads are known before numbers are given"
             for seq, pending in enumerate(several, feed.head + 1):
                 new = pending.new
-                entries.append(Entry(new.id, feed.name, seq, at, new.type, new.data, new.client_id, new.digest))
+                entries.append(Entry(new.id, feed.name, seq, at, new.type, new.data, new.digest))
         return entries
 
     async def _resolve(self, batch: _Batch, feed: _Feed, pending: _Pending) -> None:
         """A duplicate key: the entry stands already, or somebody else was faster with this number."""
-        entry = await self._entries.known(pending.new.id, feed.name, pending.new.client_id)
+        entry = await self._entries.known(pending.new.id)
         if entry is not None:
             self._settle_standing(batch, feed, pending, entry)
             await self._settle_all_that_stand(batch)
@@ -478,9 +479,9 @@ class Feeds:
         for feed in filter(None, map(self._feeds.get, names)):
             feed.recent.clear()
 
-    async def known(self, feed: str, entry_id: str) -> Entry | None:
+    async def known(self, entry_id: str) -> Entry | None:
         """The entry that stands under this id already."""
-        return await self._entries.known(entry_id, feed, None)
+        return await self._entries.known(entry_id)
 
     def begin(self, feed: str) -> None:
         """Nobody else can know the name of this feed yet: it is empty, and need not be looked up."""
@@ -625,7 +626,7 @@ def _too_late(feed: str) -> Outage:
 
 def _is_storable(new: NewEntry) -> bool:
     try:
-        encode_document({"_id": new.id, "type": new.type, "data": new.data, "client_id": new.client_id})
+        encode_document({"_id": new.id, "type": new.type, "data": new.data})
     except Exception:
         return False
     return True

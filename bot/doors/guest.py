@@ -242,9 +242,7 @@ async def said_before(
     services: Services, conversation_id: str, sender: str, party: str, payload: Message | RoomMessage
 ) -> Answer:
     """The first answer of a message that came before the visit ended; `not_now` for one that did not."""
-    entry = await services.feeds.known(
-        conversation_feed(conversation_id), _message_id(conversation_id, sender, payload)
-    )
+    entry = await services.feeds.known(_message_id(conversation_id, sender, payload))
     if entry is None:
         raise refusal("not_now")
     if entry.digest not in (None, digest_of(party, payload.text)):  # a message that was redacted has none
@@ -269,7 +267,6 @@ def post_message(
             _message_id(conversation_id, sender, payload),
             "message",
             {"from": party, "text": payload.text, "client_id": payload.client_id},
-            f"{sender}:{payload.client_id}",
             digest_of(party, payload.text),
         ),
     )

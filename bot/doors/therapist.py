@@ -85,7 +85,7 @@ class TherapistCommands:
         therapist_id = caller.therapist_id
         feed = therapist_feed(therapist_id)
         entry_id = derived_id("e", therapist_id, payload.client_id or new_id("a"))
-        if payload.client_id and (entry := await self._services.feeds.known(feed, entry_id)):
+        if payload.client_id and (entry := await self._services.feeds.known(entry_id)):
             if entry.data["available"] != payload.available:
                 raise ContentDiffers()
             return {"ok": True, "available": payload.available}

@@ -1,4 +1,4 @@
-"""Feed entries: one document each, gap-free by number within their feed, and once by id and by client_id."""
+"""Feed entries: one document each, gap-free by number within their feed, and once by id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class Entry:
     at: datetime
     type: str
     data: Mapping[str, Any]
-    client_id: str | None = None
     digest: str | None = None
     frames: dict[Any, bytes] = field(default_factory=dict, repr=False)
 
@@ -35,8 +34,6 @@ class Entry:
             "type": self.type,
             "data": self.data,
         }
-        if self.client_id is not None:
-            document["client_id"] = self.client_id
         if self.digest is not None:
             document["digest"] = self.digest
         return document
@@ -50,7 +47,6 @@ def entry_of(document: Mapping[str, Any]) -> Entry:
         at=document["at"],
         type=document["type"],
         data=document["data"],
-        client_id=document.get("client_id"),
         digest=document.get("digest"),
     )
 
@@ -77,12 +73,9 @@ class Entries:
             return Written(stopped.written, met_duplicate=True)
         return Written(len(entries), met_duplicate=False)
 
-    async def known(self, entry_id: str, feed: str, client_id: str | None) -> Entry | None:
-        """The entry that stands already under this id, or under this client_id in the feed."""
-        same: list[Document] = [{"_id": entry_id}]
-        if client_id is not None:
-            same.append({"feed": feed, "client_id": {"$eq": client_id}})
-        document = await self._collection.find_one({"$or": same})
+    async def known(self, entry_id: str) -> Entry | None:
+        """The entry that stands already under this id."""
+        document = await self._collection.find_one({"_id": {"$eq": entry_id}})
         return entry_of(document) if document else None
 
     async def standing(self, ids: Sequence[str]) -> list[Entry]:

@@ -54,11 +54,6 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
     ],
     "entries": [
         ([("feed", ASCENDING), ("seq", ASCENDING)], {"unique": True}),
-        # `$exists`, because the planner does not see that an equality implies a `$type`, and would not use the index.
-        (
-            [("feed", ASCENDING), ("client_id", ASCENDING)],
-            {"unique": True, "partialFilterExpression": {"client_id": {"$exists": True}}},
-        ),
         # How far each side has read, from its last receipt: a message costs this index nothing.
         (
             [("feed", ASCENDING), ("data.by", ASCENDING), ("data.seq", ASCENDING)],

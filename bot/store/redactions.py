@@ -40,6 +40,6 @@ class Redactions:
         return [entry async for entry in self._entries.find(query).sort(order, 1).limit(PAGE)]
 
     async def _redact(self, entry: Document) -> None:
-        """What a client called its message, and the digest by which a repeated one is known, may tell something too."""
-        changes = {"$set": {"data": redacted(entry["type"], entry["data"])}, "$unset": {"client_id": "", "digest": ""}}
+        """The digest by which a repeated message is known may tell something, too."""
+        changes = {"$set": {"data": redacted(entry["type"], entry["data"])}, "$unset": {"digest": ""}}
         await self._entries.update_one({"_id": entry["_id"]}, changes)

@@ -151,33 +151,27 @@ async def standing(store: Database, feed: str = FEED) -> list[tuple[int, str]]:
 # --- written once -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("same", ["id", "client_id"])
-async def test_the_same_entry_sent_at_once_through_two_processes_is_written_once(store: Database, same: str) -> None:
+async def test_the_same_entry_sent_at_once_through_two_processes_is_written_once(store: Database) -> None:
     async with process(store) as one, process(store) as two:
-        entries = await asyncio.gather(
-            *(
-                say((one, two)[n % 2], "e_1" if same == "id" else f"e_{n}", client_id="k_1", digest="d")
-                for n in range(AT_ONCE)
-            )
-        )
-        assert {(entry.id, entry.seq) for entry in entries} == {(entries[0].id, 1)}
-        assert await standing(store) == [(1, entries[0].id)]
-
-
-async def test_a_client_id_that_was_used_for_something_else_is_refused(store: Database) -> None:
-    async with process(store) as one, process(store) as two:
-        first = await say(one, "e_1", client_id="k_1", digest="a")
-        for feeds in (one, two):
-            with pytest.raises(ContentDiffers):
-                await say(feeds, "e_2", client_id="k_1", digest="b")
-            assert (await say(feeds, "e_3", client_id="k_1", digest="a")).id == first.id
+        entries = await asyncio.gather(*(say((one, two)[n % 2], "e_1", digest="d") for n in range(AT_ONCE)))
+        assert {(entry.id, entry.seq) for entry in entries} == {("e_1", 1)}
         assert await standing(store) == [(1, "e_1")]
 
 
-async def test_two_contents_at_once_under_one_client_id_have_one_winner(store: Database) -> None:
+async def test_an_id_that_was_used_for_something_else_is_refused(store: Database) -> None:
+    async with process(store) as one, process(store) as two:
+        first = await say(one, "e_1", digest="a")
+        for feeds in (one, two):
+            with pytest.raises(ContentDiffers):
+                await say(feeds, "e_1", digest="b")
+            assert (await say(feeds, "e_1", digest="a")).seq == first.seq
+        assert await standing(store) == [(1, "e_1")]
+
+
+async def test_two_contents_at_once_under_one_id_have_one_winner(store: Database) -> None:
     async with process(store) as one, process(store) as two:
         outcomes = await asyncio.gather(
-            *(say((one, two)[n % 2], f"e_{n}", client_id="k_1", digest=str(n)) for n in range(AT_ONCE)),
+            *(say((one, two)[n % 2], "e_1", digest=str(n)) for n in range(AT_ONCE)),
             return_exceptions=True,
         )
         assert sum(isinstance(outcome, Entry) for outcome in outcomes) == 1
@@ -190,10 +184,10 @@ async def test_what_is_posted_at_once_is_written_in_order_and_answered_by_its_fu
         assert [(await post).seq for post in posts] == list(range(1, AT_ONCE + 1))
 
 
-async def test_a_post_under_a_client_id_that_said_something_else_fails(store: Database) -> None:
+async def test_a_post_under_an_id_that_said_something_else_fails(store: Database) -> None:
     async with process(store) as feeds:
-        first = feeds.post(FEED, NewEntry("e_1", "message", {"text": "yes"}, "guest:1", "yes"))
-        other = feeds.post(FEED, NewEntry("e_1", "message", {"text": "no"}, "guest:1", "no"))
+        first = feeds.post(FEED, NewEntry("e_1", "message", {"text": "yes"}, "yes"))
+        other = feeds.post(FEED, NewEntry("e_1", "message", {"text": "no"}, "no"))
         assert (await first).data == {"text": "yes"}
         with pytest.raises(ContentDiffers):
             await other
@@ -226,12 +220,6 @@ async def test_when_too_much_waits_more_is_refused_at_once_and_taken_again_after
         feeds.post(FEED, NewEntry("e_2", "message", {}))  # the same once more is nothing more
         await asyncio.gather(*posts)
         assert (await feeds.append(FEED, "e_3", "message", {})).seq == 4
-
-
-async def test_the_same_client_id_in_another_feed_is_another_entry(store: Database) -> None:
-    async with process(store) as feeds:
-        await say(feeds, "e_1", client_id="k_1", digest="a")
-        assert (await say(feeds, "e_2", feed="conversation:c_2", client_id="k_1", digest="b")).seq == 1
 
 
 # --- without a gap ----------------------------------------------------------------------------------------------------

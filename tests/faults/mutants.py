@@ -107,10 +107,9 @@ _ALL = (
     ),
     Mutant(
         name="client-id",
-        guard="the unique index on (feed, client_id) (and ids that do not follow from it)",
+        guard="the id of a message follows from its sender and their client_id",
         take_out=guards.random_message_ids,
         checks=("retries",),
-        indexes={"entries": ("feed", "client_id")},
     ),
     Mutant(
         name="receipts",
