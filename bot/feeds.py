@@ -24,7 +24,7 @@ from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.failures import why
 from bot.store.driver import PyMongoError, encode_document
-from bot.store.entries import Entries, Entry, entry_of
+from bot.store.entries import Entries, Entry, Span, entry_of
 from bot.store.together import Together
 from conversations.replies import N_
 
@@ -200,6 +200,7 @@ class Feeds:
     def __init__(self, entries: Entries, bus: Bus, now: Now) -> None:
         self._entries = entries
         self._heads = Together(entries.heads)
+        self._spans = Together(entries.in_spans)
         self._bus = bus
         self._now = now
         self._feeds: dict[str, _Feed] = {}
@@ -468,11 +469,23 @@ class Feeds:
 
     async def since(self, feed: str, cursor: int, limit: int = PAGE) -> list[Entry]:
         """A contiguous run after the cursor."""
-        known = self._feeds.get(feed)
-        remembered = known.remembered_since(cursor) if known and known.followings else None
+        remembered = self._remembered_since(feed, cursor)
         if remembered:
             return remembered[:limit]
         return await self._entries.since(feed, cursor, limit)
+
+    async def between(self, feed: str, cursor: int, last: int) -> list[Entry]:
+        """A contiguous run after the cursor, up to `last` included; all who ask at this moment ask together."""
+        if last <= cursor:
+            return []
+        remembered = self._remembered_since(feed, cursor)
+        if remembered:
+            return remembered[: last - cursor]
+        return await self._spans.one(Span(feed, cursor, last)) or []
+
+    def _remembered_since(self, feed: str, cursor: int) -> list[Entry] | None:
+        known = self._feeds.get(feed)
+        return known.remembered_since(cursor) if known and known.followings else None
 
     def forget(self, names: Iterable[str]) -> None:
         """Entries of these feeds have changed in the database, where somebody was erased: they are read there again."""

@@ -7,12 +7,12 @@ only one is written, and the other goes on from there or has nothing more to say
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed
-from bot.feeds import Feeds
+from bot.feeds import Entry, Feeds
 from bot.presence import other_side
 from bot.store.read_marks import ReadMarks
 from bot.views import Audience
@@ -28,7 +28,12 @@ class Standing:
     unread: int = 0
 
 
-NOTHING_READ = Standing({"guest": 0, "therapist": 0})
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A feed's newest entries without a gap: those after the number `after`."""
+
+    after: int
+    entries: Sequence[Entry]
 
 
 class Receipts:
@@ -53,9 +58,29 @@ class Receipts:
         if not await self._feeds.has(conversation_feed(conversation_id), seq):
             raise Refusal("invalid", N_("Please check what you entered."), fields={"seq": N_("is out of range")})
 
-    async def standing(self, conversation_id: str, side: Audience, *, first: int = 1) -> Standing:
-        """Of what this side may read, that is from the entry `first` on."""
+    async def standing(
+        self, conversation_id: str, side: Audience, *, first: int = 1, tail: Tail | None = None
+    ) -> Standing:
+        """Of what this side may read, that is from the entry `first` on; asked only for what the tail does not tell."""
+        if tail is not None and (told := standing_in(tail, side, first)) is not None:
+            return told
         feed, other = conversation_feed(conversation_id), other_side(side)
         own, others = await asyncio.gather(self._marks.last(feed, side), self._marks.last(feed, other))
         unread = await self._marks.count_messages(feed, other, after=max(own, first - 1))
         return Standing({side: own, other: others}, unread)
+
+
+def standing_in(tail: Tail, side: Audience, first: int) -> Standing | None:
+    """What the last entries of a feed tell; None where it stands further up."""
+    read: dict[Audience, int] = {}
+    for by in (side, other_side(side)):
+        receipts = [entry.data["seq"] for entry in tail.entries if entry.type == "read" and entry.data["by"] == by]
+        if not receipts and tail.after > 0:
+            return None
+        read[by] = max(receipts, default=0)
+    seen = max(read[side], first - 1)
+    if seen < tail.after:
+        return None
+    other = other_side(side)
+    unread = [e for e in tail.entries if e.type == "message" and e.data["from"] == other and e.seq > seen]
+    return Standing(read, len(unread))

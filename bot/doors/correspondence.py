@@ -9,7 +9,7 @@ from typing import Any
 from bot.doors.bearers import Stretch
 from bot.feed_names import conversation_of
 from bot.presence import NOTHING_SEEN, Sight, other_side
-from bot.receipts import NOTHING_READ, Standing
+from bot.receipts import Tail
 from bot.services import Services
 from bot.signals import LiveVisit, live_visit_of
 from bot.store.tickets import Bearer
@@ -24,15 +24,15 @@ async def correspondence(
     visit: LiveVisit | None,
     *,
     first: int = 1,
-    is_new: bool = False,
+    tail: Tail | None = None,
 ) -> tuple[dict[str, Any], Sight]:
     """The fields of the snapshot, and the sight they were made of.
 
     Presence and typing are said in the words of their signals, and are None where no visit is on; presence also where
-    nobody can say. `first` is the entry from which on this side may read. In a new conversation nothing was said.
+    nobody can say. `first` is the entry from which on this side may read, `tail` what is known of the last ones.
     """
     standing, sight = await asyncio.gather(
-        _standing(services, conversation_id, side, first, is_new), _sight(services, visit, side)
+        services.receipts.standing(conversation_id, side, first=first, tail=tail), _sight(services, visit, side)
     )
     other = other_side(side)
     own = services.signals.delivered_to(conversation_id, side) if visit else 0
@@ -56,10 +56,6 @@ async def visits_of(services: Services, bearer: Bearer, stretch: Stretch) -> dic
     elif stretch.booking_id is not None and stretch.last is None:
         visit = LiveVisit(conversation_of(stretch.feed), stretch.booking_id, bearer.subject)
     return {visit: await services.signals.sight(visit, bearer.audience)} if visit is not None else {}
-
-
-async def _standing(services: Services, conversation_id: str, side: Audience, first: int, is_new: bool) -> Standing:
-    return NOTHING_READ if is_new else await services.receipts.standing(conversation_id, side, first=first)
 
 
 async def _sight(services: Services, visit: LiveVisit | None, side: Audience) -> Sight:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from bot.doors.correspondence import correspondence
-from bot.doors.therapist import open_searches
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds import Entry
 from bot.perform import offer_data, state_data
 from bot.presence import Sight
+from bot.receipts import Tail
 from bot.render import render_entry, state_view
 from bot.services import Services
 from bot.signals import LiveVisit, live_visit_of
 from bot.views import booking_view, moment, offer_view, raw_booking
-from conversations.booking import Booking
 from conversations.machine import state_on_screen
 from conversations.replies import REFUSALS
 from conversations.values import Locale
@@ -28,6 +28,8 @@ from matching.search import Answer
 ENTRIES_AT_ONCE = 200
 # …and no more text than this: on a slow line it has to arrive before anything else does.
 CHARACTERS_AT_ONCE = 64 * 1024
+# How far back receipts are looked for in one go with what is shown; who has none there is asked about apart.
+TAIL = 32
 # Where a room begins whose first line is about to be written.
 NOT_YET = 2**53
 
@@ -49,13 +51,14 @@ class Snapshot:
 class Page:
     """A contiguous run of a feed from where a reader stood; `is_resync` says that their cursor could not be used.
 
-    `head` was the feed's newest entry when it was looked at.
+    `head` was the feed's newest entry when it was looked at; `tail` is what was read of its end, where that was.
     """
 
     entries: Sequence[Entry]
     cursor: int
     head: int
     is_resync: bool
+    tail: Tail | None = None
 
 
 async def page_of(
@@ -66,17 +69,31 @@ async def page_of(
     first: int = 1,
     same_epoch: bool = True,
     head: int | None = None,
+    tail: int = 0,
 ) -> Page:
-    """The entries after the cursor, or the newest ones where there is none that makes sense; none before `first`."""
+    """The entries after the cursor, or the newest ones where there is none that makes sense; none before `first`.
+
+    The last `tail` entries are read as well, if they are not too far behind the cursor.
+    """
     if head is None:
         head = await services.feeds.head(feed)
     is_resync = since is not None and (since > head or not same_epoch)
     known = since if since is not None and not is_resync else max(head - ENTRIES_AT_ONCE, 0)
     start = max(known, first - 1)
-    entries = await services.feeds.since(feed, start, ENTRIES_AT_ONCE) if start < head else []
+    end = min(head, start + ENTRIES_AT_ONCE)
+    begin = min(start, max(head - tail, 0))
+    run = await services.feeds.between(feed, begin, max(end, begin))
+    entries = [entry for entry in run if entry.seq > start]
     is_from_the_end = since is None or is_resync
     entries = _that_fit(entries[::-1])[::-1] if is_from_the_end else _that_fit(entries)
-    return Page(entries, entries[-1].seq if entries else start, head, is_resync)
+    last_read = run[-1].seq if run else begin
+    return Page(
+        entries,
+        entries[-1].seq if entries else start,
+        head,
+        is_resync,
+        Tail(begin, run) if last_read == head else None,
+    )
 
 
 def _that_fit(entries: list[Entry]) -> list[Entry]:
@@ -98,7 +115,7 @@ async def guest_snapshot(
     """`is_new`: the conversation has just been given its id, and there is nothing to be looked up."""
     feed = conversation_feed(conversation_id)
     same_epoch = epoch in (None, services.epoch)
-    page = await page_of(services, feed, since, same_epoch=same_epoch, head=0 if is_new else None)
+    page = await page_of(services, feed, since, same_epoch=same_epoch, head=0 if is_new else None, tail=TAIL)
     if is_new:
         services.feeds.begin(feed)
     stored = None if is_new else await services.conversations.load_with_others(conversation_id)
@@ -107,7 +124,7 @@ async def guest_snapshot(
     booking = await services.bookings.load_with_others(state.booking_id) if state.booking_id else None
     raw = state_data(state, raw_booking(booking.record) if booking else None)
     visit = live_visit_of(conversation_id, raw)
-    live, sight = await correspondence(services, conversation_id, "guest", visit, is_new=is_new)
+    live, sight = await correspondence(services, conversation_id, "guest", visit, tail=page.tail)
     session = {
         "token": token,
         "conversation_id": conversation_id,
@@ -128,24 +145,34 @@ async def therapist_snapshot(
     services: Services, therapist_id: str, *, since: Mapping[str, int], epoch: str | None, locale: Locale
 ) -> Snapshot:
     """Raises `unauthorized` for a therapist who is not there any more."""
-    therapist = await services.therapists.get(therapist_id)
+    own_feed = therapist_feed(therapist_id)
+    # First of all: what changes after this look is heard from the feed, whether the snapshot shows it already or not.
+    head = await services.feeds.head(own_feed)
+    therapist, active, offers = await asyncio.gather(
+        services.therapists.get_with_others(therapist_id),
+        services.agendas.active_bookings(therapist_id),
+        _offers(services, therapist_id, locale),
+    )
     if therapist is None:
         raise Refusal("unauthorized", REFUSALS["unauthorized"])
     same_epoch = epoch in (None, services.epoch)
-    own_feed = therapist_feed(therapist_id)
     # Without a cursor the snapshot itself says all there is to know, and only what is new follows.
-    own_since = since.get(own_feed, await services.feeds.head(own_feed))
-    pages = {own_feed: await page_of(services, own_feed, own_since, same_epoch=same_epoch)}
+    own_since = since.get(own_feed, head)
+    pages = {own_feed: await page_of(services, own_feed, own_since, same_epoch=same_epoch, head=head)}
     bookings, visits = [], {}
-    for booking in await active_bookings(services, therapist_id):
+    for booking in active:
         view = booking_view(services.words, raw_booking(booking), locale, "therapist")
         room = await services.rooms.of(booking.id, therapist_id)
         visit = LiveVisit(booking.conversation_id, booking.id, therapist_id)
+        first, tail = room.opens_at if room else NOT_YET, None
         if room is not None:
             cursor = since.get(room.feed)
-            pages[room.feed] = await page_of(services, room.feed, cursor, first=room.opens_at, same_epoch=same_epoch)
+            page = pages[room.feed] = await page_of(
+                services, room.feed, cursor, first=first, same_epoch=same_epoch, tail=TAIL
+            )
+            tail = page.tail
         live, visits[visit] = await correspondence(
-            services, visit.conversation_id, "therapist", visit, first=room.opens_at if room else NOT_YET
+            services, visit.conversation_id, "therapist", visit, first=first, tail=tail
         )
         bookings.append(view | live)
     session = {
@@ -156,7 +183,7 @@ async def therapist_snapshot(
             "rating": therapist.rating,
         },
         "available": therapist.is_available,
-        "offers": await _offers(services, therapist_id, locale),
+        "offers": offers,
         "bookings": bookings,
         "feeds": {feed: page.cursor for feed, page in pages.items()},
         "entries": [
@@ -172,16 +199,12 @@ async def therapist_snapshot(
     return Snapshot(session, {feed: page.cursor for feed, page in pages.items()}, visits)
 
 
-async def active_bookings(services: Services, therapist_id: str) -> list[Booking]:
-    return await services.bookings.find({"therapist.id": {"$eq": therapist_id}, "state": "active"}, limit=50)
-
-
 async def _offers(services: Services, therapist_id: str, locale: Locale) -> list[dict[str, Any]]:
     """The offers that this therapist can still answer."""
     views = []
     now = services.clock.now()
-    for search in await open_searches(services, therapist_id):
-        booking = await services.bookings.load(search.booking_id)
+    for search in await services.agendas.open_searches(therapist_id):
+        booking = await services.bookings.load_with_others(search.booking_id)
         for offer in search.offers:
             if booking and offer.therapist_id == therapist_id and offer.answer is Answer.ASKED and offer.until > now:
                 raw = raw_booking(booking.record)

@@ -94,7 +94,7 @@ class TherapistCommands:
             position = (payload.latitude, payload.longitude)
         await self._services.therapists.set_available(therapist_id, payload.available, position)
         if not payload.available:
-            for search in await open_searches(self._services, therapist_id):
+            for search in await self._services.agendas.open_searches(therapist_id):
                 offer = next(each for each in search.open_offers() if each.therapist_id == therapist_id)
                 event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
                 await self._services.turns.take("search", search.id, event, by=caller.sender)
@@ -222,10 +222,3 @@ class TherapistCommands:
 
 def _is_theirs(booking: Booking, therapist_id: str) -> bool:
     return booking.therapist is not None and booking.therapist.id == therapist_id
-
-
-async def open_searches(services: Services, therapist_id: str) -> list[Search]:
-    """The live searches in which this therapist has an unanswered offer."""
-    query = {"offers.therapist_id": therapist_id, "state": {"$in": ["asking", "keeping"]}}
-    found = await services.searches.find(query, limit=20)
-    return [each for each in found if any(offer.therapist_id == therapist_id for offer in each.open_offers())]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bot.store.driver import Collection, Document, DuplicateInBatch, aggregate, insert_in_order
 
 ASCENDING = 1
+BY_NUMBER = [("feed", ASCENDING), ("seq", ASCENDING)]
 
 
 @dataclass(slots=True, eq=False)
@@ -51,12 +52,34 @@ def entry_of(document: Mapping[str, Any]) -> Entry:
     )
 
 
+class Span(NamedTuple):
+    """A part of a feed: what comes after `cursor`, up to `last` included."""
+
+    feed: str
+    cursor: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """How far an ordered batch came: `count` entries are durable, and the next one, if any, met a duplicate key."""
 
     count: int
     met_duplicate: bool
+
+
+def _in_order(entries: Mapping[int, Entry], numbers: range) -> Iterable[Entry]:
+    return (entries[number] for number in sorted(entries) if number in numbers)
+
+
+def _without_a_gap(cursor: int, entries: Iterable[Entry]) -> list[Entry]:
+    """As many of them as follow on the cursor one by one."""
+    run: list[Entry] = []
+    for entry in entries:
+        if entry.seq != cursor + len(run) + 1:
+            break
+        run.append(entry)
+    return run
 
 
 class Entries:
@@ -85,12 +108,18 @@ class Entries:
     async def since(self, feed: str, cursor: int, limit: int) -> list[Entry]:
         """At most `limit` entries after the cursor, without a gap."""
         found = self._collection.find({"feed": {"$eq": feed}, "seq": {"$gt": cursor}}).sort("seq", 1).limit(limit)
-        run: list[Entry] = []
-        async for document in found:
-            if document["seq"] != cursor + len(run) + 1:
-                break
-            run.append(entry_of(document))
-        return run
+        return _without_a_gap(cursor, [entry_of(document) async for document in found])
+
+    async def in_spans(self, spans: Sequence[Span]) -> dict[Span, list[Entry]]:
+        """Of each span what follows on its cursor without a gap, all of them read in one go."""
+        parts = [{"feed": feed, "seq": {"$gt": cursor, "$lte": last}} for feed, cursor, last in spans]
+        by_feed: dict[str, dict[int, Entry]] = {feed: {} for feed, _, _ in spans}
+        async for document in self._collection.find({"$or": parts}).hint(BY_NUMBER):
+            by_feed[document["feed"]][document["seq"]] = entry_of(document)
+        return {
+            span: _without_a_gap(span.cursor, _in_order(by_feed[span.feed], range(span.cursor + 1, span.last + 1)))
+            for span in spans
+        }
 
     async def heads(self, feeds: Sequence[str]) -> dict[str, int]:
         """The highest number of each feed that has any; one index key is read per feed."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from bot.store.codec import from_document, to_document
-from bot.store.driver import Collection, Document, DuplicateKeyError, PyMongoError
+from bot.store.driver import Collection, Document, DuplicateKeyError
 from bot.store.together import Together
 
 # Answers to the last commands are kept in the record itself, so that a repeated command is known in the same read.
@@ -86,12 +86,7 @@ class Records(Generic[R]):
 
     async def load_with_others(self, record_id: str) -> Stored[R] | None:
         """As `load`, in one question for all who ask at this moment, as they do when a crowd comes back."""
-        try:
-            return await self._together.one(record_id)
-        except (PyMongoError, OSError):
-            raise
-        except Exception:
-            return await self.load(record_id)  # one that makes no sense must not keep the others out
+        return await self._together.one(record_id)
 
     async def find(self, query: Document, *, limit: int, newest_first: bool = True) -> list[R]:
         order = [("created_at", -1 if newest_first else 1)]

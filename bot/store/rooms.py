@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.store.driver import Collection
+from bot.store.driver import Collection, Document
+from bot.store.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +24,29 @@ class Rooms:
 
     def __init__(self, entries: Collection) -> None:
         self._entries = entries
+        self._lines = Together(self._read)
 
     async def of(self, booking_id: str, therapist_id: str) -> Room | None:
         """The newest room of this therapist in this booking; None where the booking never was theirs."""
-        lines = self._entries.find(
-            {"type": "state", "data.booking_id": {"$eq": booking_id}}, {"feed": 1, "seq": 1, "data": 1}
-        ).sort("seq", 1)
         room: Room | None = None
-        async for line in lines:
+        for line in await self._lines.one(booking_id) or ():
             is_theirs = is_room_of(line["data"], therapist_id)
             if is_theirs and (room is None or room.closes_at is not None):
                 room = Room(line["feed"], line["seq"])
             elif room is not None and room.closes_at is None and not is_theirs:
                 room = Room(room.feed, room.opens_at, line["seq"])
         return room
+
+    async def _read(self, booking_ids: Sequence[str]) -> dict[str, list[Document]]:
+        """The state lines of each booking, in their order."""
+        found = self._entries.find(
+            {"type": "state", "data.booking_id": {"$in": list(booking_ids)}},
+            {"feed": 1, "seq": 1, "data.booking_id": 1, "data.state": 1, "data.therapist_id": 1},
+        ).sort("seq", 1)
+        lines: dict[str, list[Document]] = {}
+        async for line in found:
+            lines.setdefault(line["data"]["booking_id"], []).append(line)
+        return lines
 
 
 def is_room_of(state: Mapping[str, Any], therapist_id: str) -> bool:

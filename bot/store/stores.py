@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.settings import Settings
+from bot.store.agendas import Agendas
 from bot.store.api_keys import ApiKeys
 from bot.store.breakers import Breakers
 from bot.store.catalogue import Catalogue
@@ -39,6 +40,7 @@ class Stores:
     bookings: Records[booking.Booking]
     external_bookings: Records[external_booking.ExternalBooking]
     rooms: Rooms
+    agendas: Agendas
     read_marks: ReadMarks
     redactions: Redactions
     catalogue: Catalogue
@@ -57,12 +59,15 @@ class Stores:
 
 
 def stores_of(database: Database, settings: Settings) -> Stores:
+    bookings = Records(database["bookings"], booking.Booking, Effect)
+    searches = Records(database["searches"], search.Search, SearchEffect)
     return Stores(
         conversations=Records(database["conversations"], machine.Conversation, Effect),
-        searches=Records(database["searches"], search.Search, SearchEffect),
-        bookings=Records(database["bookings"], booking.Booking, Effect),
+        searches=searches,
+        bookings=bookings,
         external_bookings=Records(database["external_bookings"], external_booking.ExternalBooking, Effect),
         rooms=Rooms(database["entries"]),
+        agendas=Agendas(bookings, searches),
         read_marks=ReadMarks(database["entries"]),
         redactions=Redactions(database["entries"]),
         catalogue=Catalogue(database["services"]),

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.store.driver import Collection, Document, DuplicateKeyError
+from bot.store.together import Together
 from conversations.values import Therapist
 from matching.geography import distance_km
 from matching.policy import Candidate, Needs
@@ -93,6 +94,7 @@ class Therapists:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._together = Together(self.get_several)
 
     async def add(self, therapist: TherapistRecord) -> None:
         """A new therapist; raises `PhoneTaken` when the number is somebody's already."""
@@ -126,6 +128,10 @@ class Therapists:
     async def get(self, therapist_id: str) -> TherapistRecord | None:
         document = await self._collection.find_one({"_id": {"$eq": therapist_id}})
         return _record(document) if document else None
+
+    async def get_with_others(self, therapist_id: str) -> TherapistRecord | None:
+        """As `get`, in one question for all who ask at this moment."""
+        return await self._together.one(therapist_id)
 
     async def get_several(self, therapist_ids: Sequence[str]) -> dict[str, TherapistRecord]:
         """Those of them that there are, by their ids."""

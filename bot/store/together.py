@@ -11,6 +11,8 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from bot.store.driver import PyMongoError
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -21,10 +23,15 @@ class _Question(Generic[K, V]):
 
     keys: dict[K, None] = field(default_factory=dict)
     found: asyncio.Future[Mapping[K, V]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    faults: dict[K, Exception] = field(default_factory=dict)
+    """What some keys alone were answered with."""
 
 
 class Together(Generic[K, V]):
-    """`await together(key, …)` gives what `read` finds under these keys; what is not there is left out."""
+    """`await together(key, …)` gives what `read` finds under these keys; what is not there is left out.
+
+    An outage is everybody's. Any other fault is that of the key which it comes from, and keeps nobody else out.
+    """
 
     def __init__(self, read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._read = read
@@ -41,6 +48,9 @@ class Together(Generic[K, V]):
             self._asking = asyncio.create_task(self._ask(), context=Context())
         # Who is cancelled leaves the others their answer.
         found = await asyncio.shield(question.found)
+        for key in keys:
+            if key in question.faults:
+                raise question.faults[key]
         return {key: found[key] for key in keys if key in found}
 
     async def one(self, key: K) -> V | None:
@@ -50,12 +60,29 @@ class Together(Generic[K, V]):
         while (question := self._next) is not None:
             self._next = None
             try:
-                found = await self._read(list(question.keys))
+                question.found.set_result(await self._answer(question))
             except asyncio.CancelledError:
                 question.found.cancel()
                 raise
             except Exception as error:
                 question.found.set_exception(error)
                 question.found.exception()  # whoever still waits hears of it, and perhaps nobody does
-            else:
-                question.found.set_result(found)
+
+    async def _answer(self, question: _Question[K, V]) -> Mapping[K, V]:
+        keys = list(question.keys)
+        try:
+            return await self._read(keys)
+        except (PyMongoError, OSError):
+            raise
+        except Exception:
+            if len(keys) == 1:
+                raise
+        found: dict[K, V] = {}
+        for key in keys:
+            try:
+                found.update(await self._read([key]))
+            except (PyMongoError, OSError):
+                raise
+            except Exception as error:
+                question.faults[key] = error
+        return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed
-from bot.receipts import Receipts
+from bot.feeds import Entry
+from bot.receipts import Receipts, Standing, Tail, standing_in
 from bot.store.read_marks import ReadMarks
 from bot.views import Audience
 from tests.house import House
@@ -63,6 +65,55 @@ async def test_what_is_unread_is_counted_from_where_somebody_may_read(house: Hou
     await receipts.read("c_1", "therapist", 2)
     standing = await receipts.standing("c_1", "therapist", first=2)
     assert (standing.unread, standing.read) == (1, {"guest": 0, "therapist": 2})
+
+
+def line(seq: int, kind: str, by: Audience, read: int = 0) -> Entry:
+    data = {"by": by, "seq": read} if kind == "read" else {"from": by, "text": "hello"}
+    return Entry(f"e_{seq}", FEED, seq, datetime(2026, 12, 1, tzinfo=UTC), kind, data)
+
+
+# The guest's word, the therapist's two, each side's receipt, and one more word of each.
+LINES = (
+    line(1, "message", "guest"),
+    line(2, "message", "therapist"),
+    line(3, "read", "guest", 2),
+    line(4, "message", "therapist"),
+    line(5, "read", "therapist", 1),
+    line(6, "message", "guest"),
+    line(7, "message", "therapist"),
+)
+
+
+@pytest.mark.parametrize(
+    ("after", "side", "first", "told"),
+    [
+        (0, "guest", 1, Standing({"guest": 2, "therapist": 1}, 2)),
+        (0, "therapist", 1, Standing({"guest": 2, "therapist": 1}, 1)),
+        (0, "therapist", 7, Standing({"guest": 2, "therapist": 1}, 0)),
+        (2, "guest", 1, Standing({"guest": 2, "therapist": 1}, 2)),
+        # Where a receipt, or what it leaves unread, stands before the tail, that is not known.
+        (2, "therapist", 1, None),
+        (3, "guest", 1, None),
+        (5, "therapist", 1, None),
+        (7, "guest", 1, None),
+    ],
+)
+def test_the_last_lines_tell_who_has_read_what_unless_it_stands_further_up(
+    after: int, side: Audience, first: int, told: Standing | None
+) -> None:
+    assert standing_in(Tail(after, LINES[after:]), side, first) == told
+
+
+async def test_what_the_last_lines_tell_is_what_the_database_says(house: House) -> None:
+    await say(house, "guest", "therapist", "therapist", "guest", "therapist")
+    receipts = house.services.receipts
+    await receipts.read("c_1", "guest", 3)
+    await receipts.read("c_1", "therapist", 1)
+    entries = await house.services.feeds.since(FEED, 0)
+    for side in ("guest", "therapist"):
+        for after in range(len(entries)):
+            told = standing_in(Tail(after, entries[after:]), side, 1)
+            assert told in (None, await receipts.standing("c_1", side))
 
 
 async def test_nobody_has_read_what_is_not_there(house: House) -> None:

@@ -13,10 +13,11 @@ import pytest
 
 from bot.embedded import Servers
 from bot.store import driver, indexes
+from bot.store.agendas import Agendas
 from bot.store.catalogue import Catalogue
 from bot.store.devices import MOST_PER_PERSON, Devices, fcm_device, webpush_device
 from bot.store.driver import Database
-from bot.store.entries import Entries, Entry
+from bot.store.entries import Entries, Entry, Span
 from bot.store.records import ANSWERS_KEPT, Answer, Records
 from bot.store.reservations import Released, Reservations
 from bot.store.rooms import Room, Rooms
@@ -26,7 +27,7 @@ from bot.store.tickets import TICKET_LIVES, Bearer, Tickets
 from conversations import booking, machine
 from conversations import effects as do
 from conversations.money import Money
-from conversations.values import Contact, Countdown, Location, Price, Service, Visit
+from conversations.values import Contact, Countdown, Location, Price, Service, Therapist, Visit
 from matching import effects as find
 from matching import search
 from matching.policy import Needs, Policy
@@ -103,6 +104,40 @@ async def test_a_search_comes_back_with_its_offers_and_policy(searches: Records[
     assert saved is not None
     assert saved == await searches.load("s_1")
     assert (saved.record, saved.outbox[0].effect) == (replace(full, version=1), effect)
+
+
+async def test_a_search_waits_for_those_whose_offers_are_open_and_a_visit_for_its_therapist(
+    stores: Database, searches: Records[search.Search]
+) -> None:
+    def offer(therapist_id: str, answer: search.Answer) -> search.Offer:
+        return search.Offer(f"o_{therapist_id}", therapist_id, 1, NOW, 1.5, {}, 1, NOW, answer)
+
+    def visit(booking_id: str, therapist_id: str, state: booking.Status) -> booking.Booking:
+        therapist = Therapist(therapist_id, "Sari", "", 4.8, 1, "female", (), ())
+        return booking.Booking(booking_id, conversation_id=f"c_{booking_id}", state=state, therapist=therapist)
+
+    open_one = search.Search(
+        "s_1",
+        state=search.State.ASKING,
+        conversation_id="c_1",
+        offers=(
+            offer("ayu", search.Answer.ASKED),
+            offer("bagus", search.Answer.ASKED),
+            offer("citra", search.Answer.DECLINED),
+        ),
+    )
+    over = search.Search("s_2", state=search.State.CANCELLED, conversation_id="c_2", offers=open_one.offers)
+    for each in (open_one, over):
+        await searches.save(searches.fresh(each.id).record, each, (), NOW)
+    bookings = Records(stores["bookings"], booking.Booking, do.Effect)
+    for booked in (visit("b_1", "ayu", booking.Status.ACTIVE), visit("b_2", "ayu", booking.Status.COMPLETED)):
+        await bookings.save(bookings.fresh(booked.id).record, booked, (), NOW)
+    agendas = Agendas(bookings, searches)
+    people = ("ayu", "bagus", "citra", *CURIOUS)
+    waiting = await asyncio.gather(*(agendas.open_searches(each) for each in people))
+    visits = await asyncio.gather(*(agendas.active_bookings(each) for each in people))
+    assert [[each.id for each in found] for found in waiting] == [["s_1"], ["s_1"], [], *([[]] * len(CURIOUS))]
+    assert [[each.id for each in found] for found in visits] == [["b_1"], [], [], *([[]] * len(CURIOUS))]
 
 
 async def test_what_a_person_typed_is_kept_as_text_and_finds_nothing_else(
@@ -633,6 +668,22 @@ async def test_entries_come_back_from_a_cursor_without_a_gap(entries: Entries) -
     assert fourth.as_document() == entry(4).as_document()
     feeds = [FEED, "conversation:c_2", "conversation:c_3", "$feed"]
     assert await entries.heads(feeds) == {FEED: 6, "conversation:c_2": 9}
+
+
+async def test_spans_of_several_feeds_are_read_in_one_go_each_without_a_gap(entries: Entries) -> None:
+    other = "conversation:c_2"
+    await entries.write([entry(seq) for seq in (1, 2, 3, 5)] + [entry(seq, feed=other) for seq in (1, 2)])
+    wanted = {
+        Span(FEED, 0, 2): [1, 2],
+        Span(FEED, 1, 9): [2, 3],
+        Span(FEED, 3, 9): [],
+        Span(FEED, 4, 5): [5],
+        Span(other, 0, 1): [1],
+        Span("$feed", 0, 9): [],
+    }
+    found = await entries.in_spans(list(wanted))
+    assert {span: [each.seq for each in run] for span, run in found.items()} == wanted
+    assert found[Span(other, 0, 1)][0].as_document() == entry(1, feed=other).as_document()
 
 
 async def test_a_batch_stops_at_the_first_number_that_is_taken(entries: Entries) -> None:

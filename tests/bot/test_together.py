@@ -63,6 +63,25 @@ async def test_a_fault_is_told_to_all_who_asked_and_to_nobody_after_them() -> No
     assert await together.one("a") == 1
 
 
+async def test_a_fault_of_one_key_keeps_nobody_else_out() -> None:
+    shelf = Shelf()
+
+    async def read(keys: Sequence[str]) -> dict[str, int]:
+        found = await shelf.read(keys)
+        if "b" in keys:
+            raise ValueError("b makes no sense")
+        return found
+
+    together = Together(read)
+    asked = await asyncio.gather(
+        *(together.one(key) for key in ("a", "b", "c")), together("b", "a"), return_exceptions=True
+    )
+    assert asked[0] == 1
+    assert asked[2] is None
+    assert [str(asked[place]) for place in (1, 3)] == ["b makes no sense"] * 2
+    assert shelf.questions == [["a", "b", "c"], ["a"], ["b"], ["c"]]
+
+
 async def test_a_time_limit_of_the_first_is_not_that_of_the_others() -> None:
     limit: ContextVar[float | None] = ContextVar("limit", default=None)
     seen: list[float | None] = []

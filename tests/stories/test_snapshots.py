@@ -223,12 +223,12 @@ def dawdle(house: House, monkeypatch: pytest.MonkeyPatch, mood: Random) -> None:
     services = house.services
     readers: tuple[tuple[Any, str], ...] = (
         (services.feeds, "head"),
-        (services.feeds, "since"),
-        (services.conversations, "load"),
-        (services.bookings, "load"),
-        (services.bookings, "find"),
-        (services.searches, "find"),
-        (services.therapists, "get"),
+        (services.feeds, "between"),
+        (services.conversations, "load_with_others"),
+        (services.bookings, "load_with_others"),
+        (services.agendas, "active_bookings"),
+        (services.agendas, "open_searches"),
+        (services.therapists, "get_with_others"),
     )
     for reader, name in readers:
         monkeypatch.setattr(reader, name, slowly(getattr(reader, name)))
@@ -258,6 +258,30 @@ async def test_a_snapshot_and_the_entries_after_it_say_what_the_next_snapshot_sa
         heard = {entry["data"].get("state") for person in guests for entry in person.screens[0].entries}
         assert {"confirming", "searching", "choosing", "active", "cancelled"} <= heard, "they did too little"
         assert sum(len(person.shown) for person in everybody) > STEPS
+
+
+async def test_a_switch_that_is_pressed_while_a_snapshot_is_made_is_heard_after_it(
+    servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house_of(settings_for(servers, database)) as house:
+        sari, therapists = await house.add_therapist(), house.services.therapists
+        read = therapists.get_with_others
+
+        async with therapist(house.url, house.token_of(sari)) as phone:
+
+            async def read_and_press(therapist_id: str) -> Any:
+                found = await read(therapist_id)
+                await phone.do("availability", available=False)
+                return found
+
+            monkeypatch.setattr(therapists, "get_with_others", read_and_press)
+            async with therapist(house.url, house.token_of(sari)) as tablet:
+                assert tablet.session["available"]
+                await eventually(lambda: _is_told(tablet, available=False))
+
+
+async def _is_told(client: Client, *, available: bool) -> None:
+    assert [each["data"] for each in client.entries if each["type"] == "state"] == [{"available": available}]
 
 
 async def test_of_two_switches_pressed_at_once_the_feed_tells_the_one_that_counts(
