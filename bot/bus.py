@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -87,11 +88,12 @@ class Bus:
     def on(self, kind: str, handler: Handler) -> None:
         self._handlers[kind] = handler
 
-    def publish(self, kind: str, document: Mapping[str, Any]) -> None:
-        """Take the hint along with the next batch; the oldest ones go when too many wait."""
+    def publish(self, kind: str, document: Mapping[str, Any] | bytes) -> None:
+        """Take the hint along with the next batch; the oldest ones go when too many wait. Bytes are encoded already."""
         if len(self._waiting) == MOST_WAITING:
             self.dropped += 1
-        self._waiting.append(encode_document({"kind": kind, "document": document}))
+        encoded = document if isinstance(document, bytes) else encode_document(document)
+        self._waiting.append(_head_of(kind) + encoded)
         self._is_waiting.set()
 
     async def __aenter__(self) -> Bus:
@@ -195,14 +197,21 @@ class Bus:
         if batch.startswith(self._process):
             return
         try:
-            for hint in decode_documents(batch[SENDER_BYTES:]):
-                handler = self._handlers.get(hint["kind"])
+            documents = decode_documents(batch[SENDER_BYTES:])
+            for head, document in zip(documents, documents, strict=True):
+                handler = self._handlers.get(head["kind"])
                 if handler is not None:
                     self.received += 1
-                    handler(hint["document"])
+                    handler(document)
         except Exception:
             # Whatever anybody says on this channel, a process that stops listening would not notice it.
             log.exception("a hint could not be used")
+
+
+@cache
+def _head_of(kind: str) -> bytes:
+    """Each hint is two documents: what it is about, and what it says."""
+    return encode_document({"kind": kind})
 
 
 async def _close(resource: Any) -> None:

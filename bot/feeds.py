@@ -420,8 +420,8 @@ class Feeds:
         self._forget_answered()
         for feed, several in done.items():
             self._advance(feed, several)
-            for entry in several:
-                self._bus.publish("entry", entry.as_document())
+        for document in written.documents:
+            self._bus.publish("entry", document)
         if written.met_duplicate:
             await self._resolve(batch, *order[written.count])
 

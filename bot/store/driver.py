@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import pymongo
 from bson import CodecOptions, decode_iter, encode
+from bson.raw_bson import RawBSONDocument
 from pymongo import ReadPreference, UpdateOne, WriteConcern
 from pymongo.errors import (
     AutoReconnect,
@@ -183,14 +184,14 @@ class DuplicateInBatch(Exception):
         self.written = written
 
 
-async def insert_in_order(collection: Collection, documents: Sequence[Document]) -> None:
-    """Insert all of them in this order; raises `DuplicateInBatch` at the first duplicate key.
+async def insert_in_order(collection: Collection, documents: Sequence[bytes]) -> None:
+    """Insert all of them, encoded as they are, in this order; raises `DuplicateInBatch` at the first duplicate key.
 
     Any other fault, or a doubt whether a majority has what was written, is told by its codes alone: the driver's own
     error quotes the document, and ends up in a log.
     """
     try:
-        await collection.insert_many(documents, ordered=True)
+        await collection.insert_many([RawBSONDocument(document) for document in documents], ordered=True)
     except BulkWriteError as error:
         faults, doubts = error.details["writeErrors"], error.details["writeConcernErrors"]
         if faults and faults[0]["code"] == DUPLICATE_KEY and not doubts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bot.store.driver import Collection, Document, DuplicateInBatch, aggregate, insert_in_order
+from bot.store.driver import Collection, Document, DuplicateInBatch, aggregate, encode_document, insert_in_order
 
 ASCENDING = 1
 BY_NUMBER = [("feed", ASCENDING), ("seq", ASCENDING)]
@@ -62,10 +62,17 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How far an ordered batch came: `count` entries are durable, and the next one, if any, met a duplicate key."""
+    """How far an ordered batch came: `count` entries are durable, and the next one, if any, met a duplicate key.
 
-    count: int
+    `documents` are those that are durable, as they stand in the database.
+    """
+
+    documents: Sequence[bytes]
     met_duplicate: bool
+
+    @property
+    def count(self) -> int:
+        return len(self.documents)
 
 
 def _in_order(entries: Mapping[int, Entry], numbers: range) -> Iterable[Entry]:
@@ -90,11 +97,12 @@ class Entries:
 
     async def write(self, entries: Sequence[Entry]) -> Written:
         """Write them in this order and stop at the first duplicate: what is behind it has not been written."""
+        documents = [encode_document(entry.as_document()) for entry in entries]
         try:
-            await insert_in_order(self._collection, [entry.as_document() for entry in entries])
+            await insert_in_order(self._collection, documents)
         except DuplicateInBatch as stopped:
-            return Written(stopped.written, met_duplicate=True)
-        return Written(len(entries), met_duplicate=False)
+            return Written(documents[: stopped.written], met_duplicate=True)
+        return Written(documents, met_duplicate=False)
 
     async def known(self, entry_id: str) -> Entry | None:
         """The entry that stands already under this id."""

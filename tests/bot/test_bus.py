@@ -141,13 +141,13 @@ async def test_a_kind_that_a_process_does_not_know_is_nothing_to_it(redis_url: s
 
 
 async def batches_until(channel: Any, n: int) -> list[list[Mapping[str, Any]]]:
-    """Everything that was published on the channel, message by message, up to the one with the number."""
+    """The documents that were published on the channel, message by message, up to the one with the number."""
     batches: list[list[Mapping[str, Any]]] = []
     async with asyncio.timeout(PATIENCE_S):
         async for message in channel.listen():
             if message["type"] == "message":
                 batches.append(list(decode_documents(message["data"][SENDER_BYTES:])))
-                if batches[-1][-1]["document"] == {"n": n}:
+                if batches[-1][-1] == {"n": n}:
                     break
     return batches
 
@@ -163,8 +163,8 @@ async def test_what_has_gathered_goes_out_in_few_batches_of_bounded_size(redis_u
             await two.until_heard(MANY)
         batches = await batches_until(channel, MANY)
     assert len(batches) == 4
-    assert [hint["document"]["n"] for hint in batches[0]] == list(range(MANY))
-    sizes = [sum(len(encode_document(hint)) for hint in batch) for batch in batches]
+    assert [said["n"] for said in batches[0][1::2]] == list(range(MANY))
+    sizes = [sum(len(encode_document(document)) for document in batch) for batch in batches]
     assert sizes[0] <= LARGEST_BATCH
     assert sizes[1] <= LARGEST_BATCH
     assert sizes[2] > LARGEST_BATCH, "what is larger than a batch goes alone"
