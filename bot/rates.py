@@ -81,23 +81,32 @@ class Buckets:
 
     def wait_us(self, buckets: Sequence[Bucket]) -> int:
         """How long until each of them has a token; 0 where all have one now."""
-        now, wait_us = self._now_us(), 0
-        for each in buckets:
-            wait_us = max(wait_us, self._full_at.get(each.key, 0) - now - each.rate.slack_us)
-        return wait_us
+        return self._wait_us(buckets, self._now_us())
 
     def take(self, buckets: Sequence[Bucket]) -> int:
         """One token from each, and 0; or none, and how long until each has one."""
-        wait_us = self.wait_us(buckets)
+        now = self._now_us()
+        wait_us = self._wait_us(buckets, now)
         if not wait_us:
-            self.note(buckets)
+            self._note(buckets, now)
         return wait_us
 
     def note(self, buckets: Sequence[Bucket]) -> None:
         """One token was taken from each, by whoever decided it."""
-        now = self._now_us()
+        self._note(buckets, self._now_us())
+
+    def _wait_us(self, buckets: Sequence[Bucket], now: int) -> int:
+        wait_us = 0
         for each in buckets:
-            self._keep(each, max(self._full_at.get(each.key, 0), now) + each.rate.interval_us, now)
+            late_us = self._full_at.get(each.key, 0) - now - each.rate.slack_us
+            if late_us > wait_us:  # twice as fast as `max`, and asked for every message
+                wait_us = late_us
+        return wait_us
+
+    def _note(self, buckets: Sequence[Bucket], now: int) -> None:
+        for each in buckets:
+            full_at = self._full_at.get(each.key, 0)
+            self._keep(each, (full_at if full_at > now else now) + each.rate.interval_us, now)
 
     def hear(self, bucket: Bucket, full_in_us: int) -> None:
         """Somebody who knows more says in which time it will be full; the worse news counts."""
@@ -105,7 +114,8 @@ class Buckets:
         self._keep(bucket, max(self._full_at.get(bucket.key, 0), now + full_in_us), now)
 
     def _keep(self, bucket: Bucket, full_at: int, now: int) -> None:
-        self._full_at[bucket.key] = min(full_at, now + 2 * bucket.rate.span_us)
+        most = now + 2 * bucket.rate.span_us
+        self._full_at[bucket.key] = full_at if full_at < most else most
         if len(self._full_at) > self._look_through_at:
             self._forget(now)
 
