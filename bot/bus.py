@@ -36,8 +36,11 @@ READ_FOR_S = 1.0
 PING_EVERY_S = 5.0
 SILENT_AT_MOST_S = 10.0
 RECONNECT_AFTER_S = 0.3
-LARGEST_BATCH = 128 * 1024
+# A busy process takes some tens of milliseconds for each turn of its loop, and sends one batch in each.
+LARGEST_BATCH = 512 * 1024
 MOST_WAITING = 10_000
+# Who has heard that nobody listens asks again so soon; a newcomer says at once that they are here.
+ALONE_FOR_S = 1.0
 
 Handler = Callable[[Mapping[str, Any]], None]
 _Failures = (RedisError, OSError, TimeoutError)
@@ -61,6 +64,9 @@ class Bus:
         self._tasks: list[asyncio.Task[None]] = []
         self._can_publish = False
         self._is_listening = False
+        self._alone_until = 0.0
+        self._greets = False
+        self._batches_heard = 0
         self._published_at: float | None = None
         self._pinged_at: float | None = None
         self.away_since: datetime | None = now()
@@ -73,6 +79,11 @@ class Bus:
     def healthy(self) -> bool:
         """Whether hints go out and come in, as far as the last attempts told."""
         return self._can_publish and self._is_listening
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else listened a moment ago."""
+        return time.monotonic() < self._alone_until
 
     @property
     def waiting(self) -> int:
@@ -89,7 +100,12 @@ class Bus:
         self._handlers[kind] = handler
 
     def publish(self, kind: str, document: Mapping[str, Any] | bytes) -> None:
-        """Take the hint along with the next batch; the oldest ones go when too many wait. Bytes are encoded already."""
+        """Take the hint along with the next batch; the oldest ones go when too many wait. Bytes are encoded already.
+
+        Where no other process listens nothing is said.
+        """
+        if self.is_alone:
+            return
         if len(self._waiting) == MOST_WAITING:
             self.dropped += 1
         encoded = document if isinstance(document, bytes) else encode_document(document)
@@ -136,8 +152,11 @@ class Bus:
                 await self._is_waiting.wait()
                 batch, count = self._next_batch()
                 self._published_at = time.monotonic()
+                heard = self._batches_heard
                 async with asyncio.timeout(PUBLISH_WITHIN_S):
-                    await redis.publish(self._channel, batch)
+                    listeners = await redis.publish(self._channel, batch)
+                if listeners <= self._is_listening and heard == self._batches_heard:
+                    self._alone_until = time.monotonic() + ALONE_FOR_S
         except _Failures:
             self._note(can_publish=False)
             self.dropped += count
@@ -156,6 +175,9 @@ class Bus:
 
     def _next_batch(self) -> tuple[bytes, int]:
         batch = bytearray(self._process)
+        if self._greets:
+            batch += _GREETING
+            self._greets = False
         count = 0
         while self._waiting and (count == 0 or len(batch) + len(self._waiting[0]) <= LARGEST_BATCH):
             batch += self._waiting.popleft()
@@ -169,6 +191,8 @@ class Bus:
         try:
             async with asyncio.timeout(PUBLISH_WITHIN_S * 2):
                 await pubsub.subscribe(self._channel)
+            self._greets = True
+            self._is_waiting.set()
             heard_at = pinged_at = time.monotonic()
             while True:
                 async with asyncio.timeout(READ_FOR_S * 2):
@@ -196,6 +220,8 @@ class Bus:
         """A batch begins with who sent it; what we said ourselves is not even decoded."""
         if batch.startswith(self._process):
             return
+        self._alone_until = 0.0
+        self._batches_heard += 1
         try:
             documents = decode_documents(batch[SENDER_BYTES:])
             for head, document in zip(documents, documents, strict=True):
@@ -212,6 +238,10 @@ class Bus:
 def _head_of(kind: str) -> bytes:
     """Each hint is two documents: what it is about, and what it says."""
     return encode_document({"kind": kind})
+
+
+_GREETING = _head_of("hello") + encode_document({})
+"""Of who has begun to listen: whoever thought that they were alone hears it."""
 
 
 async def _close(resource: Any) -> None:

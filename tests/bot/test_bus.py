@@ -100,6 +100,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bot.bus, "RECONNECT_AFTER_S", 0.02)
 
 
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who speaks although nobody listens."""
+    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 0.0)
+
+
 async def test_hints_reach_the_other_processes_in_order_and_not_oneself(redis_url: str) -> None:
     async with process(redis_url) as one, process(redis_url) as two, process(redis_url) as three:
         one.say(*range(MANY))
@@ -113,6 +119,42 @@ async def test_hints_reach_the_other_processes_in_order_and_not_oneself(redis_ur
         assert (two.bus.received, three.bus.received) == (MANY, MANY + 1)
 
 
+async def test_who_is_alone_says_nothing_until_another_process_is_there(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 3600.0)  # so that nobody but the newcomer can end it
+    async with process(redis_url) as one:
+        await until(lambda: one.bus.is_alone)
+        one.say(*range(MANY))
+        assert one.bus.waiting == 0
+        async with process(redis_url) as two:
+            await until(lambda: not one.bus.is_alone)
+            one.say(MANY)
+            await two.until_heard(MANY)
+            assert two.heard == [MANY]
+    assert one.bus.dropped == 0
+
+
+async def test_who_was_alone_asks_again_after_a_while(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the newcomer's word was lost."""
+    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 0.1)
+    async with process(redis_url) as one, Redis.from_url(redis_url) as redis, redis.pubsub() as quiet:
+        await until(lambda: one.bus.is_alone)
+        await quiet.subscribe(CHANNEL)
+        await until_spoken_on(one, quiet)
+
+
+async def until_spoken_on(speaker: Process, channel: Any) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            speaker.say(1)
+            message = await channel.get_message(ignore_subscribe_messages=True, timeout=0.05)
+            if message is not None:
+                assert b"number" in message["data"]
+                return
+
+
+@pytest.mark.usefixtures("talkative")
 async def test_a_process_on_another_database_is_not_heard(redis_url: str) -> None:
     """One Redis for two databases: what was said in the one was read in the other, whose feed got a hole by it."""
     heard: list[Mapping[str, Any]] = []
@@ -161,7 +203,7 @@ async def test_what_has_gathered_goes_out_in_few_batches_of_bounded_size(redis_u
             one.bus.publish("large", {"text": "x" * (LARGEST_BATCH + 1000)})
             one.say(MANY)
             await two.until_heard(MANY)
-        batches = await batches_until(channel, MANY)
+        batches = [batch for batch in await batches_until(channel, MANY) if batch != [{"kind": "hello"}, {}]]
     assert len(batches) == 4
     assert [said["n"] for said in batches[0][1::2]] == list(range(MANY))
     sizes = [sum(len(encode_document(document)) for document in batch) for batch in batches]
@@ -217,7 +259,7 @@ async def test_a_connection_that_is_half_open_is_noticed_and_replaced(
         assert one.bus.healthy
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("impatient", "talkative")
 async def test_health_comes_back_although_nobody_publishes(proxy: TcpProxy, proxy_url: str) -> None:
     """A failure to publish was remembered until there was something to publish again."""
     async with process(proxy_url) as one:
@@ -240,6 +282,7 @@ async def test_a_quiet_connection_is_kept(proxy: TcpProxy, proxy_url: str) -> No
         await two.until_heard(1)
 
 
+@pytest.mark.usefixtures("talkative")
 async def test_publishing_waits_for_nobody_and_the_oldest_hints_go_when_too_many_wait(
     proxy: TcpProxy, proxy_url: str, redis_url: str
 ) -> None:
@@ -251,7 +294,7 @@ async def test_publishing_waits_for_nobody_and_the_oldest_hints_go_when_too_many
         await until(lambda: one.bus.published == MOST_WAITING)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("impatient", "talkative")
 async def test_what_could_not_be_said_is_counted(proxy: TcpProxy, proxy_url: str) -> None:
     async with process(proxy_url) as one:
         proxy.freeze()
