@@ -73,17 +73,22 @@ class ContentDiffers(Refusal):
 class NewEntry:
     """An entry to be written; `id` comes from what caused it, so writing it twice writes it once.
 
-    `digest` says what it says, where the same id may be sent again with something else.
+    `is_said`: by somebody, who may send the same id again with something else.
     """
 
     id: str
     type: str
     data: Mapping[str, Any]
-    digest: str | None = None
+    is_said: bool = False
+
+    def agrees_with(self, standing: Entry) -> bool:
+        """Whether what stands under this id is what was to be written, or was before it was redacted."""
+        known = standing.data
+        return not self.is_said or known is self.data or known == self.data or bool(known.get("redacted"))
 
 
-# Somebody who waits for an entry, and the digest of what they said.
-_Waiter = tuple["asyncio.Future[Entry]", str | None]
+# Somebody who waits for an entry, and what they wanted to be written.
+_Waiter = tuple["asyncio.Future[Entry]", NewEntry]
 
 
 @dataclass(slots=True, eq=False)
@@ -101,13 +106,13 @@ class _Pending:
         return False
 
     def settle(self, entry: Entry) -> None:
-        for future, digest in self.waiters:
+        for future, new in self.waiters:
             if future.done():
                 continue
-            if digest is not None and entry.digest != digest:
-                future.set_exception(ContentDiffers())
-            else:
+            if new.agrees_with(entry):
                 future.set_result(entry)
+            else:
+                future.set_exception(ContentDiffers())
 
     def fail(self, error: Exception) -> None:
         for future, _ in self.waiters:
@@ -256,15 +261,15 @@ class Feeds:
         kind: str,
         data: Mapping[str, Any],
         *,
-        digest: str | None = None,
+        is_said: bool = False,
         within_s: float = WRITE_WITHIN_S,
     ) -> Entry:
         """Durable when it returns. The same id again gives the first entry.
 
-        Raises `ContentDiffers` where that one has another digest, and `Outage` when the database did not take it in
+        Raises `ContentDiffers` where that one says something else, and `Outage` when the database did not take it in
         time: the same call later writes it once.
         """
-        entries = await self.append_many(feed, [NewEntry(entry_id, kind, data, digest)], within_s=within_s)
+        entries = await self.append_many(feed, [NewEntry(entry_id, kind, data, is_said)], within_s=within_s)
         return entries[0]
 
     async def append_many(
@@ -316,7 +321,7 @@ class Feeds:
             pending = feed.by_id[new.id] = _Pending(new)
             feed.pending.append(pending)
         waiter: asyncio.Future[Entry] = self._loop.create_future()
-        pending.waiters.append((waiter, new.digest))
+        pending.waiters.append((waiter, new))
         return waiter
 
     def _take_off(self, feed: _Feed, pending: _Pending) -> None:
@@ -432,7 +437,7 @@ class Feeds:
             assert feed.head is not None, "heads are known before numbers are given"
             for seq, pending in enumerate(several, feed.head + 1):
                 new = pending.new
-                entries.append(Entry(new.id, feed.name, seq, at, new.type, new.data, new.digest))
+                entries.append(Entry(new.id, feed.name, seq, at, new.type, new.data))
         return entries
 
     async def _resolve(self, batch: _Batch, feed: _Feed, pending: _Pending) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bot.auth import digest_of
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.doors.attendance import Attendance
 from bot.errors import Refusal
@@ -234,18 +233,25 @@ class GuestCommands:
     }
 
 
-def _message_id(conversation_id: str, sender: str, payload: Message | RoomMessage) -> str:
-    return derived_id("e", conversation_id, sender, payload.client_id)
+def _message_of(conversation_id: str, sender: str, party: str, payload: Message | RoomMessage) -> NewEntry:
+    """The same `client_id` of the same sender is the same entry."""
+    return NewEntry(
+        derived_id("e", conversation_id, sender, payload.client_id),
+        "message",
+        {"from": party, "text": payload.text, "client_id": payload.client_id},
+        is_said=True,
+    )
 
 
 async def said_before(
     services: Services, conversation_id: str, sender: str, party: str, payload: Message | RoomMessage
 ) -> Answer:
     """The first answer of a message that came before the visit ended; `not_now` for one that did not."""
-    entry = await services.feeds.known(_message_id(conversation_id, sender, payload))
+    message = _message_of(conversation_id, sender, party, payload)
+    entry = await services.feeds.known(message.id)
     if entry is None:
         raise refusal("not_now")
-    if entry.digest not in (None, digest_of(party, payload.text)):  # a message that was redacted has none
+    if not message.agrees_with(entry):
         raise ContentDiffers()
     return said(entry)
 
@@ -261,15 +267,7 @@ def post_message(
     services: Services, conversation_id: str, sender: str, party: str, payload: Message | RoomMessage
 ) -> asyncio.Future[Entry]:
     """`say` for who has no task to wait in; `said` makes the ack of what it brings."""
-    return services.feeds.post(
-        conversation_feed(conversation_id),
-        NewEntry(
-            _message_id(conversation_id, sender, payload),
-            "message",
-            {"from": party, "text": payload.text, "client_id": payload.client_id},
-            digest_of(party, payload.text),
-        ),
-    )
+    return services.feeds.post(conversation_feed(conversation_id), _message_of(conversation_id, sender, party, payload))
 
 
 def said(entry: Entry) -> Answer:

@@ -23,11 +23,10 @@ class Entry:
     at: datetime
     type: str
     data: Mapping[str, Any]
-    digest: str | None = None
     frames: dict[Any, bytes] = field(default_factory=dict, repr=False)
 
     def as_document(self) -> Document:
-        document: Document = {
+        return {
             "_id": self.id,
             "feed": self.feed,
             "seq": self.seq,
@@ -35,9 +34,6 @@ class Entry:
             "type": self.type,
             "data": self.data,
         }
-        if self.digest is not None:
-            document["digest"] = self.digest
-        return document
 
 
 def entry_of(document: Mapping[str, Any]) -> Entry:
@@ -48,7 +44,6 @@ def entry_of(document: Mapping[str, Any]) -> Entry:
         at=document["at"],
         type=document["type"],
         data=document["data"],
-        digest=document.get("digest"),
     )
 
 

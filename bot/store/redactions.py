@@ -40,6 +40,5 @@ class Redactions:
         return [entry async for entry in self._entries.find(query).sort(order, 1).limit(PAGE)]
 
     async def _redact(self, entry: Document) -> None:
-        """The digest by which a repeated message is known may tell something, too."""
-        changes = {"$set": {"data": redacted(entry["type"], entry["data"])}, "$unset": {"digest": ""}}
+        changes = {"$set": {"data": redacted(entry["type"], entry["data"])}}
         await self._entries.update_one({"_id": entry["_id"]}, changes)

@@ -134,8 +134,8 @@ async def shaky(driver_name: driver.DriverName, servers: Servers, database: str)
             await driver.close(client)
 
 
-async def say(feeds: Feeds, entry_id: str, *, feed: str = FEED, **more: Any) -> Entry:
-    return await feeds.append(feed, entry_id, "message", {"text": entry_id}, **more)
+async def say(feeds: Feeds, entry_id: str, text: str = "", *, feed: str = FEED, **more: Any) -> Entry:
+    return await feeds.append(feed, entry_id, "message", {"text": text or entry_id}, **more)
 
 
 async def say_many(feeds: Feeds, *entry_ids: str, feed: str = FEED) -> list[Entry]:
@@ -153,25 +153,38 @@ async def standing(store: Database, feed: str = FEED) -> list[tuple[int, str]]:
 
 async def test_the_same_entry_sent_at_once_through_two_processes_is_written_once(store: Database) -> None:
     async with process(store) as one, process(store) as two:
-        entries = await asyncio.gather(*(say((one, two)[n % 2], "e_1", digest="d") for n in range(AT_ONCE)))
+        entries = await asyncio.gather(*(say((one, two)[n % 2], "e_1") for n in range(AT_ONCE)))
         assert {(entry.id, entry.seq) for entry in entries} == {("e_1", 1)}
         assert await standing(store) == [(1, "e_1")]
 
 
 async def test_an_id_that_was_used_for_something_else_is_refused(store: Database) -> None:
     async with process(store) as one, process(store) as two:
-        first = await say(one, "e_1", digest="a")
+        first = await say(one, "e_1", "yes", is_said=True)
         for feeds in (one, two):
             with pytest.raises(ContentDiffers):
-                await say(feeds, "e_1", digest="b")
-            assert (await say(feeds, "e_1", digest="a")).seq == first.seq
+                await say(feeds, "e_1", "no", is_said=True)
+            assert (await say(feeds, "e_1", "yes", is_said=True)).seq == first.seq
         assert await standing(store) == [(1, "e_1")]
+
+
+async def test_what_was_redacted_meanwhile_was_said_all_the_same(store: Database) -> None:
+    async with process(store) as feeds:
+        first = await say(feeds, "e_1", "yes", is_said=True)
+        await store["entries"].update_one({"_id": "e_1"}, {"$set": {"data": {"redacted": True}}})
+        assert (await say(feeds, "e_1", "yes", is_said=True)).seq == first.seq
+
+
+async def test_an_effect_that_is_performed_again_gets_the_first_entry_whatever_it_says(store: Database) -> None:
+    async with process(store) as feeds:
+        first = await say(feeds, "e_1", "yes")
+        assert (await say(feeds, "e_1", "no")).data == first.data
 
 
 async def test_two_contents_at_once_under_one_id_have_one_winner(store: Database) -> None:
     async with process(store) as one, process(store) as two:
         outcomes = await asyncio.gather(
-            *(say((one, two)[n % 2], "e_1", digest=str(n)) for n in range(AT_ONCE)),
+            *(say((one, two)[n % 2], "e_1", str(n), is_said=True) for n in range(AT_ONCE)),
             return_exceptions=True,
         )
         assert sum(isinstance(outcome, Entry) for outcome in outcomes) == 1
@@ -186,8 +199,8 @@ async def test_what_is_posted_at_once_is_written_in_order_and_answered_by_its_fu
 
 async def test_a_post_under_an_id_that_said_something_else_fails(store: Database) -> None:
     async with process(store) as feeds:
-        first = feeds.post(FEED, NewEntry("e_1", "message", {"text": "yes"}, "yes"))
-        other = feeds.post(FEED, NewEntry("e_1", "message", {"text": "no"}, "no"))
+        first = feeds.post(FEED, NewEntry("e_1", "message", {"text": "yes"}, is_said=True))
+        other = feeds.post(FEED, NewEntry("e_1", "message", {"text": "no"}, is_said=True))
         assert (await first).data == {"text": "yes"}
         with pytest.raises(ContentDiffers):
             await other

@@ -162,7 +162,7 @@ def nothing() -> None:
 
 
 def random_message_ids() -> None:
-    bot.doors.guest._message_id = lambda *_: new_id("e")
+    bot.doors.guest.derived_id = lambda *_: new_id("e")  # type: ignore[attr-defined]
 
 
 def random_receipt_ids() -> None:
