@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -446,7 +446,8 @@ class Feeds:
         if entry is not None:
             self._settle_standing(batch, feed, pending, entry)
             await self._settle_all_that_stand(batch)
-        await self._catch_up(feed)
+        # Where one feed has gone on elsewhere, others may: found one by one, each would cost a batch, too.
+        await self._catch_up(batch)
 
     async def _settle_all_that_stand(self, batch: _Batch) -> None:
         """Where one does, others may, as after an outage: found one by one, each would cost a batch of its own."""
@@ -579,19 +580,26 @@ class Feeds:
 
     async def _refresh_now(self, feed: _Feed) -> None:
         try:
-            await self._catch_up(feed)
+            await self._catch_up([feed])
         except _Failures as error:
             log.debug("a feed is read at the next look", why=why(error))
         finally:
             feed.is_refreshing = False
 
-    async def _catch_up(self, feed: _Feed) -> None:
-        """Read what stands beyond the head that is known."""
-        while feed.head is not None:
-            page = await self._entries.since(feed.name, feed.head, PAGE)
-            self._advance(feed, page)
-            if len(page) < PAGE:
-                return
+    async def _catch_up(self, feeds: Collection[_Feed]) -> None:
+        """Read what stands beyond the heads that are known, of all together; where nobody reads, only how far."""
+        heads = await self._heads(*(feed.name for feed in feeds))
+        behind = [feed for feed in feeds if _is_behind(feed, heads.get(feed.name, 0))]
+        for feed in behind:
+            if not feed.followings:
+                feed.head = heads[feed.name]
+                feed.recent.clear()
+        while behind := [feed for feed in behind if _is_behind(feed, heads[feed.name])]:
+            spans = {feed: _next_page(feed, heads[feed.name]) for feed in behind}
+            found = await self._entries.in_spans(list(spans.values()))
+            for feed, span in spans.items():
+                self._advance(feed, found[span])
+            behind = [feed for feed, span in spans.items() if found[span]]
 
     # --- the safety look ----------------------------------------------------------------------------------------------
 
@@ -609,10 +617,7 @@ class Feeds:
         followed = [feed for feed in self._feeds.values() if feed.followings and feed.head is not None]
         for start in range(0, len(followed), MOST_FEEDS_PER_LOOK):
             several = followed[start : start + MOST_FEEDS_PER_LOOK]
-            heads = await self._entries.heads([feed.name for feed in several])
-            for feed in several:
-                if feed.head is not None and heads.get(feed.name, 0) > feed.head:
-                    self._refresh(feed)
+            await self._catch_up(several)
 
     def _forget(self) -> None:
         """What nobody reads or writes any more is forgotten; its head is looked up when it is wanted again."""
@@ -636,6 +641,15 @@ class Feeds:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_behind(feed: _Feed, head: int) -> bool:
+    return feed.head is not None and feed.head < head
+
+
+def _next_page(feed: _Feed, head: int) -> Span:
+    known = feed.head or 0
+    return Span(feed.name, known, min(head, known + PAGE))
 
 
 def _too_late(feed: str) -> Outage:

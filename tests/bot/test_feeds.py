@@ -295,6 +295,27 @@ async def test_a_swarm_of_duplicates_costs_a_batch_or_two_and_not_one_each(store
         assert two.written == 0
 
 
+@pytest.mark.usefixtures("no_looks")
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_feeds_that_went_on_elsewhere_cost_a_batch_or_two_and_not_one_each(
+    store: Database, is_read: bool
+) -> None:
+    """As after Redis was away: what was written elsewhere is not known here."""
+    names = [f"conversation:c_{number}" for number in range(AT_ONCE)]
+    readers = {name: Reader() for name in names}
+    async with process(store) as here, process(store) as elsewhere:
+        await asyncio.gather(*(say(here, f"{name} 1", feed=name) for name in names))
+        for name in names if is_read else ():
+            here.follow(name, 1, readers[name])
+        await asyncio.gather(*(say_many(elsewhere, f"{name} 2", f"{name} 3", feed=name) for name in names))
+        before = here.batches
+        entries = await asyncio.gather(*(say(here, f"{name} 4", feed=name) for name in names))
+        assert [entry.seq for entry in entries] == [4] * AT_ONCE
+        assert here.batches - before <= 4
+        for name in names if is_read else ():
+            assert readers[name].numbers == [2, 3, 4]
+
+
 async def test_numbers_that_another_process_took_meanwhile_are_not_taken_twice(store: Database) -> None:
     async with process(store) as one, process(store) as two:
         await say(one, "a")
