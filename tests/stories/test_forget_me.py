@@ -198,8 +198,8 @@ async def redis_texts(courier: redis.asyncio.Redis) -> AsyncIterator[str]:
                 values = [str(await courier.xrange(key)).encode()]
             case kind:
                 raise AssertionError(f"{key!r} is a {kind!r}: nobody knows what stands in it")
-        for value in values:
-            yield (value or b"").decode(errors="replace")
+        for value in filter(None, values):  # a key may end while it is looked at
+            yield value.decode(errors="replace")
             with suppress(zlib.error):
                 yield zlib.decompress(value).decode(errors="replace")
 
