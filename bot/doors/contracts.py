@@ -1,4 +1,7 @@
-"""The documents of the public contract: `/openapi.json` and `/asyncapi.json`, made when somebody first asks."""
+"""The documents of the public contract: `/openapi.json` and `/asyncapi.json`, made when somebody first asks.
+
+Only then are their models built: no process waits a third of a second for them at its start.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,28 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from bot.contract.asyncapi import asyncapi_document
-from bot.contract.openapi import openapi_document
-from bot.contract.operation import Key
 from bot.doors.http import SERVICES
 
 # Tools that show a document run on websites of their own.
 HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
 
 
-def routes_of(app: web.Application) -> set[Key]:
+def routes_of(app: web.Application) -> set[tuple[str, str]]:
     """Method and path of every route; who can GET can ask for the head alone, which is not said again."""
     routes = ((route.method, route.resource) for route in app.router.routes())
     return {(method, resource.canonical) for method, resource in routes if resource is not None and method != "HEAD"}
 
 
 def _openapi(request: web.Request) -> dict[str, Any]:
+    from bot.contract.openapi import openapi_document
+
     services = request.app[SERVICES]
     return openapi_document(routes_of(request.app), services.words, services.settings.public_url)
 
 
 def _asyncapi(request: web.Request) -> dict[str, Any]:
+    from bot.contract.asyncapi import asyncapi_document
+
     services = request.app[SERVICES]
     return asyncapi_document(services.words, services.settings.public_url)
 
