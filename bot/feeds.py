@@ -47,6 +47,7 @@ WRITE_WITHIN_S = 8.0
 # What may wait for an absent database, in all feeds together: seconds of the busiest chat, and some tens of megabytes.
 MOST_WAITING = 20_000
 MOST_FEEDS_PER_LOOK = 1000
+MOST_FEEDS_PER_READ = 50
 
 Deliver = Callable[[Sequence[Entry]], None]
 Ready = Callable[[], Awaitable[None]]
@@ -594,6 +595,10 @@ class Feeds:
             if not feed.followings:
                 feed.head = heads[feed.name]
                 feed.recent.clear()
+        for start in range(0, len(behind), MOST_FEEDS_PER_READ):
+            await self._read_up_to(heads, behind[start : start + MOST_FEEDS_PER_READ])
+
+    async def _read_up_to(self, heads: Mapping[str, int], behind: list[_Feed]) -> None:
         while behind := [feed for feed in behind if _is_behind(feed, heads[feed.name])]:
             spans = {feed: _next_page(feed, heads[feed.name]) for feed in behind}
             found = await self._entries.in_spans(list(spans.values()))
