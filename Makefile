@@ -14,7 +14,7 @@ demo: $(installed)
 
 # make test ARGS="tests/bot -k settings" runs some of them. Stories wait more than they work, hence one more than two cores.
 test: $(installed)
-	@chromium=$$(scripts/chromium) && JANJI_CHROMIUM=$$chromium $(python) -m pytest $(or $(ARGS),-n 4 --dist worksteal)
+	@chromium=$$(scripts/chromium) && JANJI_CHROMIUM=$$chromium $(python) -m pytest $(or $(ARGS),-n 3 --dist worksteal)
 
 check: $(installed)
 	$(python) -m ruff format --check
