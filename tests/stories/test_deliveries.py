@@ -152,6 +152,7 @@ async def test_a_worker_that_is_killed_while_a_provider_answers_leaves_the_row_t
             again = await ledger.get(row.id)
             assert again is not None
             assert (again.status, again.doubts) == ("sent", 1)
+            assert providers.mail.mails, "whichever of them had its turn"
 
         await eventually(sent)
     await second.kill_all()
