@@ -306,8 +306,11 @@ async def _book(visitor: Guest, console: Therapist, **form: Any) -> str:
 
 
 def _names(document: Mapping[str, Any], ids: Collection[str]) -> bool:
-    """Whether it is one of these, or says something of them; a `client_id` may be any text, and says nothing."""
-    return any(each in str({**document, "answers": ()}) for each in ids)
+    """Whether it is one of these, or says something of them.
+
+    A `client_id` and a device's token may be any text, and say nothing.
+    """
+    return any(each in str({**document, "answers": (), "token": ""}) for each in ids)
 
 
 def _therapist(name: str, km: float) -> TherapistRecord:
