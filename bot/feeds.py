@@ -616,6 +616,9 @@ class Feeds:
                 await self._look()
             except _Failures as error:
                 log.debug("a look at the feeds failed", why=why(error))
+            except Exception:
+                # Whatever is wrong with one entry, readers of all other feeds rely on the next look.
+                log.exception("feeds could not be looked at")
 
     async def _look(self) -> None:
         """Compare the heads of the feeds that are read here with the database's."""
