@@ -14,7 +14,6 @@ from bot.access import key_of
 from bot.store.notifications import Room
 from bot.store.records import Records
 from bot.store.therapists import Therapists
-from bot.store.together import Together
 from conversations.booking import Booking, Status
 from conversations.external_booking import ExternalBooking
 from conversations.external_booking import Status as ExternalStatus
@@ -50,17 +49,17 @@ class Appointments:
         locale: Locale,
         timezone: str,
     ) -> None:
-        self._bookings = Together(bookings.load_several)
-        self._external_bookings = Together(external_bookings.load_several)
-        self._conversations = Together(conversations.load_several)
-        self._therapists = Together(therapists.get_several)
+        self._bookings = bookings
+        self._external_bookings = external_bookings
+        self._conversations = conversations
+        self._therapists = therapists
         self._brand = brand
         self._locale = locale
         self._timezone = timezone
 
     async def offered(self, booking_id: str, person_id: str) -> Appointment | None:
         """The booking as one sees it who is asked to take it: it stands as long as nobody has."""
-        stored = await self._bookings.one(booking_id)
+        stored = await self._bookings.load_with_others(booking_id)
         if stored is None or stored.record.visit is None or stored.record.created_at is None:
             return None
         conversation = await self._conversation(stored.record)
@@ -72,9 +71,9 @@ class Appointments:
     async def find(self, room: Room, booking_id: str) -> Appointment | None:
         """None where nobody knows the booking, or nothing has been agreed yet."""
         if room == "external_booking":
-            external = await self._external_bookings.one(booking_id)
+            external = await self._external_bookings.load_with_others(booking_id)
             return _external_appointment(external.record) if external else None
-        stored = await self._bookings.one(booking_id)
+        stored = await self._bookings.load_with_others(booking_id)
         if stored is None or stored.record.visit is None:
             return None
         booking = stored.record
@@ -82,7 +81,7 @@ class Appointments:
         return self._appointment(booking, conversation, await self._therapist(booking, conversation))
 
     async def _conversation(self, booking: Booking) -> Conversation:
-        known = await self._conversations.one(booking.conversation_id)
+        known = await self._conversations.load_with_others(booking.conversation_id)
         return known.record if known else Conversation(booking.conversation_id)
 
     def _appointment(self, booking: Booking, conversation: Conversation, therapist: Person | None) -> Appointment:
@@ -129,7 +128,7 @@ class Appointments:
 
     async def _person(self, therapist: str, conversation: Conversation) -> Person | None:
         """They are where the guest is, so they live by the same clock."""
-        record = await self._therapists.one(therapist)
+        record = await self._therapists.get_with_others(therapist)
         if record is None:
             return None
         return Person(
