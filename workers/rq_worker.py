@@ -37,14 +37,30 @@ class Worker(HerokuWorker):
 
     told: threading.Event
     has_unsubscribed: bool = False
+    is_waiting: bool = False
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Only the wait for a job is interrupted; upstream raises wherever the signal finds it.
+
+        Platforms send several signals, and upstream kills the job at the second.
+        """
+        if self.told.is_set():
+            return
         self.told.set()
         end_for_certain()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # upstream has no types
+        self._stop_requested = True
+        self.handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # upstream has no types
+        if self.is_waiting:
+            raise StopRequested
 
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Upstream kills the job at a second signal; platforms send several."""
+    def dequeue_job_and_maintain_ttl(self, *arguments: Any, **more: Any) -> Any:
+        self.is_waiting = True
+        try:
+            if self._stop_requested:  # by a signal that came before it could interrupt
+                raise StopRequested
+            return super().dequeue_job_and_maintain_ttl(*arguments, **more)
+        finally:
+            self.is_waiting = False
 
     def unsubscribe(self) -> None:
         """Upstream closes the connection even under a thread that still listens, as it does where Redis hangs.
@@ -64,7 +80,8 @@ class Worker(HerokuWorker):
 
     def _install_signal_handlers(self) -> None:
         super()._install_signal_handlers()  # type: ignore[no-untyped-call]
-        self._stop_requested = self.told.is_set()  # while it was still registering itself
+        if self.told.is_set():  # while it was still registering itself
+            self._stop_requested = True
 
 
 def run_rq(settings: Settings) -> int:
@@ -101,4 +118,5 @@ def _work(redis_url: str, told: threading.Event) -> None:
         maintenance_interval=MAINTENANCE_INTERVAL_S,
     )
     worker.told = told
-    worker.work(with_scheduler=True, logging_level="WARNING")
+    # Without RQ's scheduler: moments are kept in the records and rung from there, so that Redis may lose everything.
+    worker.work(logging_level="WARNING")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
+import redis.asyncio
+from rq.exceptions import StopRequested
 
 from bot.embedded import Servers
+from tests.agreement import eventually
 from tests.fakes.tcp_proxy import TcpProxy
+from tests.house import settings_for
+from tests.processes import descendants_of, site
 from workers.rq_worker import Worker
 
 
@@ -46,3 +53,35 @@ async def test_a_worker_that_ends_while_redis_hangs_calls_nothing_a_fault(
         assert not listening.is_alive()
         await asyncio.to_thread(worker.connection.close)
     assert not complaints
+
+
+async def test_a_worker_that_is_told_to_stop_in_the_middle_of_something_finishes_it_and_takes_no_job(
+    valkey_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.rq_worker.end_for_certain", lambda: None)
+    worker = await asyncio.to_thread(_worker, valkey_port)
+    worker.request_stop(signal.SIGTERM, None)
+    with pytest.raises(StopRequested):
+        await asyncio.to_thread(worker.dequeue_job_and_maintain_ttl, 1)
+    await asyncio.to_thread(worker.connection.close)
+
+
+async def test_a_worker_that_waits_for_a_job_is_one_process_and_ends_as_soon_as_it_is_told_to(
+    servers: Servers, database: str, tmp_path: Path
+) -> None:
+    courier = redis.asyncio.Redis.from_url(servers.redis_url or "", decode_responses=True)
+    async with site(settings_for(servers, database), tmp_path) as place, courier:
+        worker = await place.workers("rq")
+
+        async def registered() -> list[str | None]:
+            """The states of this worker; other tests leave workers behind that were killed."""
+            of_all = [await courier.hgetall(name) for name in await courier.smembers("rq:workers")]
+            return [told.get("state") for told in of_all if told.get("pid") == str(worker.running.pid)]
+
+        async def waits() -> None:
+            assert await registered() == ["idle"]
+
+        await eventually(waits)
+        assert descendants_of(worker.running.pid) == []
+        assert await worker.stop() == 0
+        assert await registered() == []
