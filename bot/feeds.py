@@ -601,10 +601,12 @@ class Feeds:
     async def _read_up_to(self, heads: Mapping[str, int], behind: list[_Feed]) -> None:
         while behind := [feed for feed in behind if _is_behind(feed, heads[feed.name])]:
             spans = {feed: _next_page(feed, heads[feed.name]) for feed in behind}
-            found = await self._entries.in_spans(list(spans.values()))
+            found, faults = await self._spans.apart(*spans.values())
             for feed, span in spans.items():
-                self._advance(feed, found[span])
-            behind = [feed for feed, span in spans.items() if found[span]]
+                if span in faults:  # whatever is wrong with one entry, the other feeds go on
+                    log.error("a feed could not be read", feed=feed.name, exc_info=faults[span])
+                self._advance(feed, found.get(span, []))
+            behind = [feed for feed, span in spans.items() if found.get(span)]
 
     # --- the safety look ----------------------------------------------------------------------------------------------
 
@@ -616,8 +618,7 @@ class Feeds:
                 await self._look()
             except _Failures as error:
                 log.debug("a look at the feeds failed", why=why(error))
-            except Exception:
-                # Whatever is wrong with one entry, readers of all other feeds rely on the next look.
+            except Exception:  # whatever it met, all readers rely on the next look
                 log.exception("feeds could not be looked at")
 
     async def _look(self) -> None:

@@ -39,6 +39,13 @@ class Together(Generic[K, V]):
         self._asking: asyncio.Task[None] | None = None
 
     async def __call__(self, *keys: K) -> dict[K, V]:
+        found, faults = await self.apart(*keys)
+        for fault in faults.values():
+            raise fault
+        return found
+
+    async def apart(self, *keys: K) -> tuple[dict[K, V], dict[K, Exception]]:
+        """What is found under these keys, and the faults of those that have one; raises only an outage."""
         if self._next is None:
             self._next = _Question()
         question = self._next
@@ -48,10 +55,8 @@ class Together(Generic[K, V]):
             self._asking = asyncio.create_task(self._ask(), context=Context())
         # Who is cancelled leaves the others their answer.
         found = await asyncio.shield(question.found)
-        for key in keys:
-            if key in question.faults:
-                raise question.faults[key]
-        return {key: found[key] for key in keys if key in found}
+        faults = {key: question.faults[key] for key in keys if key in question.faults}
+        return {key: found[key] for key in keys if key in found}, faults
 
     async def one(self, key: K) -> V | None:
         return (await self(key)).get(key)
@@ -74,9 +79,10 @@ class Together(Generic[K, V]):
             return await self._read(keys)
         except (PyMongoError, OSError):
             raise
-        except Exception:
+        except Exception as error:
             if len(keys) == 1:
-                raise
+                question.faults[keys[0]] = error
+                return {}
         found: dict[K, V] = {}
         for key in keys:
             try:

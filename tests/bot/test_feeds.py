@@ -390,6 +390,21 @@ async def test_without_redis_a_follower_elsewhere_gets_the_entry_by_the_safety_l
         assert reader.numbers == [1, 2]
 
 
+@pytest.mark.usefixtures("frequent_looks")
+async def test_an_entry_that_makes_no_sense_holds_up_its_own_feed_alone(store: Database) -> None:
+    async with process(store) as here, process(store) as elsewhere:
+        reader = Reader()
+        followings = [elsewhere.follow(FEED, 0, reader), elsewhere.follow("broken", 0, Reader())]
+        await until(lambda: all(following.is_live for following in followings))
+        with structlog.testing.capture_logs() as lines:
+            await store["entries"].insert_one({"_id": "senseless", "feed": "broken", "seq": 1})
+            await until(lambda: any(line["log_level"] == "error" for line in lines))
+            await say_many(here, "a", "b")
+            await reader.until(2)
+        assert reader.numbers == [1, 2]
+        assert {line["feed"] for line in lines if line["log_level"] == "error"} == {"broken"}
+
+
 @pytest.mark.usefixtures("no_looks")
 async def test_a_follower_who_is_behind_catches_up_in_pages_and_then_is_live(store: Database, servers: Servers) -> None:
     many = 2 * PAGE + 50
