@@ -332,7 +332,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         }
         # An upgrade from polling begins with a probe, whose two frames are read one by one.
         if FITS and not self.connected:
-            return DirectWebSocket(self._hear, **how)
+            return DirectWebSocket(self._hear, self.engine.departures, **how)
         return web.WebSocketResponse(**how)
 
     async def _probe(self, ws: web.WebSocketResponse) -> bool:

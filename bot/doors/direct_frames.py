@@ -19,6 +19,8 @@ import aiohttp
 from aiohttp import WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 
+from bot.doors.pace import Pace
+
 PINNED = "3.14"
 FITS = aiohttp.__version__.startswith(f"{PINNED}.")
 
@@ -66,9 +68,14 @@ class Gathering:
 class _Inlet(WebSocketDataQueue):
     """The queue behind the parser, which hands text on at once and keeps the rest for `receive`."""
 
-    def __init__(self, request: web.BaseRequest, hear: Hear) -> None:
+    def __init__(self, request: web.BaseRequest, hear: Hear, departures: Pace) -> None:
         super().__init__(request.protocol, 2**16, loop=asyncio.get_running_loop())
         self._hear = hear
+        self._departures = departures
+
+    def feed_eof(self) -> None:
+        """Its connection is lost, and with it perhaps thousands."""
+        self._departures.call(super().feed_eof)
 
     def feed_data(self, data: Any, size: int) -> None:
         if data.type is not WSMsgType.TEXT:
@@ -84,9 +91,10 @@ class _Inlet(WebSocketDataQueue):
 class DirectWebSocket(web.WebSocketResponse):
     """A WebSocket whose text frames go to `hear` instead of `receive`, from the moment of `prepare`."""
 
-    def __init__(self, hear: Hear, **upstream: Any) -> None:
+    def __init__(self, hear: Hear, departures: Pace, **upstream: Any) -> None:
         super().__init__(**upstream)
         self._hear = hear
+        self._departures = departures
         self.is_direct = False
 
     def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: Any) -> None:
@@ -95,7 +103,7 @@ class DirectWebSocket(web.WebSocketResponse):
         if came_early or self.compress:
             return
         self.is_direct = True
-        self._reader = _Inlet(request, self._hear)
+        self._reader = _Inlet(request, self._hear, self._departures)
         self._parser = WebSocketReader(self._reader, self._max_msg_size, compress=False, decode_text=True)
         request.protocol._payload_parser = None
         request.protocol.set_parser(self._parser)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 
 class Pace:
@@ -12,7 +13,7 @@ class Pace:
     def __init__(self, most: int) -> None:
         self._most = most
         self._left = most
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Callable[[], None] | asyncio.Future[None]] = deque()
         self._is_counting = False
 
     async def turn(self) -> None:
@@ -23,6 +24,14 @@ class Pace:
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         await place
+
+    def call(self, work: Callable[[], None]) -> None:
+        """Do it now, or in a later turn of the loop; `work` does not raise."""
+        if self._left > 0 and not self._waiting:
+            self._count_one()
+            work()
+        else:
+            self._waiting.append(work)
 
     def _count_one(self) -> None:
         self._left -= 1
@@ -35,6 +44,9 @@ class Pace:
         self._is_counting = False
         while self._waiting and self._left > 0:
             place = self._waiting.popleft()
-            if not place.done():  # who was cancelled meanwhile takes nobody's place
-                place.set_result(None)
+            if not isinstance(place, asyncio.Future):
                 self._count_one()
+                place()
+            elif not place.done():  # who was cancelled meanwhile takes nobody's place
+                self._count_one()
+                place.set_result(None)

@@ -55,3 +55,27 @@ async def test_who_gives_up_waiting_takes_nobodys_place() -> None:
     given_up.cancel()
     await last
     assert given_up.cancelled()
+
+
+async def test_what_is_called_and_who_waits_share_one_line() -> None:
+    turns, pace = _Turns(), Pace(2)
+    went: list[tuple[int, str]] = []
+
+    async def wait(name: str) -> None:
+        await pace.turn()
+        went.append((turns.now, name))
+
+    def call(name: str) -> None:
+        pace.call(lambda: went.append((turns.now, name)))
+
+    call("first")
+    assert went == [(0, "first")], "where there is room it is done at once"
+    waiting = [asyncio.create_task(wait(name)) for name in ("second", "third")]
+    await asyncio.sleep(0)
+    call("fourth")
+    last = asyncio.Event()
+    call("fifth")
+    pace.call(last.set)
+    await asyncio.gather(*waiting, last.wait())
+    assert [name for _, name in went] == ["first", "second", "third", "fourth", "fifth"]
+    assert max(Counter(turn for turn, _ in went).values()) <= 2

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -801,6 +803,38 @@ async def test_many_small_frames_that_wait_are_bounded_by_their_number() -> None
             h.server.emit_encoded(h.door.sids, small)
         await h.gone(connections)
         assert h.counters.slow_readers_aborted == 1
+
+
+async def test_a_crowd_that_vanishes_at_once_ends_a_few_in_each_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they read from ends, too, and not only what their door does about it."""
+    ended_in: Counter[int] = Counter()
+    turns = itertools.count()
+    turn = 0
+
+    def count() -> None:
+        nonlocal turn
+        turn = next(turns)
+        asyncio.get_running_loop().call_soon(count)
+
+    class Noted(direct_frames.DirectWebSocket):
+        async def receive(self, *arguments: Any) -> Any:
+            message = await super().receive(*arguments)
+            ended_in[turn] += 1
+            return message
+
+    monkeypatch.setattr(connection, "DirectWebSocket", Noted)
+    monkeypatch.setattr(engine, "DEPARTURES_IN_A_TURN", 2)
+    async with house() as h:
+        lines = [await h.stalled_guest() for _ in range(20)]
+        connections = h.connections()
+        count()
+        for line in lines:
+            line.close()
+        await h.gone(connections)
+        assert sum(ended_in.values()) == 20
+        assert max(ended_in.values()) <= 2
 
 
 async def test_a_silent_client_is_freed_with_everything_it_held() -> None:
