@@ -29,11 +29,12 @@ PATIENCE_S = 30
 
 # A program that says where its servers are, does what it is told, and stops when its standard input ends.
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from redis import Redis
 from bot.embedded import running
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also as a background job, which a shell has ignore it
 data_dir, *manners = sys.argv[1:]
 if "waits" in manners:
     print("ready", flush=True)
@@ -244,8 +245,9 @@ def test_the_next_program_ends_servers_that_were_left_without_a_guardian(
     before = program.servers()
     put_in_mongo(before.mongodb_uri, "kept")
     pids = [pid_of(tmp_path, "mongo"), pid_of(tmp_path, "valkey")]
-    for pid in pids:
-        os.kill(guardian_of(pid), signal.SIGKILL)
+    for guardian in [guardian_of(pid) for pid in pids]:
+        os.kill(guardian, signal.SIGKILL)
+        wait_for_end(guardian)
     program.kill()
     assert is_listening(before.mongodb_uri)
 
