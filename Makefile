@@ -1,5 +1,8 @@
 # What people and machines run. It is installed into .venv and node_modules, and again only when a lock file changed.
 
+# Containers often forbid it, and every process of ours would then compile again what the one before has compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 python := $(VENV)/bin/python
 installed := $(VENV)/.installed node_modules/.installed

@@ -10,6 +10,7 @@ from typing import Any
 import pymongo
 import pytest
 import redis
+from pymongo import WriteConcern
 
 from bot.app import serving
 from bot.auth import Tokens, new_id
@@ -140,8 +141,10 @@ def sweepers(servers: Servers) -> Iterator[Sweepers]:
 def database(sweepers: Sweepers, migrated: str) -> str:
     """The name of the database, emptied, and Redis flushed."""
     mongo, courier = sweepers
-    for collection in mongo[migrated].list_collection_names():
-        mongo[migrated][collection].delete_many({})
+    collections = [mongo[migrated][name] for name in mongo[migrated].list_collection_names()]
+    for collection in collections:
+        collection.with_options(write_concern=WriteConcern(w=1)).delete_many({})
+    collections[-1].delete_many({})  # with a majority, which then has what was written before it, too
     courier.flushall()
     return migrated
 
