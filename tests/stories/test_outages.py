@@ -265,7 +265,7 @@ async def test_a_database_that_hangs_or_dies_is_unavailable_in_time_and_the_same
 async def test_a_search_goes_on_by_itself_after_the_database_has_changed_its_primary(
     mongo: Frail, servers: Servers
 ) -> None:
-    async with house_on(mongo, servers, answer_s=1.5, radii_km=(1.0, 5.0)) as house:
+    async with house_on(mongo, servers, answer_s=1.5, radii_km=(1.0, 5.0, 6.0, 7.0, 8.0)) as house:
         sari = await house.add_therapist(km=3)
         async with guest(house.url) as budi, therapist(house.url, house.token_of(sari)) as console:
             await budi.search()
