@@ -49,7 +49,8 @@ class Worker(HerokuWorker):
         self.told.set()
         end_for_certain()
         self._stop_requested = True
-        self.handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # upstream has no types
+        if self.horse_pid:  # without a job under way upstream warns of it
+            self.handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # upstream has no types
         if self.is_waiting:
             raise StopRequested
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 import redis.asyncio
+from rq import Queue
 from rq.exceptions import StopRequested
+from rq.job import JobStatus
 
 from bot.embedded import Servers
 from tests.agreement import eventually
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import settings_for
-from tests.processes import descendants_of, site
+from tests.processes import Process, descendants_of, site
 from workers.rq_worker import Worker
+
+States = Callable[[], Awaitable[list[str | None]]]
 
 
 def _worker(port: int) -> Worker:
@@ -66,22 +72,41 @@ async def test_a_worker_that_is_told_to_stop_in_the_middle_of_something_finishes
     await asyncio.to_thread(worker.connection.close)
 
 
-async def test_a_worker_that_waits_for_a_job_is_one_process_and_ends_as_soon_as_it_is_told_to(
-    servers: Servers, database: str, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def working(servers: Servers, database: str, folder: Path) -> AsyncIterator[tuple[Process, States]]:
+    """A worker that waits for a job, and what Redis says of it; other tests leave workers behind that were killed."""
     courier = redis.asyncio.Redis.from_url(servers.redis_url or "", decode_responses=True)
-    async with site(settings_for(servers, database), tmp_path) as place, courier:
+    async with site(settings_for(servers, database), folder) as place, courier:
         worker = await place.workers("rq")
 
-        async def registered() -> list[str | None]:
-            """The states of this worker; other tests leave workers behind that were killed."""
+        async def states() -> list[str | None]:
             of_all = [await courier.hgetall(name) for name in await courier.smembers("rq:workers")]
             return [told.get("state") for told in of_all if told.get("pid") == str(worker.running.pid)]
 
         async def waits() -> None:
-            assert await registered() == ["idle"]
+            assert await states() == ["idle"]
 
         await eventually(waits)
+        yield worker, states
+
+
+async def test_a_worker_that_waits_for_a_job_is_one_process_and_ends_as_soon_as_it_is_told_to(
+    servers: Servers, database: str, tmp_path: Path
+) -> None:
+    async with working(servers, database, tmp_path) as (worker, states):
         assert descendants_of(worker.running.pid) == []
         assert await worker.stop() == 0
-        assert await registered() == []
+        assert await states() == []
+
+
+async def test_a_worker_that_is_told_to_stop_finishes_its_job(servers: Servers, database: str, tmp_path: Path) -> None:
+    async with working(servers, database, tmp_path) as (worker, _):
+        with redis.Redis.from_url(servers.redis_url or "") as courier:
+            job = Queue("default", connection=courier).enqueue("time.sleep", 1.0)
+
+            async def is_under_way() -> None:
+                assert await asyncio.to_thread(job.get_status) == JobStatus.STARTED
+
+            await eventually(is_under_way)
+            assert await worker.stop() == 0
+            assert await asyncio.to_thread(job.get_status) == JobStatus.FINISHED
