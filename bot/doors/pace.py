@@ -13,25 +13,33 @@ class Pace:
     def __init__(self, most: int) -> None:
         self._most = most
         self._left = most
-        self._waiting: deque[Callable[[], None] | asyncio.Future[None]] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._is_counting = False
 
     async def turn(self) -> None:
         """Return in this turn of the loop, or in a later one where others came before."""
-        if self._left > 0 and not self._waiting:
+        if self._has_room():
             self._count_one()
             return
         place = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+
+        def go_on() -> None:
+            if not place.done():  # as it is where who waited was cancelled
+                place.set_result(None)
+
+        self._waiting.append(go_on)
         await place
 
     def call(self, work: Callable[[], None]) -> None:
         """Do it now, or in a later turn of the loop; `work` does not raise."""
-        if self._left > 0 and not self._waiting:
+        if self._has_room():
             self._count_one()
             work()
         else:
             self._waiting.append(work)
+
+    def _has_room(self) -> bool:
+        return self._left > 0 and not self._waiting
 
     def _count_one(self) -> None:
         self._left -= 1
@@ -43,10 +51,5 @@ class Pace:
         self._left = self._most
         self._is_counting = False
         while self._waiting and self._left > 0:
-            place = self._waiting.popleft()
-            if not isinstance(place, asyncio.Future):
-                self._count_one()
-                place()
-            elif not place.done():  # who was cancelled meanwhile takes nobody's place
-                self._count_one()
-                place.set_result(None)
+            self._count_one()
+            self._waiting.popleft()()

@@ -405,6 +405,25 @@ async def test_an_entry_that_makes_no_sense_holds_up_its_own_feed_alone(store: D
         assert {line["feed"] for line in lines if line["log_level"] == "error"} == {"broken"}
 
 
+@pytest.mark.usefixtures("frequent_looks")
+async def test_a_look_that_meets_a_fault_of_ours_is_told_of_and_the_next_one_comes(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(feeds: Feeds) -> None:
+        raise KeyError("a bug of ours")
+
+    async with process(store) as here, process(store) as elsewhere:
+        reader = Reader()
+        following = elsewhere.follow(FEED, 0, reader)
+        await until(lambda: following.is_live)
+        with structlog.testing.capture_logs() as lines, monkeypatch.context() as broken:
+            broken.setattr(Feeds, "_look", fail)
+            await until(lambda: any(line["log_level"] == "error" for line in lines))
+        await say_many(here, "a", "b")
+        await reader.until(2)
+        assert reader.numbers == [1, 2]
+
+
 @pytest.mark.usefixtures("no_looks")
 async def test_a_follower_who_is_behind_catches_up_in_pages_and_then_is_live(store: Database, servers: Servers) -> None:
     many = 2 * PAGE + 50

@@ -6,23 +6,11 @@ import asyncio
 from collections import Counter
 
 from bot.doors.pace import Pace
-
-
-class _Turns:
-    """Counts the turns of the event loop."""
-
-    def __init__(self) -> None:
-        self.now = 0
-        self._loop = asyncio.get_running_loop()
-        self._loop.call_soon(self._count)
-
-    def _count(self) -> None:
-        self.now += 1
-        self._loop.call_soon(self._count)
+from tests.event_loop import Turns
 
 
 async def test_no_turn_of_the_loop_sees_more_of_a_crowd_than_it_may_and_the_first_go_first() -> None:
-    turns, pace = _Turns(), Pace(3)
+    turns, pace = Turns(), Pace(3)
     went: list[tuple[int, int]] = []
 
     async def go(number: int) -> None:
@@ -58,7 +46,7 @@ async def test_who_gives_up_waiting_takes_nobodys_place() -> None:
 
 
 async def test_what_is_called_and_who_waits_share_one_line() -> None:
-    turns, pace = _Turns(), Pace(2)
+    turns, pace = Turns(), Pace(2)
     went: list[tuple[int, str]] = []
 
     async def wait(name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
 import logging
 import os
@@ -28,6 +27,7 @@ from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_packets import decode_packet, encode_event
 from bot.doors.socketio_server import SocketIOServer
 from bot.errors import Refusal
+from tests.event_loop import Turns
 
 PATIENCE_S = 8
 # Small buffers, so that a client who does not read is felt after kilobytes and not after megabytes.
@@ -810,18 +810,12 @@ async def test_a_crowd_that_vanishes_at_once_ends_a_few_in_each_turn_of_the_loop
 ) -> None:
     """What they read from ends, too, and not only what their door does about it."""
     ended_in: Counter[int] = Counter()
-    turns = itertools.count()
-    turn = 0
-
-    def count() -> None:
-        nonlocal turn
-        turn = next(turns)
-        asyncio.get_running_loop().call_soon(count)
+    turns = Turns()
 
     class Noted(direct_frames.DirectWebSocket):
         async def receive(self, *arguments: Any) -> Any:
             message = await super().receive(*arguments)
-            ended_in[turn] += 1
+            ended_in[turns.now] += 1
             return message
 
     monkeypatch.setattr(connection, "DirectWebSocket", Noted)
@@ -829,7 +823,6 @@ async def test_a_crowd_that_vanishes_at_once_ends_a_few_in_each_turn_of_the_loop
     async with house() as h:
         lines = [await h.stalled_guest() for _ in range(20)]
         connections = h.connections()
-        count()
         for line in lines:
             line.close()
         await h.gone(connections)
