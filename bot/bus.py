@@ -152,10 +152,12 @@ class Bus:
                 await self._is_waiting.wait()
                 batch, count = self._next_batch()
                 self._published_at = time.monotonic()
-                heard = self._batches_heard
+                heard, we_listened = self._batches_heard, self._is_listening
                 async with asyncio.timeout(PUBLISH_WITHIN_S):
                     listeners = await redis.publish(self._channel, batch)
-                if listeners <= self._is_listening and heard == self._batches_heard:
+                # Who began to listen, or stopped, meanwhile cannot tell whether they are among those who were counted.
+                ours = we_listened and self._is_listening
+                if listeners <= ours and heard == self._batches_heard:
                     self._alone_until = time.monotonic() + ALONE_FOR_S
         except _Failures:
             self._note(can_publish=False)
@@ -191,8 +193,6 @@ class Bus:
         try:
             async with asyncio.timeout(PUBLISH_WITHIN_S * 2):
                 await pubsub.subscribe(self._channel)
-            self._greets = True
-            self._is_waiting.set()
             heard_at = pinged_at = time.monotonic()
             while True:
                 async with asyncio.timeout(READ_FOR_S * 2):
@@ -201,7 +201,8 @@ class Bus:
                 if message is not None:
                     heard_at = now
                     self._pinged_at = None
-                    self._note(is_listening=True)
+                    if not self._is_listening:
+                        self._begin_to_listen()
                     if message["type"] == "message":
                         self._hear(message["data"])
                 if now - heard_at > SILENT_AT_MOST_S:
@@ -215,6 +216,12 @@ class Bus:
             self._pinged_at = None
             self._note(is_listening=False)
             await _close(pubsub)
+
+    def _begin_to_listen(self) -> None:
+        """Redis has confirmed it: only now what the others answer to our greeting would reach us."""
+        self._note(is_listening=True)
+        self._greets = True
+        self._is_waiting.set()
 
     def _hear(self, batch: bytes) -> None:
         """A batch begins with who sent it; what we said ourselves is not even decoded."""

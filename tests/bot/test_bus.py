@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
 import bot.bus
 from bot.bus import CHANNEL, LARGEST_BATCH, MOST_WAITING, SENDER_BYTES, Bus
@@ -143,6 +144,37 @@ async def test_who_was_alone_asks_again_after_a_while(redis_url: str, monkeypatc
         await until(lambda: one.bus.is_alone)
         await quiet.subscribe(CHANNEL)
         await until_spoken_on(one, quiet)
+
+
+async def test_who_begins_to_listen_while_they_speak_does_not_take_another_for_themselves(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One listener was counted, the other process, and by then they listened themselves: they fell silent."""
+    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 3600.0)
+    monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", PATIENCE_S)
+    async with process(redis_url) as one:
+        with monkeypatch.context() as late:
+            subscribe, publish = PubSub.subscribe, Redis.publish
+            is_counted = asyncio.Event()
+
+            async def subscribe_later(pubsub: PubSub, channel: str) -> None:
+                await is_counted.wait()
+                await subscribe(pubsub, channel)
+
+            async def answer_later(redis: Redis, channel: str, message: bytes) -> int:
+                listeners = int(await publish(redis, channel, message))
+                is_counted.set()
+                await until(lambda: two.bus.healthy)
+                return listeners
+
+            late.setattr(PubSub, "subscribe", subscribe_later)
+            late.setattr(Redis, "publish", answer_later)
+            async with process(redis_url, is_connected=False) as two:
+                two.say(1)
+                await one.until_heard(1)
+                await until(lambda: two.bus.published == 1)
+                two.say(2)
+                await one.until_heard(2)
 
 
 async def until_spoken_on(speaker: Process, channel: Any) -> None:
