@@ -195,7 +195,7 @@ class Bus:
                 await pubsub.subscribe(self._channel)
             heard_at = pinged_at = time.monotonic()
             while True:
-                async with asyncio.timeout(READ_FOR_S * 2):
+                async with asyncio.timeout(READ_FOR_S + PUBLISH_WITHIN_S):
                     message = await pubsub.get_message(timeout=READ_FOR_S)
                 now = time.monotonic()
                 if message is not None:

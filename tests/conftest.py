@@ -2,16 +2,19 @@
 
 from tests.contract.watch import _as_the_contract_says, _watched
 from tests.house import database, house, migrated, sweepers
-from tests.servers import servers
+from tests.program import _keeps_its_logging
+from tests.servers import patient_bus, servers
 from tests.trust import _trusted_authorities
 
 __all__ = [
     "_as_the_contract_says",
+    "_keeps_its_logging",
     "_trusted_authorities",
     "_watched",
     "database",
     "house",
     "migrated",
+    "patient_bus",
     "servers",
     "sweepers",
 ]

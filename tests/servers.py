@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+import bot.bus
 from bot.embedded import Servers, running
+from tests.clients import PATIENCE_S
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     mongodb_uri, redis_url = os.environ.get("MONGODB_URI"), os.environ.get("REDIS_URL")
     with running(tmp_path_factory.mktemp("servers"), mongo=not mongodb_uri, redis=not redis_url) as ours:
         yield Servers(mongodb_uri=mongodb_uri or ours.mongodb_uri, redis_url=redis_url or ours.redis_url)
+
+
+@pytest.fixture
+def patient_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for some seconds is no outage of Redis, and costs no hint."""
+    for limit in ("PUBLISH_WITHIN_S", "READ_FOR_S", "PING_EVERY_S", "SILENT_AT_MOST_S"):
+        monkeypatch.setattr(bot.bus, limit, PATIENCE_S)

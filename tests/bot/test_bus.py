@@ -21,6 +21,8 @@ from tests.fakes.tcp_proxy import TcpProxy
 
 MANY = 500
 
+pytestmark = pytest.mark.usefixtures("patient_bus")
+
 
 class Process:
     """A bus, and what it was told."""
@@ -93,7 +95,7 @@ def proxy_url(proxy: TcpProxy, redis_url: str) -> str:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(patient_bus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a test can wait for."""
     monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", 0.5)
     monkeypatch.setattr(bot.bus, "READ_FOR_S", 0.2)
@@ -151,7 +153,6 @@ async def test_who_begins_to_listen_while_they_speak_does_not_take_another_for_t
 ) -> None:
     """One listener was counted, the other process, and by then they listened themselves: they fell silent."""
     monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 3600.0)
-    monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", PATIENCE_S)
     async with process(redis_url) as one:
         with monkeypatch.context() as late:
             subscribe, publish = PubSub.subscribe, Redis.publish
@@ -305,8 +306,10 @@ async def test_health_comes_back_although_nobody_publishes(proxy: TcpProxy, prox
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_quiet_connection_is_kept(proxy: TcpProxy, proxy_url: str) -> None:
+async def test_a_quiet_connection_is_kept(proxy: TcpProxy, proxy_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody says anything for twice as long as silence is allowed, except for the answers to the pings."""
+    monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(bot.bus, "SILENT_AT_MOST_S", 2.0)  # longer than a busy machine stands still
     async with process(proxy_url) as one, process(proxy_url) as two:
         connections = proxy.accepted
         await asyncio.sleep(bot.bus.SILENT_AT_MOST_S * 2)

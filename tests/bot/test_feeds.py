@@ -31,6 +31,8 @@ FEED = "conversation:c_1"
 NO_REDIS = "redis://127.0.0.1:1/0"
 AT_ONCE = 20
 
+pytestmark = pytest.mark.usefixtures("patient_bus")
+
 
 class Reader:
     """Somebody who follows a feed and keeps what they are given."""

@@ -186,6 +186,7 @@ async def test_the_end_of_typing_and_of_a_grace_is_told_at_its_moment_and_waits_
     await board.close()
 
 
+@pytest.mark.usefixtures("patient_bus")
 async def test_other_processes_hear_at_once_and_read_nothing_for_it(servers: Servers, redis: Redis) -> None:
     url = servers.redis_url or ""
     rules = Rules(beat_s=3600)
