@@ -141,12 +141,23 @@ def sweepers(servers: Servers) -> Iterator[Sweepers]:
 def database(sweepers: Sweepers, migrated: str) -> str:
     """The name of the database, emptied, and Redis flushed."""
     mongo, courier = sweepers
-    collections = [mongo[migrated][name] for name in mongo[migrated].list_collection_names()]
-    for collection in collections:
-        collection.with_options(write_concern=WriteConcern(w=1)).delete_many({})
-    collections[-1].delete_many({})  # with a majority, which then has what was written before it, too
+    filled = _filled(mongo[migrated])
+    for name in filled:
+        # Only the last of them with a majority, which then has what was written before it, too.
+        concern = WriteConcern(w="majority" if name == filled[-1] else 1)
+        mongo[migrated][name].with_options(write_concern=concern).delete_many({})
     courier.flushall()
     return migrated
+
+
+def _filled(database: pymongo.database.Database[Any]) -> list[str]:
+    """The collections that hold anything, by one question: most are empty, and there are eighteen."""
+    one_of = {
+        name: [{"$limit": 1}, {"$project": {"_id": {"$literal": name}}}] for name in database.list_collection_names()
+    }
+    first, *others = one_of
+    unions = [{"$unionWith": {"coll": name, "pipeline": one_of[name]}} for name in others]
+    return [found["_id"] for found in database[first].aggregate([*one_of[first], *unions])]
 
 
 @pytest.fixture
