@@ -143,9 +143,10 @@ async def test_a_worker_that_is_killed_while_a_provider_answers_leaves_the_row_t
         ledger = house.services.notifications
         [row] = [row for row in await ledger.of_booking(booking_id) if (row.kind, row.channel) == CONFIRMATION]
         assert row.status == "sending"
-        # The minute of its lease is over.
-        now = house.services.clock.now()
-        await house.services.database["notifications"].update_one({"_id": row.id}, {"$set": {"next_at": now}})
+        # The minute of its lease is over, and so is that of the mail, if it was under way, too.
+        await house.services.database["notifications"].update_many(
+            {"booking_id": booking_id, "status": "sending"}, {"$set": {"next_at": house.services.clock.now()}}
+        )
         second = await place.workers("rq", **providers.variables)
 
         async def sent() -> None:
@@ -157,4 +158,4 @@ async def test_a_worker_that_is_killed_while_a_provider_answers_leaves_the_row_t
         await eventually(sent)
     await second.kill_all()
     assert len(providers.twilio.messages) == 2, "nobody can tell whether the first one was sent"
-    assert len(providers.mail.mails) == 1
+    assert len({mail["Message-ID"] for mail in providers.mail.mails}) == 1
