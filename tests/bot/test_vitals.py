@@ -47,7 +47,7 @@ async def test_a_question_that_is_under_way_ends_with_the_program() -> None:
 
 async def test_a_loop_that_was_held_up_is_seen_and_forgotten_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_lag, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(loop_lag, "REMEMBERED_S", 0.6)
+    monkeypatch.setattr(loop_lag, "REMEMBERED_S", 2.0)
     lag = LoopLag()
     following = asyncio.create_task(lag.follow())
     await asyncio.sleep(0.02)

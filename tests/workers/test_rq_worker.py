@@ -28,7 +28,7 @@ States = Callable[[], Awaitable[list[str | None]]]
 
 
 def _worker(port: int) -> Worker:
-    connection = redis.Redis(port=port, socket_timeout=0.2, socket_connect_timeout=0.2)
+    connection = redis.Redis(port=port, socket_timeout=1.0, socket_connect_timeout=1.0)
     worker = Worker(["default"], connection=connection)
     worker.told = threading.Event()
     return worker
