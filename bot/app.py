@@ -21,6 +21,7 @@ from bot.doors import (
     metrics,
     origins,
     outlet,
+    plain_websocket,
     preferences,
     status,
     streams,
@@ -72,6 +73,7 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app.add_routes(commands.ROUTES)
     app.add_routes(devices.ROUTES)
     app.add_routes(streams.ROUTES)
+    app.add_routes(plain_websocket.ROUTES)
     app.add_routes(desk.ROUTES)
     app.add_routes(webhooks.ROUTES)
     app.add_routes(twilio.ROUTES)

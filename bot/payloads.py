@@ -454,13 +454,16 @@ class TherapistsQuery(Payload):
     duration: Annotated[Duration, BeforeValidator(_minutes_of_text)] | None = None
 
 
+LONGEST_POLL_S = 20.0
+
+
 class StreamQuery(Payload):
     """The query of the streams, whose values come as text; `wait` is in seconds."""
 
     feed: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     since: Annotated[int, Field(ge=0, le=2**53)] | None = None
     epoch: Annotated[str, Field(max_length=64)] | None = None
-    wait: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 20.0
+    wait: Annotated[float, Field(ge=0, le=LONGEST_POLL_S, allow_inf_nan=False)] = LONGEST_POLL_S
     signals: Annotated[str, Field(max_length=128)] | None = None
     """What a poll knows of the live signals: `signals_cursor` of the answer before."""
 

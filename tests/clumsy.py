@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import bot.doors.bearers
 import bot.doors.guest
-import bot.doors.streams
+import bot.doors.reading
 import bot.doors.therapist
 import bot.services
 from bot.access import Access, Renewed
@@ -44,7 +44,7 @@ def main() -> int:
     bot.services.Access = ClumsyAccess  # type: ignore[misc]
     for module in (bot.doors.guest, bot.doors.therapist):
         module.post_message = blurt
-    bot.doors.streams.encode_entry = bot.doors.streams.render_entry = blurt
+    bot.doors.reading.encode_entry = bot.doors.reading.render_entry = blurt
     bot.doors.bearers._hash = blurt
     SigningIn.confirm = Therapists.nearest = blurt  # type: ignore[method-assign]
     settings = load_settings()

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import bot.doors.guest
+import bot.doors.reading
 import bot.doors.snapshots
-import bot.doors.streams
 import bot.feeds
 import bot.outboxes
 import bot.perform
@@ -207,7 +207,7 @@ def no_cursor() -> None:
     async def from_now_on(services: Any, feed: str, since: Any, **more: Any) -> Any:
         return await page_of(services, feed, await services.feeds.head(feed), **more)
 
-    for door in (bot.doors.snapshots, bot.doors.streams):
+    for door in (bot.doors.snapshots, bot.doors.reading):
         door.page_of = from_now_on  # type: ignore[attr-defined]
 
 

@@ -10,6 +10,7 @@ from socket import SHUT_RDWR
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
+import bot.doors.reading
 import bot.doors.streams
 from bot.doors.attendance import Attendance
 from bot.doors.connection import Connection
@@ -39,7 +40,7 @@ def there_are() -> Counter[str]:
 @pytest.fixture(autouse=True)
 def promptly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has gone is noticed soon."""
-    monkeypatch.setattr(bot.doors.streams, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(bot.doors.reading, "HEARTBEAT_S", 0.1)
     monkeypatch.setattr(bot.doors.streams, "BETWEEN_POLLS_S", 0.1)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import ClientSession
 from bson import BSON
 
+from bot.doors.reading import PAGE
 from bot.doors.snapshots import ENTRIES_AT_ONCE
-from bot.doors.streams import PAGE
 from bot.embedded import Servers
 from bot.store.entries import Entry
 from tests.clients import Guest, guest

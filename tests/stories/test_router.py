@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientPayloadError, ClientSession, ClientWebSocketResponse
 
-import bot.doors.streams
+import bot.doors.reading
 from bot.embedded import Servers
+from bot.payloads import LONGEST_POLL_S
 from bot.settings import Settings
 from tests.clients import PATIENCE_S, guest
 from tests.fakes.router import Router, router
@@ -30,7 +31,7 @@ async def poll(http: ClientSession, token: str, since: int, wait_s: float) -> tu
 async def poll_for_ever(http: ClientSession, token: str) -> list[dict[str, Any]]:
     """One quiet poll after the other, as the page sends them, until there is something."""
     while True:
-        status, answer = await poll(http, token, 0, bot.doors.streams.LONGEST_WAIT_S / SCALE)
+        status, answer = await poll(http, token, 0, LONGEST_POLL_S / SCALE)
         assert status == 200
         if answer["entries"]:
             return list(answer["entries"])
@@ -48,7 +49,7 @@ async def quiet(platform: Router) -> None:
 async def test_every_transport_outlives_the_silence_that_a_router_cuts(
     servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.doors.streams, "HEARTBEAT_S", bot.doors.streams.HEARTBEAT_S / SCALE)
+    monkeypatch.setattr(bot.doors.reading, "HEARTBEAT_S", bot.doors.reading.HEARTBEAT_S / SCALE)
     settings = settings_for(servers, database, ping_interval_s=Settings.model_fields["ping_interval_s"].default / SCALE)
     async with (
         house_of(settings) as left,

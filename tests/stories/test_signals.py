@@ -13,7 +13,7 @@ import pytest
 import redis
 from aiohttp import ClientSession
 
-from bot.doors import streams
+from bot.doors import reading
 from bot.embedded import Servers
 from bot.settings import Settings
 from tests.agreement import eventually
@@ -283,7 +283,7 @@ async def test_signals_are_sent_and_seen_on_every_transport(one: House, other: H
 async def test_a_stream_makes_its_reader_present_and_the_background_is_said_over_http_to_any_process(
     one: House, other: House, http: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)  # by which a stream finds out that nobody reads it any more
+    monkeypatch.setattr(reading, "HEARTBEAT_S", 0.1)  # by which a stream finds out that nobody reads it any more
     async with visit(one, other) as (budi, console, booking_id):
         token = budi.token
         async with sse(http, f"{one.url}/api/sse/bookings", token) as stream:
