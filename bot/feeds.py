@@ -133,6 +133,8 @@ class _Feed:
     by_id: dict[str, _Pending] = field(default_factory=dict)
     is_in_flight: bool = False
     is_refreshing: bool = False
+    has_gap: bool = False
+    """Whether somebody has told of more than what is known here, since the database was last asked."""
     followings: set[Following] = field(default_factory=set)
     used_at: float = field(default_factory=time.monotonic)
 
@@ -575,13 +577,19 @@ class Feeds:
             feed.head = None  # nobody reads here; the next write looks up where the feed is by then
 
     def _refresh(self, feed: _Feed) -> None:
-        if not feed.is_refreshing and feed.head is not None:
+        if feed.head is None:
+            return
+        feed.has_gap = True
+        if not feed.is_refreshing:
             feed.is_refreshing = True
             self._spawn(self._refresh_now(feed))
 
     async def _refresh_now(self, feed: _Feed) -> None:
+        """Again, too, for what came up while the database was asked: the question may have been older than that."""
         try:
-            await self._catch_up([feed])
+            while feed.has_gap:
+                feed.has_gap = False
+                await self._catch_up([feed])
         except _Failures as error:
             log.debug("a feed is read at the next look", why=why(error))
         finally:

@@ -455,6 +455,41 @@ async def test_a_hint_with_a_gap_makes_the_process_read_what_is_missing(store: D
 
 
 @pytest.mark.usefixtures("no_looks")
+async def test_a_hint_that_comes_while_what_is_missing_is_read_makes_the_process_read_again(
+    store: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it told of was seen at the next look, a second later."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+    async with (
+        process(store) as deaf,
+        process(store, servers.redis_url) as elsewhere,
+        Bus(servers.redis_url or "") as bus,
+    ):
+        reader = Reader()
+        following = elsewhere.follow(FEED, 0, reader)
+        await until(lambda: following.is_live)
+        ask = elsewhere._heads._read
+
+        async def be_answered_late(feeds: Sequence[str]) -> Any:
+            heads = await ask(feeds)
+            asked.set()
+            await answered.wait()
+            return heads
+
+        monkeypatch.setattr(elsewhere._heads, "_read", be_answered_late)
+        *_, third = await say_many(deaf, "a", "b", "c")
+        bus.publish("entry", third.as_document())
+        await asked.wait()
+        *_, fifth = await say_many(deaf, "d", "e")
+        heard = elsewhere._bus.received
+        bus.publish("entry", fifth.as_document())
+        await until(lambda: elsewhere._bus.received > heard)
+        answered.set()
+        await reader.until(5)
+        assert reader.numbers == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("no_looks")
 async def test_a_reader_who_fails_is_closed_and_the_others_go_on(store: Database) -> None:
     def fail(_: Sequence[Entry]) -> None:
         raise ConnectionResetError("gone")
