@@ -54,6 +54,8 @@ class _Visitor:
     is_active: bool = False
     rooms: dict[str, str] = field(default_factory=dict)
     """The conversations that a therapist reads here, by booking."""
+    ended: dict[str, int] = field(default_factory=dict)
+    """The lines that were the last of rooms they have read here, by booking."""
 
 
 class _Doorway:
@@ -241,6 +243,7 @@ class TherapistDoor(_Doorway):
         if visitor and entry.type == "state" and not is_room_of(entry.data, visitor.subject):
             visitor.reader.leave(entry.feed)
             visitor.rooms.pop(entry.data["booking_id"], None)
+            visitor.ended[entry.data["booking_id"]] = entry.seq
             visitor.attendance.leave(entry.data["booking_id"])
 
     async def _open_room(self, sid: str, booking_id: str) -> None:
@@ -251,7 +254,10 @@ class TherapistDoor(_Doorway):
             except (PyMongoError, OSError):
                 await asyncio.sleep(RETRY_AFTER_S)
                 continue
-            if room is not None and room.closes_at is None and sid in self.visitors:
+            if room is None or room.closes_at is not None or sid not in self.visitors:
+                return
+            # What was read may be older than the end of the room, which this connection has heard meanwhile.
+            if room.opens_at > visitor.ended.get(booking_id, 0):
                 conversation_id = visitor.rooms[booking_id] = conversation_of(room.feed)
                 visitor.attendance.enter({LiveVisit(conversation_id, booking_id, visitor.subject): NOTHING_SEEN})
                 visitor.reader.follow(room.feed, room.opens_at - 1, on_entry=partial(self._on_room_entry, sid))

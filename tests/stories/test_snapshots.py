@@ -297,3 +297,43 @@ async def test_of_two_switches_pressed_at_once_the_feed_tells_the_one_that_count
                 )
                 now = await person.look(left.url)
                 assert now["entries"][-1]["data"]["available"] == now["available"]
+
+
+async def test_a_room_that_ends_while_it_is_looked_up_is_not_read_again_from_its_first_line(
+    servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step of a visit looks the room up; what one had read before the visit was over opened it anew."""
+    async with house_of(settings_for(servers, database)) as house:
+        sari, rooms = await house.add_therapist(), house.services.rooms
+        async with therapist(house.url, house.token_of(sari)) as console, guest(house.url) as budi:
+            await budi.search()
+            await console.accept()
+            await budi.accept()
+            booking = await console.until_booking("active")
+            feed = budi.session["feed"]
+            await console.until(lambda: any(each["feed"] == feed for each in console.entries), "the room")
+            look_up, found, is_over, is_told = rooms.of, asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+            async def be_told_late(booking_id: str, therapist_id: str) -> Any:
+                room = await look_up(booking_id, therapist_id)
+                found.set()
+                await is_over.wait()
+                is_told.set()
+                return room
+
+            monkeypatch.setattr(rooms, "of", be_told_late)
+            await console.do("progress", booking_id=booking["id"], step="arrived")
+            await found.wait()
+            monkeypatch.setattr(rooms, "of", look_up)
+            await console.do("progress", booking_id=booking["id"], step="completed")
+            await console.until(lambda: {"state": "completed"}.items() <= _last_state(console, feed).items(), "the end")
+            is_over.set()
+            await is_told.wait()
+            await console.do("availability", available=False)
+            await console.until(lambda: console.entries[-1]["data"] == {"available": False}, "what comes after it")
+            numbers = [each["seq"] for each in console.entries if each["feed"] == feed]
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _last_state(console: Client, feed: str) -> Any:
+    return [each["data"] for each in console.entries if each["feed"] == feed and each["type"] == "state"][-1]
