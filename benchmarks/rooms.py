@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.copies import Copy, read_model
 from benchmarks.stage import MASSAGE
 from benchmarks.town import CENTRE, therapist_at
+from bot.access.tokens import new_id
 from bot.alarms import Alarms
-from bot.auth import new_id
 from bot.feed_names import conversation_feed
 from bot.perform import state_data
 from bot.services import Services, terms_of

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import uvloop
 
 from bot import apikey, diagram, notifications_command, simulated, vapid, webhook
-from bot.access import key_of
+from bot.access.admission import key_of
+from bot.access.tokens import LIVES, Tokens, new_id
 from bot.app import serve
-from bot.auth import LIVES, Tokens, new_id
 from bot.clock import Clock
 from bot.demo import seed, seed_catalogue
 from bot.embedded import ServerFailed

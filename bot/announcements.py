@@ -13,9 +13,9 @@ from typing import get_args
 
 import structlog
 
-from bot.access import key_of
+from bot.access.admission import key_of
+from bot.access.tokens import Audience
 from bot.appointments import Appointments
-from bot.auth import Audience
 from bot.clock import Now
 from bot.feed_names import own_feed
 from bot.feeds import Feeds, NewEntry

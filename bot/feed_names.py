@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.auth import Audience
+from bot.access.tokens import Audience
 
 
 def conversation_feed(conversation_id: str) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from bot.access import Access
+from bot.access.admission import Access
 from bot.announcements import Announcements
 from bot.clock import Now
 from bot.erasure import Erasure

@@ -13,15 +13,16 @@ from typing import Any
 
 import structlog
 
-from bot.access import Access
+from bot.access.admission import Access
+from bot.access.connections import OpenConnections
+from bot.access.limits import RateLimits
+from bot.access.tokens import Tokens
 from bot.alarms import Alarms, Key
 from bot.announcements import Announcements
 from bot.appointments import Appointments
-from bot.auth import Tokens
 from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Clock
-from bot.connections import OpenConnections
 from bot.delivery_reports import DeliveryReports
 from bot.desk import Desk, providers_of
 from bot.erasure import Erasure
@@ -29,7 +30,6 @@ from bot.feeds import Feeds
 from bot.inbox import InboxWork
 from bot.incoming import Incoming
 from bot.jobs import Jobs
-from bot.limits import RateLimits
 from bot.loop_lag import LoopLag
 from bot.news_desk import NewsDesk
 from bot.noticeboard import Noticeboard

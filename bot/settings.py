@@ -22,9 +22,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.access.buckets import Rate
 from bot.channel_settings import ChannelSettings
 from bot.ladders import as_rungs
-from bot.rates import Rate
 from bot.signatures import key_of_standard
 from conversations.notices import DEFAULT_LADDER, Rung
 

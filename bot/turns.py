@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from bot.access.tokens import Audience
 from bot.alarms import Alarms
-from bot.auth import Audience
 from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.store.records import Answer, OutboxItem, Records

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.access import key_of
+from bot.access.admission import key_of
 from bot.clock import Now
 from bot.feed_names import conversation_feed
 from bot.presence import other_side

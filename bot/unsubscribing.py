@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 
-from bot.auth import ALGORITHM
+from bot.access.tokens import ALGORITHM
 from bot.store.preferences import email_id
 
 PATH = "/unsubscribe"

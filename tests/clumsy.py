@@ -13,7 +13,7 @@ import bot.doors.guest
 import bot.doors.reading
 import bot.doors.therapist
 import bot.services
-from bot.access import Access, Renewed
+from bot.access.admission import Access, Renewed
 from bot.app import serve
 from bot.doors.sign_in import SigningIn
 from bot.logs import configure

@@ -12,8 +12,8 @@ import pytest
 import redis
 from pymongo import WriteConcern
 
+from bot.access.tokens import Tokens, new_id
 from bot.app import serving
-from bot.auth import Tokens, new_id
 from bot.embedded import Servers
 from bot.services import Services, migrate
 from bot.settings import Settings

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from bot.auth import new_id
+from bot.access.tokens import new_id
 from bot.clock import Now
 from bot.store.breakers import Breakers
 from bot.store.devices import Device, Devices

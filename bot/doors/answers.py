@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from bot.auth import digest_of
+from bot.access.tokens import digest_of
 from bot.errors import Outage, Refusal
 from bot.outboxes import place_of
 from bot.payloads import CommandPayload

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from zoneinfo import available_timezones
 
-from bot.auth import Audience, new_id
+from bot.access.limits import Asker
+from bot.access.tokens import Audience, new_id
 from bot.doors.answers import refusal
 from bot.doors.snapshots import Snapshot, guest_snapshot, therapist_snapshot
-from bot.limits import Asker
 from bot.payloads import GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.access.limits import Asker, kind_of
 from bot.doors.answers import Answer
 from bot.doors.arrivals import admit_guest, admit_therapist
 from bot.doors.attendance import Attendance
@@ -15,7 +16,6 @@ from bot.doors.guest import Guest, GuestCommands
 from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of, raw_body_of
 from bot.doors.situations import situation_of
 from bot.doors.therapist import Caller, TherapistCommands
-from bot.limits import Asker, kind_of
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer

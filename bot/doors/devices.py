@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bot.access import key_of
-from bot.auth import new_id
+from bot.access.admission import key_of
+from bot.access.limits import Asker
+from bot.access.tokens import new_id
 from bot.doors.answers import refusal
 from bot.doors.bearers import bearer_of
 from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
-from bot.limits import Asker
 from bot.payloads import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
 from bot.store.devices import Device, device_id, fcm_device, webpush_device
 from bot.store.tickets import Bearer

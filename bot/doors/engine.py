@@ -35,7 +35,7 @@ from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
 from engineio.packet import OPEN, Packet
 
-from bot.connections import RETURN_AFTER_S, Release
+from bot.access.connections import RETURN_AFTER_S, Release
 from bot.doors.client_address import client_address
 from bot.doors.connection import Connection, Environ, Listener
 from bot.doors.direct_frames import Gathering

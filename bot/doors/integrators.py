@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from bot.access.limits import Asker
 from bot.doors.answers import refusal
 from bot.doors.http import SERVICES, address_of, json_response, raw_body_of
 from bot.errors import Refusal
-from bot.limits import Asker
 from bot.store.api_keys import ApiKey, Scope
 from bot.store.idempotency import Answered, Begun, Different, UnderWay
 from conversations.replies import N_, REFUSALS

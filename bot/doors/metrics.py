@@ -20,13 +20,13 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from bot import __version__
+from bot.access.limits import SCOPES
 from bot.doors.answers import refusal
 from bot.doors.http import SERVICES
 from bot.doors.outlet import COUNTERS, StreamCounters
 from bot.doors.socketio_limits import Counters
 from bot.exposition import CONTENT_TYPE, Family, exposition
 from bot.incoming import SENDERS
-from bot.limits import SCOPES
 from bot.services import Services
 from bot.store.driver import PyMongoError, within
 from bot.vitals import ASKED_FOR_S, Report

@@ -11,6 +11,7 @@ import orjson
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from bot.access.limits import too_fast
 from bot.doors.answers import refusal
 from bot.doors.commands import execute
 from bot.doors.http import SERVICES, address_of, locale_of
@@ -21,7 +22,6 @@ from bot.doors.situations import situation_of
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Refusal
 from bot.failures import is_outage
-from bot.limits import too_fast
 from bot.payloads import WebSocketFrame, parse
 from bot.services import Services
 from bot.views import error_view

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.access import key_of
+from bot.access.admission import key_of
+from bot.access.limits import Asker
 from bot.doors.bearers import bearer_of
 from bot.doors.http import SERVICES, address_of, body_of, json_response
-from bot.limits import Asker
 from bot.payloads import ChosenPreferences
 from bot.store.tickets import Bearer
 from conversations.notices import Preferences

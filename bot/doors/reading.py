@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.connections import RETURN_AFTER_S
+from bot.access.connections import RETURN_AFTER_S
+from bot.access.limits import Asker
 from bot.doors.attendance import Attendance
 from bot.doors.bearers import Stretch, bearer_of, stretch_of
 from bot.doors.correspondence import visits_of
@@ -25,7 +26,6 @@ from bot.errors import Outage
 from bot.failures import is_outage
 from bot.feed_names import therapist_feed
 from bot.feeds import Entry
-from bot.limits import Asker
 from bot.payloads import StreamQuery, refusal_of
 from bot.presence import NOTHING_SEEN, Signal
 from bot.render import encode_entry, render_entry

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
+from bot.access.limits import Asker
 from bot.errors import Outage, Refusal
-from bot.limits import Asker
 from bot.services import Services
 from bot.views import moment
 from conversations.replies import N_

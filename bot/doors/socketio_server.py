@@ -28,7 +28,7 @@ from typing import Any
 import socketio
 from aiohttp import WSCloseCode
 
-from bot.connections import Release
+from bot.access.connections import Release
 from bot.doors.connection import SERVER_DISCONNECT, Connection
 from bot.doors.door import Command, Door, Post
 from bot.doors.engine import Engine

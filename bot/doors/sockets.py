@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bot.connections import RETURN_AFTER_S, Release
+from bot.access.connections import RETURN_AFTER_S, Release
+from bot.access.limits import Asker, kind_of
 from bot.doors.arrivals import Arrival, admit_guest, admit_therapist
 from bot.doors.attendance import Attendance
 from bot.doors.door import Post
@@ -20,7 +21,6 @@ from bot.doors.socketio_server import SocketIOServer
 from bot.doors.therapist import Caller, TherapistCommands
 from bot.feed_names import conversation_of, therapist_feed
 from bot.feeds import Entry
-from bot.limits import Asker, kind_of
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
 from bot.presence import NOTHING_SEEN
 from bot.services import Services

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from bot.auth import new_id
+from bot.access.tokens import new_id
 from bot.doors.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.doors.attendance import Attendance
 from bot.doors.guest import post_message, said_before, say

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot import access as access_module
-from bot.access import GRACE, Access
-from bot.auth import LIVES, Tokens
+from bot.access.admission import GRACE, Access
+from bot.access.admission import admission as access_module
+from bot.access.tokens import LIVES, Tokens
 from bot.bus import Bus
 from bot.embedded import Servers
 from bot.store import driver

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.auth import Tokens
+from bot.access.tokens import Tokens
 from bot.masking import MASK, masked
 from conversations.ids import derived_id
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.rates import FEW_BUCKETS, MOST_BUCKETS, Bucket, Buckets, Rate
+from bot.access.buckets import FEW_BUCKETS, MOST_BUCKETS, Bucket, Buckets, Rate
 
 SECOND_US = 1_000_000
 

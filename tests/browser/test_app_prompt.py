@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from bot.auth import new_id
+from bot.access.tokens import new_id
 from bot.embedded import Servers
 from bot.feeds import NewEntry
 from tests.browser.conftest import Screenshot

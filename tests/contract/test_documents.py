@@ -15,8 +15,8 @@ from aiohttp import web
 from jsonschema import Draft7Validator, Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from bot.access.connections import OpenConnections
 from bot.app import build
-from bot.connections import OpenConnections
 from bot.contract import catalogue
 from bot.contract.asyncapi import asyncapi_document
 from bot.contract.examples import COMMANDS, examples_of

@@ -22,7 +22,7 @@ import bot.turns
 import conversations.events
 import conversations.machine
 import matching.search
-from bot.auth import new_id
+from bot.access.tokens import new_id
 from bot.store.records import OutboxItem, Stored
 from matching.events import DeadlinePassed as _SearchRing
 

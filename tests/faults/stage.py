@@ -14,8 +14,8 @@ from typing import Any
 
 import aiohttp
 
+from bot.access.buckets import Rate
 from bot.engines import MongoDB, Valkey
-from bot.rates import Rate
 from bot.services import Services, connected, migrate, running
 from bot.settings import Settings
 from tests.fakes.tcp_proxy import TcpProxy

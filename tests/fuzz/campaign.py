@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp import ClientSession
 
-from bot.auth import Tokens
+from bot.access.tokens import Tokens
 from bot.clock import Clock
 from bot.contract import story
 from bot.embedded import Servers

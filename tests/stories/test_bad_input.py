@@ -16,7 +16,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from socketio.exceptions import ConnectionError as NotLetIn
 from yarl import URL
 
-from bot.auth import LIVES, Audience, Tokens
+from bot.access.tokens import LIVES, Audience, Tokens
 from bot.embedded import Servers
 from bot.payloads import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
 from bot.services import Services

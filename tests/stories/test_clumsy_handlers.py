@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import ClientSession, WSMsgType
 
-from bot.auth import Tokens
+from bot.access.tokens import Tokens
 from bot.embedded import Servers
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.house import SECRET, settings_for

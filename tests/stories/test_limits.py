@@ -14,8 +14,8 @@ import redis.asyncio
 import socketio
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from bot import shared_buckets
-from bot.connections import RETURN_AFTER_S
+from bot.access.admission import shared_buckets
+from bot.access.connections import RETURN_AFTER_S
 from bot.embedded import Servers
 from tests.clients import PATIENCE_S, Guest, client_id, guest
 from tests.fakes.tcp_proxy import TcpProxy

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from standardwebhooks import Webhook
 
-from bot.auth import Tokens
+from bot.access.tokens import Tokens
 from bot.embedded import Servers
 from bot.services import connected
 from bot.settings import Settings

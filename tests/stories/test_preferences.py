@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.auth import Tokens
+from bot.access.tokens import Tokens
 from bot.store.preferences import PreferencesStore, email_id, phone_id
 from bot.unsubscribing import Unsubscribing
 from conversations.notices import BOOKING_CONFIRMED, Person, Preferences, is_wanted

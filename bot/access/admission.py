@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from bot.auth import LIVES, Audience, Claims, Tokens
+from bot.access.tokens import LIVES, Audience, Claims, Tokens
 from bot.bus import Bus
 from bot.clock import Now
 from bot.store.driver import PyMongoError

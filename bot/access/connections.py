@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from bot.access.limits import network_of
 from bot.errors import Refusal
-from bot.limits import network_of
 from conversations.replies import N_
 
 # Who was refused, or had to give way, comes back no sooner.

@@ -19,11 +19,11 @@ from ipaddress import IPv6Address, ip_address
 from types import TracebackType
 from typing import Literal
 
+from bot.access.buckets import Bucket, Buckets, Rate
+from bot.access.shared_buckets import SharedBuckets
 from bot.cancelling import cancel
 from bot.errors import Refusal
-from bot.rates import Bucket, Buckets, Rate
 from bot.settings import Settings
-from bot.shared_buckets import SharedBuckets
 from conversations.replies import N_, REFUSALS
 
 Kind = Literal["connects", "streams", "commands", "messages", "signals", "codes", "guesses", "desk"]

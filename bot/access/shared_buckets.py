@@ -17,9 +17,9 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.access.buckets import Bucket
 from bot.cancelling import cancel
 from bot.failures import why
-from bot.rates import Bucket
 from bot.redis_driver import DRIVER
 
 log = structlog.get_logger()

@@ -35,7 +35,7 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Signs and opens tokens with the secret of this installation; whether one was ended, `bot/access.py` knows."""
+    """Signs and opens tokens with the secret of this installation; whether one was ended, `admission` knows."""
 
     secret: str
     now: Now
