@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import uvloop
 
-from bot import apikey, diagram, notifications_command, simulated, vapid, webhook
+from bot import vapid
 from bot.access.admission import key_of
 from bot.access.tokens import LIVES, Tokens, new_id
 from bot.app import serve
+from bot.cli import api_keys, diagram, notifications, simulated, webhooks
+from bot.cli.demo import seed, seed_catalogue
 from bot.clock import Clock
-from bot.demo import seed, seed_catalogue
 from bot.embedded import ServerFailed
 from bot.ending import leave
 from bot.errors import Refusal
@@ -227,9 +228,9 @@ def _parser() -> argparse.ArgumentParser:
     sign_out = therapist.add_parser("sign-out", help="end every session of a therapist, as after a lost phone")
     sign_out.set_defaults(run=_sign_therapist_out)
     sign_out.add_argument("phone")
-    apikey.add_parser(commands)
-    webhook.add_parser(commands)
-    notifications_command.add_parser(commands)
+    api_keys.add_parser(commands)
+    webhooks.add_parser(commands)
+    notifications.add_parser(commands)
     return parser
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from bot import payloads
+from bot.cli.demo import MAP_DEFAULT
 from bot.contract import answers, story
 from bot.contract.desk import DESK_OPERATIONS
 from bot.contract.operation import Key, Operation
 from bot.contract.story import Story
-from bot.demo import MAP_DEFAULT
 from bot.views import moment
 
 _STREAM = {"security": "ticket", "query": payloads.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}

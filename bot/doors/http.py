@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.demo import DEMO_PHONE, MAP_DEFAULT
+from bot.cli.demo import DEMO_PHONE, MAP_DEFAULT
 from bot.doors.client_address import client_address
 from bot.doors.sign_in import SigningIn
 from bot.doors.situations import situation_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import demo
-from bot.demo_data import BALI, CATALOGUE, DEMO_PHONE, HELLOS, JAKARTA, REPLIES, THERAPISTS
+from bot.cli import demo
+from bot.cli.demo_data import BALI, CATALOGUE, DEMO_PHONE, HELLOS, JAKARTA, REPLIES, THERAPISTS
 from bot.embedded import Servers
 from bot.payloads import MESSAGE_LENGTH, parse_phone
 from bot.services import connected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.diagram import README, block, current_block
+from bot.cli.diagram import README, block, current_block
 
 
 def test_the_readme_shows_the_diagram_that_the_table_prints() -> None:

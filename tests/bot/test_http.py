@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from bot.demo import DEMO_PHONE, MAP_DEFAULT
+from bot.cli.demo import DEMO_PHONE, MAP_DEFAULT
 from bot.doors.http import LARGEST_BODY
 from bot.doors.pages import HTML_BY_PATH, PAGES
 from bot.embedded import Servers

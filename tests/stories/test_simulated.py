@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.demo_data import HELLOS, REPLIES
+from bot.cli.demo_data import HELLOS, REPLIES
+from bot.cli.simulated import Pace, run
 from bot.embedded import Servers
-from bot.simulated import Pace, run
 from bot.store.therapists import TherapistRecord
 from matching.search import Answer
 from tests.clients import Guest, guest, therapist

@@ -8,7 +8,7 @@ from pathlib import Path
 from conversations.events import DeadlinePassed
 from conversations.machine import ENDED_STATES, TRANSITIONS, State
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- diagram: begin -->", "<!-- diagram: end -->"
 
 

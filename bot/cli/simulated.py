@@ -17,7 +17,7 @@ import socketio
 import structlog
 from socketio.exceptions import DisconnectedError, SocketIOError
 
-from bot.demo_data import HELLOS, INDONESIAN_WORDS, REPLIES
+from bot.cli.demo_data import HELLOS, INDONESIAN_WORDS, REPLIES
 from bot.failures import why
 from bot.feed_names import therapist_feed
 from bot.store.therapists import TherapistRecord

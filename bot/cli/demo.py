@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TypedDict
 
-from bot.demo_data import CATALOGUE, DEMO_PHONE, JAKARTA, THERAPISTS
+from bot.cli.demo_data import CATALOGUE, DEMO_PHONE, JAKARTA, THERAPISTS
 from bot.store.catalogue import Catalogue
 from bot.store.driver import Database
 from bot.store.therapists import PhoneTaken, Therapists
