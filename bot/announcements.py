@@ -18,7 +18,7 @@ from bot.access.tokens import Audience
 from bot.appointments import Appointments
 from bot.clock import Now
 from bot.feed_names import own_feed
-from bot.feeds import Feeds, NewEntry
+from bot.feeds.feeds import Feeds, NewEntry
 from bot.notice_words import app_offer_data, notice_data
 from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed
-from bot.feeds import Entry, Feeds
+from bot.feeds.feeds import Entry, Feeds
 from bot.presence import other_side
 from bot.store.read_marks import ReadMarks
 from bot.views import Audience

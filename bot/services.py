@@ -26,7 +26,7 @@ from bot.clock import Clock
 from bot.delivery_reports import DeliveryReports
 from bot.desk import Desk, providers_of
 from bot.erasure import Erasure
-from bot.feeds import Feeds
+from bot.feeds.feeds import Feeds
 from bot.inbox import InboxWork
 from bot.incoming import Incoming
 from bot.jobs import Jobs

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from bot.feeds import Entry
+from bot.feeds.feeds import Entry
 from bot.presence import NOTHING_SEEN, Sight, Signal, all_signals, cursor_of, other_side
 from bot.signals import LiveVisit, Signals, Tab, Tell, Watch, live_visit_of, person_of
 from bot.views import Audience

@@ -11,7 +11,7 @@ from bot.doors.answers import Answer, answered, command_of, refusal, take_and_se
 from bot.doors.attendance import Attendance
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed
-from bot.feeds import ContentDiffers, Entry, NewEntry
+from bot.feeds.feeds import ContentDiffers, Entry, NewEntry
 from bot.payloads import (
     GUEST_COMMANDS,
     AcceptTherapist,

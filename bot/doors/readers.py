@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.doors.socketio_packets import encode_event
-from bot.feeds import Entry, Feeds, Following, Ready
+from bot.feeds.feeds import Entry, Feeds, Following, Ready
 from bot.render import encode_entry
 from bot.views import Audience
 from bot.words import Words

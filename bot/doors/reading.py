@@ -25,7 +25,7 @@ from bot.doors.snapshots import page_of
 from bot.errors import Outage
 from bot.failures import is_outage
 from bot.feed_names import therapist_feed
-from bot.feeds import Entry
+from bot.feeds.feeds import Entry
 from bot.payloads import StreamQuery, refusal_of
 from bot.presence import NOTHING_SEEN, Signal
 from bot.render import encode_entry, render_entry

@@ -11,7 +11,7 @@ from typing import Any
 from bot.doors.correspondence import correspondence
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
-from bot.feeds import Entry
+from bot.feeds.feeds import Entry
 from bot.perform import offer_data, state_data
 from bot.presence import Sight
 from bot.receipts import Tail

@@ -20,7 +20,7 @@ from bot.doors.socketio_packets import encode_event
 from bot.doors.socketio_server import SocketIOServer
 from bot.doors.therapist import Caller, TherapistCommands
 from bot.feed_names import conversation_of, therapist_feed
-from bot.feeds import Entry
+from bot.feeds.feeds import Entry
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
 from bot.presence import NOTHING_SEEN
 from bot.services import Services

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from bot.doors.http import SERVICES, json_response
 from bot.doors.outlet import COUNTERS, Outlet, outlet_of
 from bot.doors.reading import Reading, begin, going_away, must_move, query_of, start_of
-from bot.feeds import Entry
+from bot.feeds.feeds import Entry
 from bot.payloads import StreamQuery, refusal_of
 from bot.services import Services
 from bot.views import moment

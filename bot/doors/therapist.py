@@ -13,7 +13,7 @@ from bot.doors.attendance import Attendance
 from bot.doors.guest import post_message, said_before, say
 from bot.errors import Refusal
 from bot.feed_names import therapist_feed
-from bot.feeds import ContentDiffers, Entry
+from bot.feeds.feeds import ContentDiffers, Entry
 from bot.payloads import (
     THERAPIST_COMMANDS,
     AcceptOffer,

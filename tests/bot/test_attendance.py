@@ -9,7 +9,7 @@ import pytest
 
 from bot.bus import Bus
 from bot.doors.attendance import Attendance
-from bot.feeds import Entry
+from bot.feeds.feeds import Entry
 from bot.noticeboard import Noticeboard
 from bot.presence import NOTHING_SEEN, Rules, Sight
 from bot.signals import LiveVisit, Signals, person_of

@@ -14,11 +14,11 @@ import pytest
 import structlog
 
 import bot.bus
-import bot.feeds
+import bot.feeds.feeds
 from bot.bus import Bus
 from bot.embedded import Servers
 from bot.errors import Outage
-from bot.feeds import PAGE, ContentDiffers, Feeds, NewEntry
+from bot.feeds.feeds import PAGE, ContentDiffers, Feeds, NewEntry
 from bot.store import driver
 from bot.store.driver import Database
 from bot.store.entries import Entries, Entry
@@ -89,12 +89,12 @@ async def nothing_fails_unseen() -> AsyncIterator[None]:
 @pytest.fixture
 def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No safety look comes to help."""
-    monkeypatch.setattr(bot.feeds, "LOOK_EVERY_S", (3600.0, 3600.0))
+    monkeypatch.setattr(bot.feeds.feeds, "LOOK_EVERY_S", (3600.0, 3600.0))
 
 
 @pytest.fixture
 def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.feeds, "LOOK_EVERY_S", (0.02, 0.03))
+    monkeypatch.setattr(bot.feeds.feeds, "LOOK_EVERY_S", (0.02, 0.03))
 
 
 @asynccontextmanager
@@ -211,7 +211,7 @@ async def test_a_post_under_an_id_that_said_something_else_fails(store: Database
 async def test_a_post_that_cannot_be_written_fails_in_time_and_is_not_written_later(
     shaky: Shaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.feeds, "WRITE_WITHIN_S", 0.2)
+    monkeypatch.setattr(bot.feeds.feeds, "WRITE_WITHIN_S", 0.2)
     async with process(shaky.store) as feeds:
         await feeds.append(FEED, "e_1", "message", {})
         shaky.proxy.freeze()
@@ -227,7 +227,7 @@ async def test_a_post_that_cannot_be_written_fails_in_time_and_is_not_written_la
 async def test_when_too_much_waits_more_is_refused_at_once_and_taken_again_afterwards(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.feeds, "MOST_WAITING", 3)
+    monkeypatch.setattr(bot.feeds.feeds, "MOST_WAITING", 3)
     async with process(store) as feeds:
         posts = [feeds.post(FEED, NewEntry(f"e_{n}", "message", {})) for n in range(3)]
         with pytest.raises(Outage):
@@ -546,7 +546,7 @@ async def until_live(feeds: Feeds, cursor: int) -> None:
 async def test_feeds_that_nobody_uses_are_forgotten_and_go_on_where_they_were(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.feeds, "FORGET_AFTER_S", 0.0)
+    monkeypatch.setattr(bot.feeds.feeds, "FORGET_AFTER_S", 0.0)
     async with process(store) as feeds:
         reader = Reader()
         following = feeds.follow("followed", 0, reader)
@@ -563,7 +563,7 @@ async def test_feeds_that_nobody_uses_are_forgotten_and_go_on_where_they_were(
 async def test_old_entries_of_a_feed_that_is_read_all_day_leave_memory_and_no_gap(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.feeds, "FORGET_AFTER_S", -1.0)  # here time stands
+    monkeypatch.setattr(bot.feeds.feeds, "FORGET_AFTER_S", -1.0)  # here time stands
     async with process(store) as feeds:
         loyal = Reader()
         feeds.follow(FEED, 0, loyal)

@@ -10,7 +10,7 @@ from typing import Any
 import bot.doors.guest
 import bot.doors.reading
 import bot.doors.snapshots
-import bot.feeds
+import bot.feeds.feeds
 import bot.outboxes
 import bot.perform
 import bot.receipts
@@ -179,7 +179,7 @@ def no_contiguity() -> None:
             self._deliver(run)
 
     no_gap_noticed()
-    bot.feeds.Following.take = take  # type: ignore[method-assign]
+    bot.feeds.feeds.Following.take = take  # type: ignore[method-assign]
 
 
 def no_gap_noticed() -> None:
@@ -197,7 +197,7 @@ def no_gap_noticed() -> None:
                 if following.is_live:
                     following.take(fresh)
 
-    bot.feeds.Feeds._advance = advance  # type: ignore[method-assign]
+    bot.feeds.feeds.Feeds._advance = advance  # type: ignore[method-assign]
 
 
 def no_cursor() -> None:
@@ -215,12 +215,12 @@ def no_safety_look() -> None:
     async def never(self: Any) -> None:
         return None
 
-    bot.feeds.Feeds._look = never  # type: ignore[method-assign]
+    bot.feeds.feeds.Feeds._look = never  # type: ignore[method-assign]
 
 
 def ack_before_write() -> None:
     """Whoever waits is told as soon as the number is given, and the database afterwards."""
-    write = bot.feeds.Feeds._write
+    write = bot.feeds.feeds.Feeds._write
 
     async def settle_first(self: Any, batch: Any) -> None:
         pendings = [pending for several in batch.values() for pending in several]
@@ -230,5 +230,5 @@ def ack_before_write() -> None:
         await write(self, batch)
 
     # A batch is given up when nobody waits for it, and here nobody does.
-    bot.feeds._Pending.is_wanted = property(lambda self: True)  # type: ignore[assignment,method-assign]
-    bot.feeds.Feeds._write = settle_first  # type: ignore[method-assign]
+    bot.feeds.feeds._Pending.is_wanted = property(lambda self: True)  # type: ignore[assignment,method-assign]
+    bot.feeds.feeds.Feeds._write = settle_first  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ import redis.asyncio
 from aiohttp import ClientSession
 
 from bot.embedded import Servers
-from bot.feeds import Entry
+from bot.feeds.feeds import Entry
 from bot.services import Services
 from conversations.booking import Booking
 from conversations.machine import ERASE_AGAIN_S, State

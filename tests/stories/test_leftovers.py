@@ -17,7 +17,7 @@ from bot.doors.connection import Connection
 from bot.doors.gate import Client, Session
 from bot.doors.guest import GuestCommands
 from bot.doors.readers import Reader
-from bot.feeds import Following
+from bot.feeds.feeds import Following
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House
