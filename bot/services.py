@@ -24,14 +24,14 @@ from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Clock
 from bot.delivery_reports import DeliveryReports
-from bot.desk import Desk, providers_of
 from bot.erasure import Erasure
 from bot.feeds.feeds import Feeds
-from bot.inbox import InboxWork
-from bot.incoming import Incoming
+from bot.integrations.inbox import InboxWork
+from bot.integrations.incoming import Incoming
+from bot.integrations.news_desk import NewsDesk
+from bot.integrations.notification_desk import Desk, providers_of
 from bot.jobs import Jobs
 from bot.loop_lag import LoopLag
-from bot.news_desk import NewsDesk
 from bot.noticeboard import Noticeboard
 from bot.notification_news import NotificationNews
 from bot.outboxes import Outboxes

@@ -24,8 +24,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.access.buckets import Rate
 from bot.channel_settings import ChannelSettings
+from bot.integrations.signatures import key_of_standard
 from bot.ladders import as_rungs
-from bot.signatures import key_of_standard
 from conversations.notices import DEFAULT_LADDER, Rung
 
 PREFIX = "JANJI_"

@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook
 
 from bot.channel_settings import ChannelSettings
 from bot.clock import Now, machine_now
-from bot.public_addresses import NotPublic, PublicResolver, check_url
+from bot.integrations.public_addresses import NotPublic, PublicResolver, check_url
 from bot.store.webhooks import Delivery, Endpoint, Webhooks
 from workers.channels.exchange import NO_ANSWER, Exchange, exchange, open_session
 

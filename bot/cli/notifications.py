@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bot.clock import Clock
-from bot.desk import DEAD, WAITING, Desk
+from bot.integrations.notification_desk import DEAD, WAITING, Desk
 from bot.launch import with_servers
 from bot.services import connected
 from bot.settings import Settings

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bot.booking_news import BookingNews, WizardEvent
 from bot.contract import answers, story
 from bot.contract.operation import Key, Operation
 from bot.contract.shapes import Moment, Sent
-from bot.desk import PREFIX, PageQuery
+from bot.integrations.booking_news import BookingNews, WizardEvent
+from bot.integrations.notification_desk import PREFIX, PageQuery
 from bot.views import moment
 from conversations.notices import Channel, Side, Urgency
 

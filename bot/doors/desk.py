@@ -8,11 +8,11 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.booking_news import BookingNews
-from bot.desk import DEAD, PREFIX, WAITING, PageQuery
 from bot.doors.http import SERVICES, json_response
 from bot.doors.integrators import key_of, once
-from bot.incoming import Occurrence
+from bot.integrations.booking_news import BookingNews
+from bot.integrations.incoming import Occurrence
+from bot.integrations.notification_desk import DEAD, PREFIX, WAITING, PageQuery
 from bot.payloads import parse, refusal_of
 from bot.store.notifications import Status
 

@@ -26,7 +26,7 @@ from bot.doors.http import SERVICES
 from bot.doors.outlet import COUNTERS, StreamCounters
 from bot.doors.socketio_limits import Counters
 from bot.exposition import CONTENT_TYPE, Family, exposition
-from bot.incoming import SENDERS
+from bot.integrations.incoming import SENDERS
 from bot.services import Services
 from bot.store.driver import PyMongoError, within
 from bot.vitals import ASKED_FOR_S, Report

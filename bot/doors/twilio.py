@@ -12,7 +12,7 @@ from twilio.request_validator import SIGNATURE_SETTINGS_HEADER, RequestValidator
 
 from bot.doors.http import SERVICES
 from bot.doors.webhooks import WEBHOOKS, keep, not_signed, secret_or_refuse
-from bot.incoming import TWILIO
+from bot.integrations.incoming import TWILIO
 from bot.store.preferences import phone_id
 
 # No answer of ours in words: Twilio sends one by itself, and would send whatever stood here.

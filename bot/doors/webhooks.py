@@ -12,13 +12,13 @@ from typing import Any
 from aiohttp import web
 
 from bot.access.limits import Asker
-from bot.booking_news import WizardEvent, as_json
-from bot.desk import PREFIX
 from bot.doors.http import SERVICES, address_of, json_response, raw_body_of
 from bot.errors import Refusal
-from bot.incoming import PAYMENT_EVENTS, STRIPE, WIZARD, payment_of
+from bot.integrations.booking_news import WizardEvent, as_json
+from bot.integrations.incoming import PAYMENT_EVENTS, STRIPE, WIZARD, payment_of
+from bot.integrations.notification_desk import PREFIX
+from bot.integrations.signatures import is_signed_by_standard, is_signed_by_stripe
 from bot.payloads import parse
-from bot.signatures import is_signed_by_standard, is_signed_by_stripe
 from bot.store.codec import to_document
 from conversations.replies import N_, REFUSALS
 

@@ -15,10 +15,10 @@ import pytest
 from aiohttp import ClientSession
 from standardwebhooks import Webhook
 
-from bot.desk import PREFIX
 from bot.embedded import Servers
-from bot.inbox import WAITED_FOR
-from bot.incoming import WIZARD, record_id
+from bot.integrations.inbox import WAITED_FOR
+from bot.integrations.incoming import WIZARD, record_id
+from bot.integrations.notification_desk import PREFIX
 from bot.services import Services
 from bot.store.inbox import LEASE
 from conversations.external_booking import ExternalBooking, Status

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.embedded import Servers
-from bot.incoming import WIZARD, record_id
+from bot.integrations.incoming import WIZARD, record_id
 from bot.store.notifications import Row
 from tests.agreement import eventually
 from tests.clients import Client, guest, therapist

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from bot.booking_news import BookingNews, Understood, WizardEvent, understand
 from bot.clock import Now
 from bot.errors import Refusal
-from bot.inbox import Handle, Senseless, TooEarly
+from bot.integrations.booking_news import BookingNews, Understood, WizardEvent, understand
+from bot.integrations.inbox import Handle, Senseless, TooEarly
 from bot.payloads import parse
 from bot.settings import Settings
 from bot.store.codec import from_document

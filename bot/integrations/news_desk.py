@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.booking_news import BookingNews, Understood, understand
 from bot.clock import Now
-from bot.desk import notification_view
 from bot.errors import Outage, Refusal
-from bot.incoming import OUR_BOOKING, Occurrence, event_of, record_id
+from bot.integrations.booking_news import BookingNews, Understood, understand
+from bot.integrations.incoming import OUR_BOOKING, Occurrence, event_of, record_id
+from bot.integrations.notification_desk import notification_view
 from bot.outboxes import Outboxes
 from bot.settings import Settings
 from bot.store.api_keys import ApiKey

@@ -1,0 +1,1 @@
+"""What other systems tell us: verified, kept in an inbox, turned into events; and what they are told in return."""
