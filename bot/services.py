@@ -31,15 +31,15 @@ from bot.integrations.incoming import Incoming
 from bot.integrations.news_desk import NewsDesk
 from bot.integrations.notification_desk import Desk, providers_of
 from bot.jobs import Jobs
+from bot.live.noticeboard import Noticeboard
+from bot.live.presence import Rules
+from bot.live.receipts import Receipts
+from bot.live.signals import Signals
 from bot.loop_lag import LoopLag
-from bot.noticeboard import Noticeboard
 from bot.notification_news import NotificationNews
 from bot.outboxes import Outboxes
 from bot.perform import Perform
-from bot.presence import Rules
-from bot.receipts import Receipts
 from bot.settings import Settings
-from bot.signals import Signals
 from bot.store import driver, indexes
 from bot.store.entries import Entries
 from bot.store.stores import Stores, stores_of

@@ -14,9 +14,9 @@ import structlog
 from bot.access.admission import key_of
 from bot.clock import Now
 from bot.feed_names import conversation_feed
-from bot.presence import other_side
+from bot.live.presence import other_side
+from bot.live.signals import LiveVisit, Signals
 from bot.rounds import keep_doing
-from bot.signals import LiveVisit, Signals
 from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bot.feed_names import conversation_feed
-from bot.presence import other_side
+from bot.live.presence import other_side
 from bot.services import Services
 from bot.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.feeds.feeds import Entry
-from bot.presence import NOTHING_SEEN, Sight, Signal, all_signals, cursor_of, other_side
-from bot.signals import LiveVisit, Signals, Tab, Tell, Watch, live_visit_of, person_of
+from bot.live.presence import NOTHING_SEEN, Sight, Signal, all_signals, cursor_of, other_side
+from bot.live.signals import LiveVisit, Signals, Tab, Tell, Watch, live_visit_of, person_of
 from bot.views import Audience
 
 

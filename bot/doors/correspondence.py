@@ -8,10 +8,10 @@ from typing import Any
 
 from bot.doors.bearers import Stretch
 from bot.feed_names import conversation_of
-from bot.presence import NOTHING_SEEN, Sight, other_side
-from bot.receipts import Tail
+from bot.live.presence import NOTHING_SEEN, Sight, other_side
+from bot.live.receipts import Tail
+from bot.live.signals import LiveVisit, live_visit_of
 from bot.services import Services
-from bot.signals import LiveVisit, live_visit_of
 from bot.store.tickets import Bearer
 from bot.views import Audience
 from conversations.machine import state_on_screen

@@ -12,6 +12,7 @@ from bot.doors.attendance import Attendance
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import ContentDiffers, Entry, NewEntry
+from bot.live.signals import person_of
 from bot.payloads import (
     GUEST_COMMANDS,
     AcceptTherapist,
@@ -32,7 +33,6 @@ from bot.payloads import (
     parse,
 )
 from bot.services import Services, terms_of
-from bot.signals import person_of
 from bot.turns import Command, Sender
 from bot.views import Audience
 from conversations import events as on

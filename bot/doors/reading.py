@@ -26,8 +26,8 @@ from bot.errors import Outage
 from bot.failures import is_outage
 from bot.feed_names import therapist_feed
 from bot.feeds.feeds import Entry
+from bot.live.presence import NOTHING_SEEN, Signal
 from bot.payloads import StreamQuery, refusal_of
-from bot.presence import NOTHING_SEEN, Signal
 from bot.render import encode_entry, render_entry
 from bot.services import Services
 from bot.store.rooms import is_room_of

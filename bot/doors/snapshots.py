@@ -12,12 +12,12 @@ from bot.doors.correspondence import correspondence
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds.feeds import Entry
+from bot.live.presence import Sight
+from bot.live.receipts import Tail
+from bot.live.signals import LiveVisit, live_visit_of
 from bot.perform import offer_data, state_data
-from bot.presence import Sight
-from bot.receipts import Tail
 from bot.render import render_entry, state_view
 from bot.services import Services
-from bot.signals import LiveVisit, live_visit_of
 from bot.views import booking_view, moment, offer_view, raw_booking
 from conversations.machine import state_on_screen
 from conversations.replies import REFUSALS

@@ -21,10 +21,10 @@ from bot.doors.socketio_server import SocketIOServer
 from bot.doors.therapist import Caller, TherapistCommands
 from bot.feed_names import conversation_of, therapist_feed
 from bot.feeds.feeds import Entry
+from bot.live.presence import NOTHING_SEEN
+from bot.live.signals import LiveVisit
 from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
-from bot.presence import NOTHING_SEEN
 from bot.services import Services
-from bot.signals import LiveVisit
 from bot.store.driver import PyMongoError
 from bot.store.rooms import is_room_of
 from bot.views import Audience, error_view

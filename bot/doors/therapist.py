@@ -14,6 +14,7 @@ from bot.doors.guest import post_message, said_before, say
 from bot.errors import Refusal
 from bot.feed_names import therapist_feed
 from bot.feeds.feeds import ContentDiffers, Entry
+from bot.live.signals import person_of
 from bot.payloads import (
     THERAPIST_COMMANDS,
     AcceptOffer,
@@ -30,7 +31,6 @@ from bot.payloads import (
     parse,
 )
 from bot.services import Services
-from bot.signals import person_of
 from bot.turns import Sender
 from bot.views import Audience
 from conversations import events as on_conversation

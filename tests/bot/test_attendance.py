@@ -10,9 +10,9 @@ import pytest
 from bot.bus import Bus
 from bot.doors.attendance import Attendance
 from bot.feeds.feeds import Entry
-from bot.noticeboard import Noticeboard
-from bot.presence import NOTHING_SEEN, Rules, Sight
-from bot.signals import LiveVisit, Signals, person_of
+from bot.live.noticeboard import Noticeboard
+from bot.live.presence import NOTHING_SEEN, Rules, Sight
+from bot.live.signals import LiveVisit, Signals, person_of
 from tests.clock import FakeClock
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)

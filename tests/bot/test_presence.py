@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.presence import (
+from bot.live.presence import (
     NOTHING_SEEN,
     Key,
     Look,

@@ -10,7 +10,7 @@ import pytest
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import Entry
-from bot.receipts import Receipts, Standing, Tail, standing_in
+from bot.live.receipts import Receipts, Standing, Tail, standing_in
 from bot.store.read_marks import ReadMarks
 from bot.views import Audience
 from tests.house import House

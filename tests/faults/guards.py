@@ -11,9 +11,9 @@ import bot.doors.guest
 import bot.doors.reading
 import bot.doors.snapshots
 import bot.feeds.feeds
+import bot.live.receipts
 import bot.outboxes
 import bot.perform
-import bot.receipts
 import bot.store.records
 import bot.store.reservations
 import bot.store.therapists
@@ -166,7 +166,7 @@ def random_message_ids() -> None:
 
 
 def random_receipt_ids() -> None:
-    bot.receipts.derived_id = lambda *_: new_id("e")  # type: ignore[attr-defined]
+    bot.live.receipts.derived_id = lambda *_: new_id("e")  # type: ignore[attr-defined]
 
 
 def no_contiguity() -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bot.presence import KEPT_FOR, Key, Note
+from bot.live.presence import KEPT_FOR, Key, Note
 from bot.redis_driver import DRIVER
 
 EXCHANGED_WITHIN_S = 0.5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import Entry, Feeds
-from bot.presence import other_side
+from bot.live.presence import other_side
 from bot.store.read_marks import ReadMarks
 from bot.views import Audience
 from conversations.ids import derived_id

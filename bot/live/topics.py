@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from bot.bus import Bus
 from bot.clock import Now
-from bot.noticeboard import Failures, Noticeboard, Pinned, in_parts
-from bot.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
+from bot.live.noticeboard import Failures, Noticeboard, Pinned, in_parts
+from bot.live.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
 from bot.views import Audience
 
 HINT = "signal"

@@ -21,8 +21,8 @@ from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Now
 from bot.feed_names import conversation_feed, therapist_feed
-from bot.noticeboard import Failures, Noticeboard
-from bot.presence import (
+from bot.live.noticeboard import Failures, Noticeboard
+from bot.live.presence import (
     KEPT_FOR,
     NOTHING_SEEN,
     QUIET,
@@ -38,7 +38,7 @@ from bot.presence import (
     other_side,
     presence,
 )
-from bot.topics import Topic, Topics
+from bot.live.topics import Topic, Topics
 from bot.views import Audience
 
 log = structlog.get_logger()
