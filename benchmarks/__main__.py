@@ -18,7 +18,7 @@ from benchmarks.people import Refused
 from benchmarks.report import Section, as_table
 from benchmarks.stage import Stage, stage
 from bot.embedded import ServerFailed
-from bot.logs import configure
+from bot.logs.setup import configure
 from bot.settings import Settings
 
 SECTIONS: Mapping[str, Callable[[Stage, Effort], Awaitable[list[Section]]]] = {

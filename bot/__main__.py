@@ -19,9 +19,9 @@ from bot.clock import Clock
 from bot.embedded import ServerFailed
 from bot.ending import leave
 from bot.errors import Refusal
-from bot.failures import why
 from bot.launch import environment_of, with_servers
-from bot.logs import configure
+from bot.logs.failures import why
+from bot.logs.setup import configure
 from bot.payloads import parse_phone
 from bot.services import connected, migrate
 from bot.settings import Settings, SettingsError, load_settings

@@ -17,7 +17,7 @@ from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job
 
-from bot.failures import why
+from bot.logs.failures import why
 from bot.redis_driver import DRIVER
 
 log = structlog.get_logger()

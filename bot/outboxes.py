@@ -15,7 +15,7 @@ import structlog
 from bot.backoff import LONGEST_PAUSE_S, Backoff
 from bot.cancelling import cancel
 from bot.errors import Outage
-from bot.failures import why
+from bot.logs.failures import why
 from bot.store.driver import PyMongoError
 from bot.store.records import OutboxItem
 from bot.turns import Kind, Room

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bot.errors import Outage
-from bot.failures import why
+from bot.logs.failures import why
 from bot.store.driver import PyMongoError
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ import structlog
 from bot.backoff import Backoff
 from bot.clock import Now
 from bot.errors import Outage
-from bot.failures import why
+from bot.logs.failures import why
 from bot.outboxes import Outboxes
 from bot.store.driver import PyMongoError
 from bot.turns import Kind, Room, Turns

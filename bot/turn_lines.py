@@ -16,7 +16,7 @@ from typing import Any, Literal
 import structlog
 
 from bot.errors import Refusal
-from bot.failures import is_outage, why
+from bot.logs.failures import is_outage, why
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ import bot.services
 from bot.access.admission import Access, Renewed
 from bot.app import serve
 from bot.doors.sign_in import SigningIn
-from bot.logs import configure
+from bot.logs.setup import configure
 from bot.settings import load_settings
 from bot.store.therapists import Therapists
 from conversations import events as on

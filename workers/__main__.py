@@ -13,9 +13,9 @@ import structlog
 from bot.clock import Now
 from bot.embedded import ServerFailed
 from bot.ending import leave, run, until_told_to_stop
-from bot.failures import why
 from bot.launch import environment_of, with_servers
-from bot.logs import configure
+from bot.logs.failures import why
+from bot.logs.setup import configure
 from bot.rounds import keep_doing
 from bot.services import running
 from bot.settings import Settings, SettingsError, load_settings

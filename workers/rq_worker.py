@@ -14,9 +14,9 @@ from rq.worker import HerokuWorker
 
 from bot.clock import machine_now
 from bot.ending import end_for_certain, on_signal
-from bot.failures import why
 from bot.jobs import QUEUES
 from bot.launch import environment_of
+from bot.logs.failures import why
 from bot.redis_driver import DRIVER
 from bot.settings import Settings
 from bot.store import driver

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from bot.access.buckets import Bucket
 from bot.cancelling import cancel
-from bot.failures import why
+from bot.logs.failures import why
 from bot.redis_driver import DRIVER
 
 log = structlog.get_logger()

@@ -24,7 +24,7 @@ from bot.doors.socketio_packets import (
 )
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Outage, Refusal
-from bot.failures import is_outage
+from bot.logs.failures import is_outage
 from conversations.replies import N_
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from bot.doors.client_address import client_address
 from bot.doors.sign_in import SigningIn
 from bot.doors.situations import situation_of
 from bot.errors import Refusal
-from bot.failures import is_outage
+from bot.logs.failures import is_outage
 from bot.payloads import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
 from bot.services import Services
 from bot.store.therapists import TherapistRecord

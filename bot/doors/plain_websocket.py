@@ -21,7 +21,7 @@ from bot.doors.reading import Reading, begin, going_away, must_move, query_of, s
 from bot.doors.situations import situation_of
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Refusal
-from bot.failures import is_outage
+from bot.logs.failures import is_outage
 from bot.payloads import WebSocketFrame, parse
 from bot.services import Services
 from bot.views import error_view

@@ -23,10 +23,10 @@ from bot.doors.http import SERVICES, address_of, locale_of
 from bot.doors.situations import RETRY_AFTER_S
 from bot.doors.snapshots import page_of
 from bot.errors import Outage
-from bot.failures import is_outage
 from bot.feed_names import therapist_feed
 from bot.feeds.feeds import Entry
 from bot.live.presence import NOTHING_SEEN, Signal
+from bot.logs.failures import is_outage
 from bot.payloads import StreamQuery, refusal_of
 from bot.render import encode_entry, render_entry
 from bot.services import Services

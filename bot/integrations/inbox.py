@@ -12,7 +12,7 @@ import structlog
 
 from bot.clock import Now
 from bot.errors import Outage
-from bot.failures import why
+from bot.logs.failures import why
 from bot.rounds import keep_doing
 from bot.store.driver import PyMongoError
 from bot.store.inbox import Inbox, InboxEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.failures import why
+from bot.logs.failures import why
 from bot.store.devices import KEPT_FOR
 from bot.store.driver import Database, OperationFailure
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure
 
 from bot.errors import Outage, Refusal
-from bot.failures import MOST_CALLS, MOST_ERRORS, as_text, told, why
+from bot.logs.failures import MOST_CALLS, MOST_ERRORS, as_text, told, why
 from bot.payloads import Message
 from bot.store import driver
 

@@ -16,7 +16,7 @@ SAID = "gerbang hijau"
 PROGRAM = """
 import asyncio, gc, logging, sys, threading, warnings
 import redis, structlog, uvloop
-from bot.logs import configure
+from bot.logs.setup import configure
 from bot.settings import Settings
 
 said, log_format = sys.argv[1:]
@@ -137,7 +137,7 @@ def test_the_lines_for_people_hold_no_more() -> None:
 def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     program = """
 import os, sys
-from bot.logs import configure
+from bot.logs.setup import configure
 from bot.settings import Settings
 import structlog
 

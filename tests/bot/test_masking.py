@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.access.tokens import Tokens
-from bot.masking import MASK, masked
+from bot.logs.masking import MASK, masked
 from conversations.ids import derived_id
 
 TOKEN = Tokens("a secret of at least thirty-two characters", lambda: datetime.now(UTC)).sign(

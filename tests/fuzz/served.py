@@ -14,7 +14,7 @@ import uvloop
 
 from bot.app import serving
 from bot.dependants import die_with_parent
-from bot.logs import configure
+from bot.logs.setup import configure
 from bot.settings import Settings, load_settings
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bot.errors import Outage, Refusal
-from bot.masking import masked_text
+from bot.logs.masking import masked_text
 from bot.store.driver import ConnectionFailure, OperationFailure, PyMongoError, is_away
 
 REDIS_IS_AWAY = (RedisConnectionError, RedisTimeoutError)
@@ -24,7 +24,7 @@ DISCREET = (Outage, Refusal, ConnectionFailure, *REDIS_IS_AWAY)
 LONGEST_MESSAGE = 200
 MOST_CALLS = 40
 MOST_ERRORS = 10
-OUR_PLACE = f"{Path(__file__).parent.parent}/"
+OUR_PLACE = f"{Path(__file__).parents[2]}/"
 
 
 def is_outage(error: BaseException) -> bool:

@@ -1,0 +1,1 @@
+"""What the program says of itself: lines without secrets, and failures that can be counted."""
