@@ -30,7 +30,7 @@ from benchmarks.provider import ACCOUNT, SENDER, TOKEN
 from benchmarks.report import Row, Section, at_least, at_most, figure, percentile
 from benchmarks.rooms import open_rooms
 from benchmarks.stage import Server, Stage, with_settings
-from bot.jobs import QUEUES
+from bot.messaging.jobs import QUEUES
 from bot.services import Services, running
 from conversations.notices import Notice
 

@@ -18,7 +18,7 @@ from bot.clock import Now
 from bot.erasure import Erasure
 from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds.feeds import Feeds, NewEntry
-from bot.jobs import Jobs
+from bot.messaging.jobs import Jobs
 from bot.outboxes import Performed
 from bot.store.codec import to_document
 from bot.store.records import OutboxItem, Records

@@ -20,7 +20,6 @@ from bot.access.tokens import Tokens
 from bot.alarms import Alarms, Key
 from bot.announcements import Announcements
 from bot.appointments import Appointments
-from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Clock
 from bot.delivery_reports import DeliveryReports
@@ -30,12 +29,13 @@ from bot.integrations.inbox import InboxWork
 from bot.integrations.incoming import Incoming
 from bot.integrations.news_desk import NewsDesk
 from bot.integrations.notification_desk import Desk, providers_of
-from bot.jobs import Jobs
 from bot.live.noticeboard import Noticeboard
 from bot.live.presence import Rules
 from bot.live.receipts import Receipts
 from bot.live.signals import Signals
 from bot.loop_lag import LoopLag
+from bot.messaging.bus import Bus
+from bot.messaging.jobs import Jobs
 from bot.notification_news import NotificationNews
 from bot.outboxes import Outboxes
 from bot.perform import Perform

@@ -16,11 +16,11 @@ from typing import Generic, Literal, TypeVar
 from redis.exceptions import RedisError
 
 from bot.access.limits import RateLimits
-from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Now
-from bot.jobs import Jobs
 from bot.loop_lag import LoopLag
+from bot.messaging.bus import Bus
+from bot.messaging.jobs import Jobs
 from bot.store.breakers import Breakers
 from bot.store.driver import Database, PyMongoError, is_writable, within
 from bot.store.notifications import Notifications

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-import bot.bus
+import bot.messaging.bus
 from bot.embedded import Servers, running
 from tests.clients import PATIENCE_S
 
@@ -24,4 +24,4 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def patient_bus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stands still for some seconds is no outage of Redis, and costs no hint."""
     for limit in ("PUBLISH_WITHIN_S", "READ_FOR_S", "PING_EVERY_S", "SILENT_AT_MOST_S"):
-        monkeypatch.setattr(bot.bus, limit, PATIENCE_S)
+        monkeypatch.setattr(bot.messaging.bus, limit, PATIENCE_S)

@@ -15,7 +15,7 @@ import structlog
 from bot.announcements import Announcements
 from bot.clock import Now
 from bot.errors import Outage
-from bot.jobs import Jobs
+from bot.messaging.jobs import Jobs
 from bot.rounds import keep_doing
 from bot.store.driver import PyMongoError
 from bot.store.notifications import Notifications, Queue, Row

@@ -14,10 +14,10 @@ from rq.worker import HerokuWorker
 
 from bot.clock import machine_now
 from bot.ending import end_for_certain, on_signal
-from bot.jobs import QUEUES
 from bot.launch import environment_of
 from bot.logs.failures import why
-from bot.redis_driver import DRIVER
+from bot.messaging.driver import DRIVER
+from bot.messaging.jobs import QUEUES
 from bot.settings import Settings
 from bot.store import driver
 from bot.words import LOCALES, Words

@@ -20,8 +20,8 @@ from typing import Any
 import structlog
 
 from bot.access.tokens import LIVES, Audience, Claims, Tokens
-from bot.bus import Bus
 from bot.clock import Now
+from bot.messaging.bus import Bus
 from bot.store.driver import PyMongoError
 from bot.store.tickets import Bearer
 from bot.store.token_families import Family, TokenFamilies

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from bot.access.buckets import Bucket
 from bot.cancelling import cancel
 from bot.logs.failures import why
-from bot.redis_driver import DRIVER
+from bot.messaging.driver import DRIVER
 
 log = structlog.get_logger()
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import structlog
 
-from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.logs.failures import why
+from bot.messaging.bus import Bus
 from bot.store.driver import PyMongoError, encode_document
 from bot.store.entries import Entries, Entry, Span, entry_of
 from bot.store.together import Together

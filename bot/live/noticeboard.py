@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bot.live.presence import KEPT_FOR, Key, Note
-from bot.redis_driver import DRIVER
+from bot.messaging.driver import DRIVER
 
 EXCHANGED_WITHIN_S = 0.5
 CLOSED_WITHIN_S = 0.2

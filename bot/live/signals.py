@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from bot.bus import Bus
 from bot.cancelling import cancel
 from bot.clock import Now
 from bot.feed_names import conversation_feed, therapist_feed
@@ -39,6 +38,7 @@ from bot.live.presence import (
     presence,
 )
 from bot.live.topics import Topic, Topics
+from bot.messaging.bus import Bus
 from bot.views import Audience
 
 log = structlog.get_logger()

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from bot.bus import Bus
 from bot.clock import Now
 from bot.live.noticeboard import Failures, Noticeboard, Pinned, in_parts
 from bot.live.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
+from bot.messaging.bus import Bus
 from bot.views import Audience
 
 HINT = "signal"

@@ -20,8 +20,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
+from bot.logs import failures
 from bot.logs.masking import MASK, masked
-from bot.logs.setup import failures
 from bot.settings import Settings
 
 log = structlog.get_logger()

@@ -12,9 +12,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
-import bot.bus
-from bot.bus import CHANNEL, LARGEST_BATCH, MOST_WAITING, SENDER_BYTES, Bus
+import bot.messaging.bus
 from bot.embedded import Servers
+from bot.messaging.bus import CHANNEL, LARGEST_BATCH, MOST_WAITING, SENDER_BYTES, Bus
 from bot.store.driver import decode_documents, encode_document
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy
@@ -97,17 +97,17 @@ def proxy_url(proxy: TcpProxy, redis_url: str) -> str:
 @pytest.fixture
 def impatient(patient_bus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a test can wait for."""
-    monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", 0.5)
-    monkeypatch.setattr(bot.bus, "READ_FOR_S", 0.2)
-    monkeypatch.setattr(bot.bus, "PING_EVERY_S", 0.1)
-    monkeypatch.setattr(bot.bus, "SILENT_AT_MOST_S", 0.6)
-    monkeypatch.setattr(bot.bus, "RECONNECT_AFTER_S", 0.02)
+    monkeypatch.setattr(bot.messaging.bus, "PUBLISH_WITHIN_S", 0.5)
+    monkeypatch.setattr(bot.messaging.bus, "READ_FOR_S", 0.2)
+    monkeypatch.setattr(bot.messaging.bus, "PING_EVERY_S", 0.1)
+    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 0.6)
+    monkeypatch.setattr(bot.messaging.bus, "RECONNECT_AFTER_S", 0.02)
 
 
 @pytest.fixture
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who speaks although nobody listens."""
-    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 0.0)
+    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 0.0)
 
 
 async def test_hints_reach_the_other_processes_in_order_and_not_oneself(redis_url: str) -> None:
@@ -126,7 +126,7 @@ async def test_hints_reach_the_other_processes_in_order_and_not_oneself(redis_ur
 async def test_who_is_alone_says_nothing_until_another_process_is_there(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 3600.0)  # so that nobody but the newcomer can end it
+    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 3600.0)  # so that nobody but the newcomer can end it
     async with process(redis_url) as one:
         await until(lambda: one.bus.is_alone)
         one.say(*range(MANY))
@@ -141,7 +141,7 @@ async def test_who_is_alone_says_nothing_until_another_process_is_there(
 
 async def test_who_was_alone_asks_again_after_a_while(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the newcomer's word was lost."""
-    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 0.1)
+    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 0.1)
     async with process(redis_url) as one, Redis.from_url(redis_url) as redis, redis.pubsub() as quiet:
         await until(lambda: one.bus.is_alone)
         await quiet.subscribe(CHANNEL)
@@ -152,7 +152,7 @@ async def test_who_begins_to_listen_while_they_speak_does_not_take_another_for_t
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One listener was counted, the other process, and by then they listened themselves: they fell silent."""
-    monkeypatch.setattr(bot.bus, "ALONE_FOR_S", 3600.0)
+    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 3600.0)
     async with process(redis_url) as one:
         with monkeypatch.context() as late:
             subscribe, publish = PubSub.subscribe, Redis.publish
@@ -308,11 +308,11 @@ async def test_health_comes_back_although_nobody_publishes(proxy: TcpProxy, prox
 @pytest.mark.usefixtures("impatient")
 async def test_a_quiet_connection_is_kept(proxy: TcpProxy, proxy_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody says anything for twice as long as silence is allowed, except for the answers to the pings."""
-    monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", PATIENCE_S)
-    monkeypatch.setattr(bot.bus, "SILENT_AT_MOST_S", 2.0)  # longer than a busy machine stands still
+    monkeypatch.setattr(bot.messaging.bus, "PUBLISH_WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 2.0)  # longer than a busy machine stands still
     async with process(proxy_url) as one, process(proxy_url) as two:
         connections = proxy.accepted
-        await asyncio.sleep(bot.bus.SILENT_AT_MOST_S * 2)
+        await asyncio.sleep(bot.messaging.bus.SILENT_AT_MOST_S * 2)
         assert proxy.accepted == connections
         one.say(1)
         await two.until_heard(1)
@@ -358,7 +358,9 @@ async def test_nonsense_on_the_channel_and_a_handler_that_fails_leave_the_bus_li
 async def test_a_bus_stops_at_once_while_redis_is_half_open(
     proxy: TcpProxy, proxy_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", 3600.0)  # whoever waited for Redis would wait until the test fails
+    monkeypatch.setattr(
+        bot.messaging.bus, "PUBLISH_WITHIN_S", 3600.0
+    )  # whoever waited for Redis would wait until the test fails
     async with asyncio.timeout(PATIENCE_S), process(proxy_url) as one:
         proxy.freeze()
         one.say(1)

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 
-import bot.bus
 import bot.feeds.feeds
-from bot.bus import Bus
+import bot.messaging.bus
 from bot.embedded import Servers
 from bot.errors import Outage
 from bot.feeds.feeds import PAGE, ContentDiffers, Feeds, NewEntry
+from bot.messaging.bus import Bus
 from bot.store import driver
 from bot.store.driver import Database
 from bot.store.entries import Entries, Entry
@@ -639,7 +639,9 @@ async def test_an_entry_that_no_document_can_hold_fails_alone(store: Database) -
 async def test_a_redis_that_is_half_open_holds_up_no_entry(
     store: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.bus, "PUBLISH_WITHIN_S", 3600.0)  # whoever waited for Redis would wait until the test fails
+    monkeypatch.setattr(
+        bot.messaging.bus, "PUBLISH_WITHIN_S", 3600.0
+    )  # whoever waited for Redis would wait until the test fails
     async with proxy_to(servers.redis_url) as (proxy, redis_url), process(store, redis_url) as feeds:
         proxy.freeze()
         for n in range(AT_ONCE):

@@ -13,7 +13,7 @@ import pymongo
 import pytest
 import redis.asyncio
 
-import bot.bus
+import bot.messaging.bus
 from bot.embedded import Servers
 from bot.engines import MongoDB, Valkey
 from bot.services import migrate
@@ -103,8 +103,8 @@ async def until_buses(are_well: bool, *houses: House) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bus that sees within seconds what it otherwise sees within ten."""
-    monkeypatch.setattr(bot.bus, "PING_EVERY_S", 0.5)
-    monkeypatch.setattr(bot.bus, "SILENT_AT_MOST_S", 1.5)
+    monkeypatch.setattr(bot.messaging.bus, "PING_EVERY_S", 0.5)
+    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 1.5)
 
 
 def broken(fault: str, valkey: Frail, proxy: TcpProxy) -> Callable[[], Awaitable[None]]:

@@ -14,7 +14,7 @@ import redis
 from aiohttp import ClientSession
 from rq import Queue, Worker
 
-import bot.bus
+import bot.messaging.bus
 import bot.vitals
 from bot.embedded import Servers
 from bot.engines import MongoDB, Valkey
@@ -115,8 +115,8 @@ async def test_without_redis_a_process_is_ready_and_says_since_when_it_is_away(
 async def test_a_redis_that_hangs_is_called_slow_before_it_is_called_away(
     servers: Servers, database: str, valkey: Frail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.bus, "PING_EVERY_S", 0.3)
-    monkeypatch.setattr(bot.bus, "SILENT_AT_MOST_S", 3.0)
+    monkeypatch.setattr(bot.messaging.bus, "PING_EVERY_S", 0.3)
+    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 3.0)
     settings = settings_for(servers, database, redis_url=valkey.address)
     async with house_of(settings) as house, ClientSession(house.url) as http:
         await until_parts(http, redis="ok")

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from bot.embedded import Servers
-from bot.jobs import Jobs
+from bot.messaging.jobs import Jobs
 from bot.store.notifications import PARTS
 from tests.workers.offices import Office, office_of
 from workers.dispatch import A_FEW, Dispatch

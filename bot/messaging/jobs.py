@@ -18,7 +18,7 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job
 
 from bot.logs.failures import why
-from bot.redis_driver import DRIVER
+from bot.messaging.driver import DRIVER
 
 log = structlog.get_logger()
 

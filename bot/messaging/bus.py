@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from bot.cancelling import cancel
 from bot.clock import Now, machine_now
 from bot.logs.failures import why
-from bot.redis_driver import DRIVER
+from bot.messaging.driver import DRIVER
 from bot.store.driver import decode_documents, encode_document
 
 log = structlog.get_logger()
