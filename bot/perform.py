@@ -13,12 +13,12 @@ from itertools import takewhile
 from typing import Any
 
 from bot.access.admission import Access
-from bot.announcements import Announcements
 from bot.clock import Now
 from bot.erasure import Erasure
 from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds.feeds import Feeds, NewEntry
 from bot.messaging.jobs import Jobs
+from bot.notifications.announcements import Announcements
 from bot.outboxes import Performed
 from bot.store.codec import to_document
 from bot.store.records import OutboxItem, Records

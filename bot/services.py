@@ -18,11 +18,8 @@ from bot.access.connections import OpenConnections
 from bot.access.limits import RateLimits
 from bot.access.tokens import Tokens
 from bot.alarms import Alarms, Key
-from bot.announcements import Announcements
-from bot.appointments import Appointments
 from bot.cancelling import cancel
 from bot.clock import Clock
-from bot.delivery_reports import DeliveryReports
 from bot.erasure import Erasure
 from bot.feeds.feeds import Feeds
 from bot.integrations.inbox import InboxWork
@@ -36,7 +33,12 @@ from bot.live.signals import Signals
 from bot.loop_lag import LoopLag
 from bot.messaging.bus import Bus
 from bot.messaging.jobs import Jobs
-from bot.notification_news import NotificationNews
+from bot.notifications.announcements import Announcements
+from bot.notifications.delivery_reports import DeliveryReports
+from bot.notifications.facts import Appointments
+from bot.notifications.notification_news import NotificationNews
+from bot.notifications.unread import Unread
+from bot.notifications.unsubscribing import Unsubscribing
 from bot.outboxes import Outboxes
 from bot.perform import Perform
 from bot.settings import Settings
@@ -46,8 +48,6 @@ from bot.store.stores import Stores, stores_of
 from bot.store.token_families import TokenFamilies
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
-from bot.unread import Unread
-from bot.unsubscribing import Unsubscribing
 from bot.vitals import Vitals
 from bot.words import Words
 from conversations import booking, external_booking, machine

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import structlog
 
-from bot.announcements import Announcements
 from bot.clock import Now
 from bot.errors import Outage
 from bot.messaging.jobs import Jobs
+from bot.notifications.announcements import Announcements
 from bot.rounds import keep_doing
 from bot.store.driver import PyMongoError
 from bot.store.notifications import Notifications, Queue, Row

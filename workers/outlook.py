@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.appointments import Appointments
 from bot.clock import Now
+from bot.notifications.facts import Appointments
 from bot.store.breakers import Breakers
 from bot.store.devices import Device, Devices
 from bot.store.notifications import Notifications, Row, Status

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 
 from bot.feed_names import conversation_feed
 from bot.live.presence import other_side
+from bot.notifications.unsubscribing import Unsubscribing
 from bot.services import Services
 from bot.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
-from bot.unsubscribing import Unsubscribing
 from bot.views import Audience
 from conversations.notices import Appointment, Person
 from workers.channels.opening import open_channels

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.doors.http import SERVICES, locale_of
 from bot.doors.pages import PAGES, page_headers
-from bot.unsubscribing import PATH
+from bot.notifications.unsubscribing import PATH
 from conversations.replies import N_
 
 PAGE = Template((PAGES / "unsubscribe.html").read_text(encoding="utf-8"))

@@ -17,12 +17,12 @@ from standardwebhooks import Webhook
 
 from bot.access.tokens import Tokens
 from bot.embedded import Servers
+from bot.notifications.unsubscribing import Unsubscribing
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.api_keys import SCOPES, ApiKeys
 from bot.store.catalogue import Catalogue
 from bot.store.therapists import TherapistRecord, Therapists
-from bot.unsubscribing import Unsubscribing
 from tests.clients import JAKARTA, PATIENCE_S, Guest, guest, therapist
 from tests.house import MASSAGE, SECRET, settings_for
 from tests.processes import Web, site

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.access.tokens import Tokens
+from bot.notifications.unsubscribing import Unsubscribing
 from bot.store.preferences import PreferencesStore, email_id, phone_id
-from bot.unsubscribing import Unsubscribing
 from conversations.notices import BOOKING_CONFIRMED, Person, Preferences, is_wanted
 from tests.clients import guest
 from tests.house import SECRET, House

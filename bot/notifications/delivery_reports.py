@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import Now
-from bot.notification_news import NotificationNews
+from bot.notifications.notification_news import NotificationNews
 from bot.store.breakers import Breakers
 from bot.store.notifications import Notifications, Reason, Row
 

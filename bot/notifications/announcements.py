@@ -15,11 +15,11 @@ import structlog
 
 from bot.access.admission import key_of
 from bot.access.tokens import Audience
-from bot.appointments import Appointments
 from bot.clock import Now
 from bot.feed_names import own_feed
 from bot.feeds.feeds import Feeds, NewEntry
 from bot.notice_words import app_offer_data, notice_data
+from bot.notifications.facts import Appointments
 from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices
 from bot.store.notifications import Notifications, Reason, Room, Row
