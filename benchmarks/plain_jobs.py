@@ -14,8 +14,8 @@ from rq import Queue
 
 from benchmarks.provider import ACCOUNT, SENDER, TOKEN
 from bot.clock import machine_now
-from workers.channels.sms import SmsChannel
-from workers.messages import Sms
+from bot.providers.messages import Sms
+from bot.providers.sms import SmsChannel
 
 QUEUE = "plain"
 PROVIDER_URL = "PROVIDER_URL"

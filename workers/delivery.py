@@ -18,6 +18,8 @@ import structlog
 
 from bot.access.tokens import new_id
 from bot.clock import Now
+from bot.providers.messages import NotSent, Push, Receipt, Verdict
+from bot.providers.opening import Channels
 from bot.store.breakers import Breakers
 from bot.store.devices import Device, Devices
 from bot.store.driver import PyMongoError
@@ -25,9 +27,7 @@ from bot.store.notifications import Notifications, Reason, Row, Status
 from bot.store.preferences import PreferencesStore, phone_id
 from conversations import notices
 from conversations.notices import Notice
-from workers.channels.opening import Channels
 from workers.letters import Letters, UnknownKind
-from workers.messages import NotSent, Push, Receipt, Verdict
 from workers.outlook import MOST_DOUBTS, WITHOUT_IDEMPOTENCY, Ending, Later, Lookout, Ready, provider_of
 
 log = structlog.get_logger()

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Alarm, Calendar, Event, Timezone, vCalAddress
 
+from bot.providers.messages import Invitation
 from bot.words import zone_of
 from conversations.notices import Appointment, Person
-from workers.messages import Invitation
 from workers.visits import as_name
 
 PRODUCT = "-//Janji//Bookings//EN"

@@ -9,6 +9,7 @@ from hashlib import blake2s
 from typing import Any
 
 from bot.notice_words import notice_params, said, said_values, settlement_text, shortened
+from bot.providers.messages import Email, Invitation, Push, Sms
 from bot.words import Words
 from conversations import notices
 from conversations.notice_texts import A_VISIT, Text, text_of
@@ -16,7 +17,6 @@ from conversations.notices import Appointment, Person, Side, Urgency, is_reminde
 from conversations.replies import N_
 from workers.invitations import Occasion, google_calendar_url, invitation
 from workers.mail_templates import Templates
-from workers.messages import Email, Invitation, Push, Sms
 from workers.short_messages import fitted
 from workers.visits import Visit, as_name
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bot.clock import Now
 from bot.notifications.facts import Appointments
+from bot.providers.opening import Channels
 from bot.store.breakers import Breakers
 from bot.store.devices import Device, Devices
 from bot.store.notifications import Notifications, Row, Status
@@ -16,7 +17,6 @@ from bot.store.preferences import PreferencesStore
 from bot.store.together import Together
 from conversations import notices
 from conversations.notices import Appointment, Channel, Person
-from workers.channels.opening import Channels
 from workers.letters import Links, Matter
 
 CAP_WINDOW = timedelta(hours=1)

@@ -9,14 +9,14 @@ import asyncio
 
 import structlog
 
+from bot.providers.messages import NotSent, Sms
+from bot.providers.opening import open_channels
+from bot.providers.sms import SmsChannel
 from bot.services import Services
 from bot.store.sign_ins import CODE_LIVES
 from bot.words import Words
 from conversations.replies import N_
 from conversations.values import Locale
-from workers.channels.opening import open_channels
-from workers.channels.sms import SmsChannel
-from workers.messages import NotSent, Sms
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
-from workers.messages import Email, Invitation, NotSent, Push, Receipt, Sms, Verdict
+from bot.providers.messages import Email, Invitation, NotSent, Push, Receipt, Sms, Verdict
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 # Long enough for an answer on a busy machine, short enough to wait for none.

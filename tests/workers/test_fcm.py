@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from bot.channel_settings import ChannelSettings
+from bot.providers.fcm import FcmChannel
+from bot.providers.messages import Verdict
+from bot.providers.opening import open_channels
+from bot.providers.pushes import topic_of
 from tests.fakes.fcm_api import FcmApi
 from tests.workers.messages import NOW, PATIENT_S, SOON_S, a_push, now, verdict_on
-from workers.channels.fcm import FcmChannel
-from workers.channels.opening import open_channels
-from workers.channels.pushes import topic_of
-from workers.messages import Verdict
 
 SEND = "messages:send"
 

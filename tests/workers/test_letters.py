@@ -15,16 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from bot.providers.email import message_of
+from bot.providers.messages import Email
 from bot.words import LOCALES, Words
 from conversations import notices
 from conversations.money import Money
 from conversations.notices import Appointment, Person, Side
 from conversations.values import Locale
 from tests.workers.mails import AYU, BUDI, CASES, LINKS, NOW, SENDER, VISIT, cancellations, matter
-from workers.channels.email import message_of
 from workers.letters import Letters, Links, UnknownKind
 from workers.mail_templates import MAILS, OURS, Templates, slug
-from workers.messages import Email
 from workers.short_messages import is_gsm, segments
 
 EVERY_CASE = pytest.mark.parametrize(("kind", "side"), CASES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bot.providers import verdicts
+from bot.providers.messages import Verdict
+from bot.providers.verdicts import LONGEST_WAIT_S, of_status, retry_after_s
 from tests.workers.messages import NOW
-from workers.channels import verdicts
-from workers.channels.verdicts import LONGEST_WAIT_S, of_status, retry_after_s
-from workers.messages import Verdict
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from py_vapid import Vapid02
 from pywebpush import WebPushException, webpush_async
 
 from bot.clock import Now
+from bot.providers import verdicts
+from bot.providers.exchange import NO_ANSWER, exchange, open_session
+from bot.providers.messages import NotSent, Push, Receipt, Verdict
+from bot.providers.pushes import data_of, topic_of
 from bot.vapid import read_private_key
 from bot.webpush import has_keys, is_known_service
-from workers.channels import verdicts
-from workers.channels.exchange import NO_ANSWER, exchange, open_session
-from workers.channels.pushes import data_of, topic_of
-from workers.messages import NotSent, Push, Receipt, Verdict
 
 URGENCIES: Mapping[str, str] = {"low": "low", "normal": "normal", "high": "high", "urgent": "high"}
 

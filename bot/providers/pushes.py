@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from workers.messages import Push
+from bot.providers.messages import Push
 
 TOPIC_BYTES = 24
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from workers.messages import Verdict
+from bot.providers.messages import Verdict
 
 LONGEST_WAIT_S = 86_400.0
 QUOTA_REFILLS_S = 60.0

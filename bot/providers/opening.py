@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 
 from bot.channel_settings import ChannelSettings
 from bot.clock import Now, machine_now
-from workers.channels.email import EmailChannel
-from workers.channels.fcm import FcmChannel
-from workers.channels.sms import SmsChannel
-from workers.channels.web_push import WebPushChannel
+from bot.providers.email import EmailChannel
+from bot.providers.fcm import FcmChannel
+from bot.providers.sms import SmsChannel
+from bot.providers.web_push import WebPushChannel
 
 
 class Closable(Protocol):

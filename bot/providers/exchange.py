@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import aiohttp
 
-from workers.channels import verdicts
-from workers.messages import Verdict
+from bot.providers import verdicts
+from bot.providers.messages import Verdict
 
 
 @dataclass(slots=True)

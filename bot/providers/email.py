@@ -17,9 +17,9 @@ import aiosmtplib
 
 from bot.channel_settings import ADDRESS, SmtpServer
 from bot.clock import Now
-from workers.channels import verdicts
-from workers.channels.exchange import is_of_tls
-from workers.messages import Email, NotSent, Receipt, Verdict
+from bot.providers import verdicts
+from bot.providers.exchange import is_of_tls
+from bot.providers.messages import Email, NotSent, Receipt, Verdict
 
 
 class _Whole(UniqueUnstructuredHeader):

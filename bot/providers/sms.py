@@ -13,9 +13,9 @@ from twilio.rest import Client
 from twilio.rest.api import Api  # noqa: F401 - upstream imports most of itself at first use, for a quarter of a second
 
 from bot.clock import Now
-from workers.channels import verdicts
-from workers.channels.exchange import NO_ANSWER, exchange, open_session
-from workers.messages import NotSent, Receipt, Sms
+from bot.providers import verdicts
+from bot.providers.exchange import NO_ANSWER, exchange, open_session
+from bot.providers.messages import NotSent, Receipt, Sms
 
 # Upstream writes every request into its log, with the parameters in the address.
 _silent = logging.Logger("twilio", logging.CRITICAL)

@@ -18,9 +18,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from bot.clock import Now
-from workers.channels import verdicts
-from workers.channels.pushes import data_of, topic_of
-from workers.messages import NotSent, Push, Receipt, Verdict
+from bot.providers import verdicts
+from bot.providers.messages import NotSent, Push, Receipt, Verdict
+from bot.providers.pushes import data_of, topic_of
 
 THREADS = 8
 # A token that is asked for three times, and then the message: each may take all of our time.
