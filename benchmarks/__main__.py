@@ -17,8 +17,8 @@ from benchmarks.machine import describe
 from benchmarks.people import Refused
 from benchmarks.report import Section, as_table
 from benchmarks.stage import Stage, stage
-from bot.embedded import ServerFailed
 from bot.logs.setup import configure
+from bot.runtime.embedded import ServerFailed
 from bot.settings import Settings
 
 SECTIONS: Mapping[str, Callable[[Stage, Effort], Awaitable[list[Section]]]] = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from pymongo import MongoClient
 from redis import Redis
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 
 PEERS = Path(__file__).parent / "peers"
 

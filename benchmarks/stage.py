@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from pymongo import MongoClient
 
-from bot import embedded
-from bot.dependants import die_with_parent
-from bot.embedded import ServerFailed, Servers
-from bot.launch import environment_of
+from bot.runtime import embedded
+from bot.runtime.dependants import die_with_parent
+from bot.runtime.embedded import ServerFailed, Servers
+from bot.runtime.launch import environment_of
 from bot.services import connected, migrate
 from bot.settings import Settings, variables_of
 from bot.store.catalogue import Catalogue

@@ -16,20 +16,20 @@ from bot.app import serve
 from bot.cli import api_keys, diagram, notifications, simulated, webhooks
 from bot.cli.demo import seed, seed_catalogue
 from bot.clock import Clock
-from bot.embedded import ServerFailed
-from bot.ending import leave
 from bot.errors import Refusal
-from bot.launch import environment_of, with_servers
 from bot.logs.failures import why
 from bot.logs.setup import configure
 from bot.payloads import parse_phone
+from bot.runtime.embedded import ServerFailed
+from bot.runtime.ending import leave
+from bot.runtime.launch import environment_of, with_servers
+from bot.runtime.supervisor import run_together
 from bot.services import connected, migrate
 from bot.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError
 from bot.store.indexes import CannotBuild
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
 from bot.store.token_families import TokenFamilies
-from bot.supervisor import run_together
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from bot.collector import collecting_seldom
 from bot.doors import (
     commands,
     contracts,
@@ -33,7 +32,8 @@ from bot.doors.pages import add_pages
 from bot.doors.socketio_limits import Limits
 from bot.doors.socketio_server import SocketIOServer
 from bot.doors.sockets import GUEST, THERAPIST, GuestDoor, TherapistDoor
-from bot.ending import run, until_told_to_stop
+from bot.runtime.collector import collecting_seldom
+from bot.runtime.ending import run, until_told_to_stop
 from bot.services import Services, running
 from bot.settings import Settings
 

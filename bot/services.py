@@ -30,7 +30,6 @@ from bot.live.noticeboard import Noticeboard
 from bot.live.presence import Rules
 from bot.live.receipts import Receipts
 from bot.live.signals import Signals
-from bot.loop_lag import LoopLag
 from bot.messaging.bus import Bus
 from bot.messaging.jobs import Jobs
 from bot.notifications.announcements import Announcements
@@ -41,6 +40,8 @@ from bot.notifications.unread import Unread
 from bot.notifications.unsubscribing import Unsubscribing
 from bot.outboxes import Outboxes
 from bot.perform import Perform
+from bot.runtime.loop_lag import LoopLag
+from bot.runtime.vitals import Vitals
 from bot.settings import Settings
 from bot.store import driver, indexes
 from bot.store.entries import Entries
@@ -48,7 +49,6 @@ from bot.store.stores import Stores, stores_of
 from bot.store.token_families import TokenFamilies
 from bot.sweep import RINGS, Sweep
 from bot.turns import Kind, Room, Turns
-from bot.vitals import Vitals
 from bot.words import Words
 from conversations import booking, external_booking, machine
 from conversations.notices import Ladder

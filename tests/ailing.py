@@ -21,8 +21,8 @@ from pymongo import monitoring
 
 import bot.clock
 from bot.app import serve
-from bot.dependants import die_with_parent
 from bot.logs.setup import configure
+from bot.runtime.dependants import die_with_parent
 from bot.settings import Settings, load_settings
 
 TURNS = ("conversations", "searches")

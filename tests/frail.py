@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bot.dependants import die_with_parent
-from bot.engines import Engine
+from bot.runtime.dependants import die_with_parent
+from bot.runtime.engines import Engine
 from tests.ports import free_port
 
 

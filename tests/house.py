@@ -14,7 +14,7 @@ from pymongo import WriteConcern
 
 from bot.access.tokens import Tokens, new_id
 from bot.app import serving
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import Services, migrate
 from bot.settings import Settings
 from bot.store.therapists import TherapistRecord

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.cancelling import cancel
-from bot.dependants import die_with_parent
+from bot.runtime.dependants import die_with_parent
 from tests.project import ROOT
 
 LOOK_EVERY_S = 0.02

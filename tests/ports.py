@@ -11,10 +11,10 @@ from functools import cache
 from io import RawIOBase
 from pathlib import Path
 
-from bot.embedded import is_free
+from bot.runtime.embedded import is_free
 
 # Below those that systems hand out by themselves, so that no outgoing connection of a test takes ours, and apart from
-# those at which `bot.embedded` starts its servers.
+# those at which `bot.runtime.embedded` starts its servers.
 PORTS = range(10_000, 20_000)
 
 _given: set[int] = set()

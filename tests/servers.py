@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import bot.messaging.bus
-from bot.embedded import Servers, running
+from bot.runtime.embedded import Servers, running
 from tests.clients import PATIENCE_S
 
 

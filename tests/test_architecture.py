@@ -23,7 +23,7 @@ IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "hash", "id"
 # What the machine believes to be the time: the clock knows by how much that is wrong.
 TELLS_THE_TIME = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
 # They administer the servers that we start ourselves, before there is anything to drive.
-OWN_SERVERS = {"bot/embedded.py", "bot/engines.py"}
+OWN_SERVERS = {"bot/runtime/embedded.py", "bot/runtime/engines.py"}
 DRIVERS = {"motor", "pymongo", "bson", "gridfs"}
 LONGEST_MODULE = 700
 

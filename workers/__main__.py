@@ -11,16 +11,16 @@ from functools import partial
 import structlog
 
 from bot.clock import Now
-from bot.embedded import ServerFailed
-from bot.ending import leave, run, until_told_to_stop
-from bot.launch import environment_of, with_servers
 from bot.logs.failures import why
 from bot.logs.setup import configure
 from bot.rounds import keep_doing
+from bot.runtime.embedded import ServerFailed
+from bot.runtime.ending import leave, run, until_told_to_stop
+from bot.runtime.launch import environment_of, with_servers
+from bot.runtime.supervisor import run_together
 from bot.services import running
 from bot.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError
-from bot.supervisor import run_together
 from workers.dispatch import Dispatch
 from workers.rq_worker import run_rq
 from workers.webhooks import WebhookSender, open_webhooks

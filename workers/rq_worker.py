@@ -13,11 +13,11 @@ from rq.exceptions import StopRequested
 from rq.worker import HerokuWorker
 
 from bot.clock import machine_now
-from bot.ending import end_for_certain, on_signal
-from bot.launch import environment_of
 from bot.logs.failures import why
 from bot.messaging.driver import DRIVER
 from bot.messaging.jobs import QUEUES
+from bot.runtime.ending import end_for_certain, on_signal
+from bot.runtime.launch import environment_of
 from bot.settings import Settings
 from bot.store import driver
 from bot.words import LOCALES, Words

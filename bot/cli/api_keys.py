@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from bot.clock import Clock
-from bot.launch import with_servers
+from bot.runtime.launch import with_servers
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.api_keys import SCOPES, ApiKey, ApiKeys

@@ -12,7 +12,7 @@ import orjson
 
 from bot.clock import Clock
 from bot.integrations.notification_desk import DEAD, WAITING, Desk
-from bot.launch import with_servers
+from bot.runtime.launch import with_servers
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.breakers import Breakers

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from bot.clock import Clock
 from bot.integrations.public_addresses import check_url
-from bot.launch import with_servers
+from bot.runtime.launch import with_servers
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.webhooks import EVENT_TYPES, Endpoint, Webhooks

@@ -25,11 +25,11 @@ from bot.doors.answers import refusal
 from bot.doors.http import SERVICES
 from bot.doors.outlet import COUNTERS, StreamCounters
 from bot.doors.socketio_limits import Counters
-from bot.exposition import CONTENT_TYPE, Family, exposition
 from bot.integrations.incoming import SENDERS
+from bot.runtime.exposition import CONTENT_TYPE, Family, exposition
+from bot.runtime.vitals import ASKED_FOR_S, Report
 from bot.services import Services
 from bot.store.driver import PyMongoError, within
-from bot.vitals import ASKED_FOR_S, Report
 
 SOCKET_IO_COUNTERS: web.AppKey[Counters] = web.AppKey("socket.io counters", Counters)
 TRANSPORTS = ("sse", "websocket", "poll")

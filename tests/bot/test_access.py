@@ -12,8 +12,8 @@ import pytest
 from bot.access.admission import GRACE, Access
 from bot.access.admission import admission as access_module
 from bot.access.tokens import LIVES, Tokens
-from bot.embedded import Servers
 from bot.messaging.bus import Bus
+from bot.runtime.embedded import Servers
 from bot.store import driver
 from bot.store.token_families import USES_KEPT, TokenFamilies
 from tests.agreement import eventually

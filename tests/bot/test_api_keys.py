@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bot.__main__ import main
-from bot.embedded import Servers
 from bot.logs.masking import masked
+from bot.runtime.embedded import Servers
 from bot.store import driver
 from bot.store.api_keys import SECRET_BYTES, SHAPE, USE_IS_WRITTEN_EVERY, ApiKey, ApiKeys
 from tests.house import SECRET

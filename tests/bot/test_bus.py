@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 import bot.messaging.bus
-from bot.embedded import Servers
 from bot.messaging.bus import CHANNEL, LARGEST_BATCH, MOST_WAITING, SENDER_BYTES, Bus
+from bot.runtime.embedded import Servers
 from bot.store.driver import decode_documents, encode_document
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy

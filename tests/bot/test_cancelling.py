@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from bot.cancelling import cancel
-from bot.ending import run
+from bot.runtime.ending import run
 
 
 async def _swallow(times: int, heard: list[int]) -> None:

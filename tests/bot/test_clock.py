@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.clock import QUESTIONS, Clock, to_milliseconds
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store import driver
 from tests.clients import PATIENCE_S
 

@@ -9,8 +9,8 @@ import pytest
 
 from bot.cli import demo
 from bot.cli.demo_data import BALI, CATALOGUE, DEMO_PHONE, HELLOS, JAKARTA, REPLIES, THERAPISTS
-from bot.embedded import Servers
 from bot.payloads import MESSAGE_LENGTH, parse_phone
+from bot.runtime.embedded import Servers
 from bot.services import connected
 from bot.store.driver import Database, Document
 from bot.store.therapists import TherapistRecord, Therapists

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.contract.story import SUBSCRIPTION
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.vapid import public_key_of
 from bot.webpush import is_known_service
 from tests.clients import guest, therapist

@@ -21,7 +21,7 @@ import pytest
 from pymongo import MongoClient, WriteConcern
 from redis import Redis
 
-from bot.embedded import PORTS, ServerFailed, Servers, running
+from bot.runtime.embedded import PORTS, ServerFailed, Servers, running
 from bot.store import driver
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 from redis import Redis
-from bot.embedded import running
+from bot.runtime.embedded import running
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also as a background job, which a shell has ignore it
 data_dir, *manners = sys.argv[1:]

@@ -15,10 +15,10 @@ import structlog
 
 import bot.feeds.feeds
 import bot.messaging.bus
-from bot.embedded import Servers
 from bot.errors import Outage
 from bot.feeds.feeds import PAGE, ContentDiffers, Feeds, NewEntry
 from bot.messaging.bus import Bus
+from bot.runtime.embedded import Servers
 from bot.store import driver
 from bot.store.driver import Database
 from bot.store.entries import Entries, Entry

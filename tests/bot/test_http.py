@@ -15,7 +15,7 @@ from yarl import URL
 from bot.cli.demo import DEMO_PHONE, MAP_DEFAULT
 from bot.doors.http import LARGEST_BODY
 from bot.doors.pages import HTML_BY_PATH, PAGES
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store import driver
 from tests.clients import JAKARTA, PATIENCE_S
 from tests.house import KILOMETRE_IN_DEGREES, House, house_of, settings_for

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store import driver
 from bot.store.idempotency import ANSWERS_LIVE, Answered, Begun, Different, Idempotency, UnderWay
 

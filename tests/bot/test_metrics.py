@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.embedded import Servers
-from bot.exposition import Family, exposition
+from bot.runtime.embedded import Servers
+from bot.runtime.exposition import Family, exposition
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import METRICS_TOKEN, House, house_of, settings_for

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.__main__ import main
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import connected
 from bot.store.notifications import Notifications, Reason
 from conversations.notices import BOOKING_CONFIRMED, Notice

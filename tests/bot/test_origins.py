@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, WSServerHandshakeError
 
 from bot.doors.origins import is_welcome
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.house import House, house_of, settings_for
 
 SHOP, EVIL, OURS = "https://shop.example", "https://evil.example", "https://massage.example"

@@ -15,8 +15,8 @@ from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
 from bot.doors.sign_in import SigningIn
-from bot.embedded import Servers
 from bot.errors import Refusal
+from bot.runtime.embedded import Servers
 from bot.settings import Settings
 from bot.store.sign_ins import CODE_IS_FRESH, CODE_LIVES
 from bot.store.therapists import TherapistRecord

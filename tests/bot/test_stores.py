@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store import driver, indexes
 from bot.store.agendas import Agendas
 from bot.store.catalogue import Catalogue

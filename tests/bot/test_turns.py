@@ -14,9 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.alarms import Alarms
-from bot.embedded import Servers
 from bot.errors import Outage, Refusal
 from bot.outboxes import Outboxes, Performed
+from bot.runtime.embedded import Servers
 from bot.services import connected
 from bot.store.driver import Database
 from bot.store.records import ANSWERS_KEPT, OutboxItem, Records

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from bot import loop_lag, vitals
-from bot.loop_lag import LoopLag
-from bot.vitals import Kept, Part, Report
+from bot.runtime import loop_lag, vitals
+from bot.runtime.loop_lag import LoopLag
+from bot.runtime.vitals import Kept, Part, Report
 from tests.agreement import eventually
 
 

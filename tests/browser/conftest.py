@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright, expect
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.house import House, house_of, settings_for
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"

@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from bot.access.tokens import new_id
-from bot.embedded import Servers
 from bot.feeds.feeds import NewEntry
+from bot.runtime.embedded import Servers
 from tests.browser.conftest import Screenshot
 from tests.browser.people import DESK_SIZE, PHONE_SIZE, Visit, carried_by, guest_page, visit
 from tests.house import House, house_of, settings_for

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, WebSocketRoute, expect
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.browser.people import (
     SOCKET_IO,
     STREAMS,

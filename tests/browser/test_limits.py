@@ -6,7 +6,7 @@ import re
 
 from playwright.async_api import BrowserContext, expect
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.browser.test_story import fill_form, open_page
 from tests.house import house_of, settings_for
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
-from bot.embedded import Servers
-from bot.engines import Valkey
+from bot.runtime.embedded import Servers
+from bot.runtime.engines import Valkey
 from tests.agreement import eventually
 from tests.browser.conftest import Screenshot
 from tests.frail import frail

@@ -11,7 +11,7 @@ from random import SystemRandom
 
 import structlog
 
-from bot.ending import run
+from bot.runtime.ending import run
 from tests.faults import soak
 from tests.faults.evening import Plan, Verdict, history_file, play
 from tests.faults.hanging import give_up_after

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bot.dependants import die_with_parent
+from bot.runtime.dependants import die_with_parent
 from tests.faults.links import CLOSE_WITHIN_S, OPEN_WITHIN_S, Answer, Payload
 from tests.faults.readers import Lost, Reader
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.cancelling import cancel
-from bot.ending import HARD_END_S
+from bot.runtime.ending import HARD_END_S
 from tests.faults.witness import Witness
 from tests.nursery import Child
 

@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from bot.dependants import die_with_parent
-from bot.engines import Engine
+from bot.runtime.dependants import die_with_parent
+from bot.runtime.engines import Engine
 from tests.ports import free_port
 
 STOP_WITHIN_S = 20.0

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from bot.access.buckets import Rate
-from bot.engines import MongoDB, Valkey
+from bot.runtime.engines import MongoDB, Valkey
 from bot.services import Services, connected, migrate, running
 from bot.settings import Settings
 from tests.fakes.tcp_proxy import TcpProxy

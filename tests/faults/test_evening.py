@@ -6,7 +6,7 @@ import asyncio
 import sys
 from itertools import pairwise
 
-from bot.dependants import die_with_parent
+from bot.runtime.dependants import die_with_parent
 from tests.faults.schedule import KINDS, QUIET, schedule
 from tests.project import ROOT
 

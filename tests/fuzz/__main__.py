@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bot.embedded import running
+from bot.runtime.embedded import running
 from tests.fuzz import campaign
 
 

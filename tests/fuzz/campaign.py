@@ -19,7 +19,7 @@ from aiohttp import ClientSession
 from bot.access.tokens import Tokens
 from bot.clock import Clock
 from bot.contract import story
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import connected, migrate
 from bot.settings import Settings
 from bot.store.catalogue import Catalogue

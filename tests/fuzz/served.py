@@ -13,8 +13,8 @@ from pathlib import Path
 import uvloop
 
 from bot.app import serving
-from bot.dependants import die_with_parent
 from bot.logs.setup import configure
+from bot.runtime.dependants import die_with_parent
 from bot.settings import Settings, load_settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.fuzz import campaign
 from tests.house import settings_for
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import ClientSession, WSMsgType
 
 from bot.access.tokens import Tokens
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.house import SECRET, settings_for
 from tests.processes import Web, site

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import Services, running
 from bot.settings import Settings
 from conversations.machine import State

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import running
 from tests.agreement import until_agreed
 from tests.clients import Guest, Therapist, guest, therapist

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.agreement import until_agreed, until_free
 from tests.clients import Guest, guest, therapist
 from tests.house import house_of, settings_for

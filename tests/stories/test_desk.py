@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp import ClientSession
 
-from bot.embedded import Servers
 from bot.integrations.notification_desk import PREFIX, PROVIDERS
+from bot.runtime.embedded import Servers
 from bot.store.api_keys import SCOPES, Scope
 from bot.store.breakers import Breakers
 from bot.store.idempotency import ANSWERS_LIVE, Idempotency

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.clients import PATIENCE_S
 from tests.fuzz import campaign
 from tests.house import settings_for

@@ -15,8 +15,8 @@ import pytest
 import redis.asyncio
 from aiohttp import ClientSession
 
-from bot.embedded import Servers
 from bot.feeds.feeds import Entry
+from bot.runtime.embedded import Servers
 from bot.services import Services
 from conversations.booking import Booking
 from conversations.machine import ERASE_AGAIN_S, State

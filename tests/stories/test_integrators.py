@@ -10,7 +10,7 @@ import aiohttp
 
 from bot.channel_settings import ChannelSettings
 from bot.clock import machine_now
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import Services
 from bot.store.webhooks import Event
 from tests.agreement import eventually

@@ -16,7 +16,7 @@ from aiohttp import ClientSession, WSServerHandshakeError
 
 from bot.access.admission import shared_buckets
 from bot.access.connections import RETURN_AFTER_S
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.clients import PATIENCE_S, Guest, client_id, guest
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import House, house_of, settings_for

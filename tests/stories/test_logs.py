@@ -16,8 +16,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from standardwebhooks import Webhook
 
 from bot.access.tokens import Tokens
-from bot.embedded import Servers
 from bot.notifications.unsubscribing import Unsubscribing
+from bot.runtime.embedded import Servers
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.api_keys import SCOPES, ApiKeys

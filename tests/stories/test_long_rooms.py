@@ -12,7 +12,7 @@ from bson import BSON
 
 from bot.doors.reading import PAGE
 from bot.doors.snapshots import ENTRIES_AT_ONCE
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store.entries import Entry
 from tests.clients import Guest, guest
 from tests.house import House, house_of, settings_for

@@ -14,8 +14,8 @@ import pytest
 import redis.asyncio
 
 import bot.messaging.bus
-from bot.embedded import Servers
-from bot.engines import MongoDB, Valkey
+from bot.runtime.embedded import Servers
+from bot.runtime.engines import MongoDB, Valkey
 from bot.services import migrate
 from bot.settings import Settings
 from tests.agreement import eventually, until_agreed

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.agreement import until_agreed
 from tests.clients import Guest, client_id, guest
 from tests.commits import Replay, recorded

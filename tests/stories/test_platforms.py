@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bot.embedded import Servers
-from bot.engines import MongoDB
+from bot.runtime.embedded import Servers
+from bot.runtime.engines import MongoDB
 from bot.services import connected, migrate
 from bot.settings import Settings
 from bot.store.driver import Database

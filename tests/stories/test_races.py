@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from matching.availability import visit_cells
 from tests.agreement import until_agreed, until_free
 from tests.clients import JAKARTA, Guest, Therapist, client_id, guest, therapist

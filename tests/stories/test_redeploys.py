@@ -17,7 +17,7 @@ import pytest
 import redis.asyncio
 
 from bot.app import serving
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.catalogue import Catalogue

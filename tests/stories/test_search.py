@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store.therapists import TherapistRecord
 from matching.policy import Policy
 from matching.search import Answer, Search

@@ -14,7 +14,7 @@ import redis
 from aiohttp import ClientSession
 
 from bot.doors import reading
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.settings import Settings
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist

@@ -11,7 +11,7 @@ import pytest
 
 from bot.cli.demo_data import HELLOS, REPLIES
 from bot.cli.simulated import Pace, run
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store.therapists import TherapistRecord
 from matching.search import Answer
 from tests.clients import Guest, guest, therapist

@@ -23,9 +23,9 @@ import bot.doors.outlet
 from bot.app import Serving, serving
 from bot.doors.outlet import COUNTERS
 from bot.doors.socketio_limits import Limits
-from bot.embedded import Servers
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import AT_ONCE, NewEntry
+from bot.runtime.embedded import Servers
 from tests import stalled
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.agreement import eventually, until_agreed
 from tests.clients import Client, Guest, Therapist, guest, therapist
 from tests.house import House, house_of, settings_for

@@ -15,9 +15,9 @@ from aiohttp import ClientSession
 from rq import Queue, Worker
 
 import bot.messaging.bus
-import bot.vitals
-from bot.embedded import Servers
-from bot.engines import MongoDB, Valkey
+import bot.runtime.vitals
+from bot.runtime.embedded import Servers
+from bot.runtime.engines import MongoDB, Valkey
 from bot.services import migrate
 from bot.store import driver
 from conversations.notices import Notice
@@ -136,7 +136,7 @@ async def test_a_worker_that_is_not_heard_and_a_job_that_nobody_takes_are_told(
     worker.heartbeat()
     async with ClientSession(house.url) as http:
         await until_parts(http, workers="ok")
-        monkeypatch.setattr(bot.vitals, "WAITING_JOB_S", -1.0)
+        monkeypatch.setattr(bot.runtime.vitals, "WAITING_JOB_S", -1.0)
         Queue("default", connection=courier).enqueue("workers.jobs.count_visits", "t_nobody")
         await until_parts(http, workers="delayed")
         heard_at = (datetime.now(UTC) - timedelta(seconds=100)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -209,7 +209,7 @@ async def test_with_everything_hung_a_storm_of_questions_is_answered_by_one(
     fragile: House, mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    is_writable = bot.vitals.is_writable
+    is_writable = bot.runtime.vitals.is_writable
 
     async def counting(database: Any) -> bool:
         asked.append(database)
@@ -220,8 +220,8 @@ async def test_with_everything_hung_a_storm_of_questions_is_answered_by_one(
         mongo.freeze()
         valkey.freeze()
         await until_parts(http, mongodb="away")  # an answer from before was good until now
-        monkeypatch.setattr(bot.vitals, "is_writable", counting)
-        monkeypatch.setattr(bot.vitals, "KEPT_S", 60.0)
+        monkeypatch.setattr(bot.runtime.vitals, "is_writable", counting)
+        monkeypatch.setattr(bot.runtime.vitals, "KEPT_S", 60.0)
         fragile.services.vitals._mongodb._good_until = 0.0
         async with asyncio.timeout(PATIENCE_S):
             answers = await asyncio.gather(*(ready(http) for _ in range(100)), *(status(http) for _ in range(20)))

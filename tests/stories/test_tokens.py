@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientSession
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House, house_of, settings_for
 from tests.processes import environment_of

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store.notifications import Row
 from bot.store.read_marks import ReadMarks
 from tests.agreement import eventually

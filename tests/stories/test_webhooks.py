@@ -15,10 +15,10 @@ import pytest
 from aiohttp import ClientSession
 from standardwebhooks import Webhook
 
-from bot.embedded import Servers
 from bot.integrations.inbox import WAITED_FOR
 from bot.integrations.incoming import WIZARD, record_id
 from bot.integrations.notification_desk import PREFIX
+from bot.runtime.embedded import Servers
 from bot.services import Services
 from bot.store.inbox import LEASE
 from conversations.external_booking import ExternalBooking, Status

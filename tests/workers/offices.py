@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.services import Services, build, connected
 from bot.store.devices import fcm_device, webpush_device
 from bot.store.notifications import Row

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store.breakers import Breakers
 from bot.store.entries import Entry
 from bot.store.preferences import PreferencesStore

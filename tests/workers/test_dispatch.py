@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from bot.embedded import Servers
 from bot.messaging.jobs import Jobs
+from bot.runtime.embedded import Servers
 from bot.store.notifications import PARTS
 from tests.workers.offices import Office, office_of
 from workers.dispatch import A_FEW, Dispatch

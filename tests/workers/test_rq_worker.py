@@ -17,7 +17,7 @@ from rq import Queue
 from rq.exceptions import StopRequested
 from rq.job import JobStatus
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from tests.agreement import eventually
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import settings_for

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 from redis.asyncio import Redis
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.words import Words
 from tests.fakes.twilio_api import ACCOUNT, TOKEN, TwilioApi
 from tests.house import House, house_of, settings_for

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.embedded import Servers
 from bot.integrations.incoming import WIZARD, record_id
+from bot.runtime.embedded import Servers
 from bot.store.notifications import Row
 from tests.agreement import eventually
 from tests.clients import Client, guest, therapist

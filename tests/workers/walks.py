@@ -17,7 +17,7 @@ import pytest
 import redis
 from rq import Queue
 
-from bot.embedded import Servers
+from bot.runtime.embedded import Servers
 from bot.store.devices import fcm_device, webpush_device
 from bot.store.notifications import Row
 from bot.store.therapists import TherapistRecord

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from bot import embedded
+from bot.runtime import embedded
 from bot.settings import Settings
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from bot.dependants import die_with_parent
+from bot.runtime.dependants import die_with_parent
 
 # The platform kills after 30 s; what has not ended by itself by then, as ours all do, is not waited for.
 STOP_S = 25.0

@@ -27,9 +27,9 @@ from typing import IO, BinaryIO
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-import bot.guardian
-from bot.engines import READY_S, Engine, MongoDB, ServerFailed, Valkey
-from bot.guardian import STOP_S
+import bot.runtime.guardian
+from bot.runtime.engines import READY_S, Engine, MongoDB, ServerFailed, Valkey
+from bot.runtime.guardian import STOP_S
 
 __all__ = ["ServerFailed", "Servers", "running"]
 
@@ -203,7 +203,15 @@ def _spawn(place: _Place, lock: BinaryIO, command: list[str], port: int) -> tupl
     with place.file("guard").open("ab") as guard, log.open("wb") as output:
         fcntl.flock(guard, fcntl.LOCK_EX)
         guardian = subprocess.Popen(
-            [sys.executable, "-I", "-S", bot.guardian.__file__, str(guard.fileno()), str(lock.fileno()), *command],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                bot.runtime.guardian.__file__,
+                str(guard.fileno()),
+                str(lock.fileno()),
+                *command,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,

@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 from bot.access.limits import RateLimits
 from bot.cancelling import cancel
 from bot.clock import Now
-from bot.loop_lag import LoopLag
 from bot.messaging.bus import Bus
 from bot.messaging.jobs import Jobs
+from bot.runtime.loop_lag import LoopLag
 from bot.store.breakers import Breakers
 from bot.store.driver import Database, PyMongoError, is_writable, within
 from bot.store.notifications import Notifications

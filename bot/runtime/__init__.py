@@ -1,0 +1,1 @@
+"""How processes start, end and fare: servers on loopback, supervision, signals, vital signs."""
