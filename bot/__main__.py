@@ -19,11 +19,11 @@ from bot.clock import Clock
 from bot.errors import Refusal
 from bot.logs.failures import why
 from bot.logs.setup import configure
-from bot.payloads import parse_phone
 from bot.runtime.embedded import ServerFailed
 from bot.runtime.ending import leave
 from bot.runtime.launch import environment_of, with_servers
 from bot.runtime.supervisor import run_together
+from bot.schemas.fields import parse_phone
 from bot.services import connected, migrate
 from bot.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError

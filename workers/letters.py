@@ -8,8 +8,8 @@ from datetime import datetime
 from hashlib import blake2s
 from typing import Any
 
-from bot.notice_words import notice_params, said, said_values, settlement_text, shortened
 from bot.providers.messages import Email, Invitation, Push, Sms
+from bot.schemas.notice_words import notice_params, said, said_values, settlement_text, shortened
 from bot.words import Words
 from conversations import notices
 from conversations.notice_texts import A_VISIT, Text, text_of

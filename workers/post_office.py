@@ -12,10 +12,10 @@ from bot.feed_names import conversation_feed
 from bot.live.presence import other_side
 from bot.notifications.unsubscribing import Unsubscribing
 from bot.providers.opening import open_channels
+from bot.schemas.views import Audience
 from bot.services import Services
 from bot.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
-from bot.views import Audience
 from conversations.notices import Appointment, Person
 from workers.delivery import Delivery
 from workers.letters import Letters, Links

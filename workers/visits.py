@@ -6,8 +6,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from bot.notice_words import LONGEST_NAME, shortened
-from bot.views import in_language
+from bot.schemas.notice_words import LONGEST_NAME, shortened
+from bot.schemas.views import in_language
 from bot.words import BIDI_CONTROLS, Words
 from conversations.notice_texts import A_VISIT
 from conversations.notices import Appointment, Person, Side

@@ -9,10 +9,10 @@ from typing import Any
 
 from bot.clock import Clock
 from bot.runtime.launch import with_servers
+from bot.schemas.views import moment
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.api_keys import SCOPES, ApiKey, ApiKeys
-from bot.views import moment
 
 
 def add_parser(commands: Any) -> None:

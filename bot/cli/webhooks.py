@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from bot.clock import Clock
 from bot.integrations.public_addresses import check_url
 from bot.runtime.launch import with_servers
+from bot.schemas.views import moment
 from bot.services import connected
 from bot.settings import Settings
 from bot.store.webhooks import EVENT_TYPES, Endpoint, Webhooks
-from bot.views import moment
 
 T = TypeVar("T")
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot import payloads
 from bot.contract import answers
 from bot.contract.events import READERS, ChannelName, Spoken, entries_of, others_of
 from bot.contract.examples import ACKS, COMMANDS, ack_of, examples_of
@@ -16,12 +15,13 @@ from bot.contract.schemas import Schema, Schemas, WithoutMapping, summary_of
 from bot.contract.shapes import Sent
 from bot.contract.story import TOKEN, Story
 from bot.contract.streams import frame_of
-from bot.views import Audience
+from bot.schemas import fields
+from bot.schemas.views import Audience
 from bot.words import Words
 
-CONNECTS: Mapping[Audience, type[payloads.Payload]] = {
-    "guest": payloads.GuestConnect,
-    "therapist": payloads.TherapistConnect,
+CONNECTS: Mapping[Audience, type[fields.Payload]] = {
+    "guest": fields.GuestConnect,
+    "therapist": fields.TherapistConnect,
 }
 CHANNELS: Mapping[ChannelName, tuple[str, str]] = {
     "guest": ("/guest", "The namespace of guests on Socket.IO (Engine.IO 4, WebSocket, any official client v4)."),
@@ -57,7 +57,7 @@ class _Writer:
             answers.RefusedAck: {"ok": False, "error": story.error("not_now")},
         }
         types: list[Any] = [each.model for each in self._spoken]
-        types += [payloads.StreamQuery, *CONNECTS.values()]
+        types += [fields.StreamQuery, *CONNECTS.values()]
         types += [model for models in COMMANDS.values() for model in models.values()]
         types += [each for model in self._acks for each in (model, frame_of(model))]
         self._schemas = Schemas(types, WithoutMapping)
@@ -182,8 +182,8 @@ class _Writer:
         message = {
             "name": "query",
             "title": "the query",
-            "summary": summary_of(payloads.StreamQuery),
-            "payload": self._schemas.of(payloads.StreamQuery),
+            "summary": summary_of(fields.StreamQuery),
+            "payload": self._schemas.of(fields.StreamQuery),
             "examples": _examples({"from_a_cursor": {"since": 12, "wait": 20.0}}),
             "x-sender": "guest or therapist",
             "x-when": "Again and again, each time with the `last_seq` of the answer before.",
@@ -208,7 +208,7 @@ class _Writer:
 
     @property
     def _query(self) -> Schema:
-        return self._schemas.resolved(self._schemas.of(payloads.StreamQuery))
+        return self._schemas.resolved(self._schemas.of(fields.StreamQuery))
 
     def _add_message(self, key: str, message: dict[str, Any]) -> None:
         self._messages[key] = message

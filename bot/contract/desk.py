@@ -12,7 +12,7 @@ from bot.contract.operation import Key, Operation
 from bot.contract.shapes import Moment, Sent
 from bot.integrations.booking_news import BookingNews, WizardEvent
 from bot.integrations.notification_desk import PREFIX, PageQuery
-from bot.views import moment
+from bot.schemas.views import moment
 from conversations.notices import Channel, Side, Urgency
 
 _EXAMPLE_ID = "n_5f0c7d1e9a3b2468d0f1a2b3"

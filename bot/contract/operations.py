@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from bot import payloads
 from bot.cli.demo import MAP_DEFAULT
 from bot.contract import answers, story
 from bot.contract.desk import DESK_OPERATIONS
 from bot.contract.operation import Key, Operation
 from bot.contract.story import Story
-from bot.views import moment
+from bot.schemas import fields
+from bot.schemas.views import moment
 
-_STREAM = {"security": "ticket", "query": payloads.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
+_STREAM = {"security": "ticket", "query": fields.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
 _PAGE = {"tag": "pages", "is_api": False, "media": "text/html"}
 _SOCKET_IO = {"tag": "realtime", "is_api": False, "media": "text/plain"}
 _PREFERENCES = {"ok": True, "off": ["reminder"], "quiet_hours": {"begins": "22:00", "ends": "07:00"}}
@@ -41,7 +41,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "The nearest therapists, those who are available first.",
         "catalogue",
         answers.NearbyTherapists,
-        query=payloads.TherapistsQuery,
+        query=fields.TherapistsQuery,
         codes=("invalid",),
         example=lambda tale: tale.therapists,
     ),
@@ -74,7 +74,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Have a code of six digits sent to a therapist's phone.",
         "signing in",
         answers.CodeSent,
-        body=payloads.SignIn,
+        body=fields.SignIn,
         codes=("invalid", "too_many_requests"),
         request=_SIGN_IN_PHONE,
         example={"ok": True, "expires_at": moment(story.NOW), "demo_code": None},
@@ -84,7 +84,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Give the code, and get the token.",
         "signing in",
         answers.SignedIn,
-        body=payloads.SignInConfirm,
+        body=fields.SignInConfirm,
         codes=("invalid", "unauthorized"),
         request={**_SIGN_IN_PHONE, "code": "123456"},
         example={
@@ -98,7 +98,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Come in as a guest, as the namespace `/guest` has it; without a token a new conversation begins.",
         "sessions",
         answers.GuestSessionAnswer,
-        body=payloads.GuestConnect,
+        body=fields.GuestConnect,
         codes=("invalid",),
         request={"locale": "en", "timezone": "Asia/Jakarta"},
         example=_session_of_guest,
@@ -108,7 +108,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Come in as a therapist, as the namespace `/therapist` has it.",
         "sessions",
         answers.TherapistSessionAnswer,
-        body=payloads.TherapistConnect,
+        body=fields.TherapistConnect,
         codes=("invalid", "unauthorized"),
         request={"token": story.TOKEN, "locale": "en"},
         example=_session_of_therapist,
@@ -128,7 +128,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=payloads.FcmDevice,
+        body=fields.FcmDevice,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"token": story.FCM_TOKEN, "platform": "android"},
         example={"ok": True},
@@ -139,7 +139,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=payloads.FcmTokenGone,
+        body=fields.FcmTokenGone,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"token": story.FCM_TOKEN},
         example={"ok": True},
@@ -150,7 +150,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=payloads.WebPushSubscription,
+        body=fields.WebPushSubscription,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request=story.SUBSCRIPTION,
         example={"ok": True},
@@ -161,7 +161,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=payloads.WebPushEndpointGone,
+        body=fields.WebPushEndpointGone,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"endpoint": story.SUBSCRIPTION["endpoint"]},
         example={"ok": True},
@@ -225,7 +225,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "notifications",
         answers.ChosenPreferences,
         security="anybody_known",
-        body=payloads.ChosenPreferences,
+        body=fields.ChosenPreferences,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"off": ["reminder"], "quiet_hours": {"begins": "22:00", "ends": "07:00"}},
         example=_PREFERENCES,

@@ -10,7 +10,7 @@ from bot.access.limits import Asker
 from bot.access.tokens import Audience, new_id
 from bot.doors.answers import refusal
 from bot.doors.snapshots import Snapshot, guest_snapshot, therapist_snapshot
-from bot.payloads import GuestConnect, TherapistConnect
+from bot.schemas.fields import GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.turns import Sender

@@ -12,9 +12,9 @@ from aiohttp import web
 from bot.doors.answers import refusal
 from bot.doors.http import SERVICES
 from bot.feed_names import conversation_feed, conversation_of, therapist_feed
+from bot.schemas.views import Audience, moment
 from bot.services import Services
 from bot.store.tickets import Bearer
-from bot.views import Audience, moment
 
 AUDIENCES: tuple[Audience, ...] = ("guest", "therapist")
 

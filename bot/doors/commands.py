@@ -16,10 +16,10 @@ from bot.doors.guest import Guest, GuestCommands
 from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of, raw_body_of
 from bot.doors.situations import situation_of
 from bot.doors.therapist import Caller, TherapistCommands
-from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect
+from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect
+from bot.schemas.views import Audience
 from bot.services import Services
 from bot.store.tickets import Bearer
-from bot.views import Audience
 from bot.words import negotiate
 from conversations.values import Locale
 

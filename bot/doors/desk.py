@@ -13,7 +13,7 @@ from bot.doors.integrators import key_of, once
 from bot.integrations.booking_news import BookingNews
 from bot.integrations.incoming import Occurrence
 from bot.integrations.notification_desk import DEAD, PREFIX, WAITING, PageQuery
-from bot.payloads import parse, refusal_of
+from bot.schemas.fields import parse, refusal_of
 from bot.store.notifications import Status
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]

@@ -12,11 +12,11 @@ from bot.doors.bearers import bearer_of
 from bot.doors.http import SERVICES, address_of, body_of, json_response, locale_of
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
-from bot.payloads import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
+from bot.schemas.fields import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
+from bot.schemas.webpush import is_known_service
 from bot.store.devices import Device, device_id, fcm_device, webpush_device
 from bot.store.tickets import Bearer
 from bot.vapid import public_key_of
-from bot.webpush import is_known_service
 from conversations.replies import N_, REFUSALS
 
 TEST_NOTIFICATION = {"kind": "test", "params": {}, "sound": "booking-success", "urgency": "normal"}

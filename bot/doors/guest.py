@@ -13,7 +13,7 @@ from bot.errors import Refusal
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import ContentDiffers, Entry, NewEntry
 from bot.live.signals import person_of
-from bot.payloads import (
+from bot.schemas.fields import (
     GUEST_COMMANDS,
     AcceptTherapist,
     Book,
@@ -32,9 +32,9 @@ from bot.payloads import (
     Typing,
     parse,
 )
+from bot.schemas.views import Audience
 from bot.services import Services, terms_of
 from bot.turns import Command, Sender
-from bot.views import Audience
 from conversations import events as on
 from conversations.ids import derived_id
 from conversations.machine import Conversation, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bot.doors.http import SERVICES, json_response
-from bot.views import moment
+from bot.schemas.views import moment
 
 
 async def live(request: web.Request) -> web.Response:

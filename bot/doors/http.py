@@ -17,10 +17,10 @@ from bot.doors.sign_in import SigningIn
 from bot.doors.situations import situation_of
 from bot.errors import Refusal
 from bot.logs.failures import is_outage
-from bot.payloads import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
+from bot.schemas.fields import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
+from bot.schemas.views import distance_view, error_view, moment, service_view, therapist_view
 from bot.services import Services
 from bot.store.therapists import TherapistRecord
-from bot.views import distance_view, error_view, moment, service_view, therapist_view
 from bot.words import LOCALES, negotiate
 from conversations.replies import N_
 from conversations.values import Locale

@@ -22,9 +22,9 @@ from bot.doors.situations import situation_of
 from bot.doors.token_bucket import TokenBucket
 from bot.errors import Refusal
 from bot.logs.failures import is_outage
-from bot.payloads import WebSocketFrame, parse
+from bot.schemas.fields import WebSocketFrame, parse
+from bot.schemas.views import error_view
 from bot.services import Services
-from bot.views import error_view
 from conversations.values import Locale
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ from bot.access.admission import key_of
 from bot.access.limits import Asker
 from bot.doors.bearers import bearer_of
 from bot.doors.http import SERVICES, address_of, body_of, json_response
-from bot.payloads import ChosenPreferences
+from bot.schemas.fields import ChosenPreferences
 from bot.store.tickets import Bearer
 from conversations.notices import Preferences
 

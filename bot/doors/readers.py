@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from bot.doors.socketio_packets import encode_event
 from bot.feeds.feeds import Entry, Feeds, Following, Ready
-from bot.render import encode_entry
-from bot.views import Audience
+from bot.schemas.render import encode_entry
+from bot.schemas.views import Audience
 from bot.words import Words
 from conversations.values import Locale
 

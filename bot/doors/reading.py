@@ -27,8 +27,8 @@ from bot.feed_names import therapist_feed
 from bot.feeds.feeds import Entry
 from bot.live.presence import NOTHING_SEEN, Signal
 from bot.logs.failures import is_outage
-from bot.payloads import StreamQuery, refusal_of
-from bot.render import encode_entry, render_entry
+from bot.schemas.fields import StreamQuery, refusal_of
+from bot.schemas.render import encode_entry, render_entry
 from bot.services import Services
 from bot.store.rooms import is_room_of
 from bot.store.tickets import Bearer

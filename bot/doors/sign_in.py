@@ -10,8 +10,8 @@ import structlog
 
 from bot.access.limits import Asker
 from bot.errors import Outage, Refusal
+from bot.schemas.views import moment
 from bot.services import Services
-from bot.views import moment
 from conversations.replies import N_
 
 log = structlog.get_logger()

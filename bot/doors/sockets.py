@@ -23,11 +23,11 @@ from bot.feed_names import conversation_of, therapist_feed
 from bot.feeds.feeds import Entry
 from bot.live.presence import NOTHING_SEEN
 from bot.live.signals import LiveVisit
-from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
+from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
+from bot.schemas.views import Audience, error_view
 from bot.services import Services
 from bot.store.driver import PyMongoError
 from bot.store.rooms import is_room_of
-from bot.views import Audience, error_view
 from bot.words import negotiate
 from conversations.machine import State
 from conversations.values import Locale

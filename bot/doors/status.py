@@ -14,8 +14,8 @@ from bot import __version__
 from bot.doors.http import SERVICES, json_response, locale_of
 from bot.doors.status_page import page_of
 from bot.runtime.vitals import Part, PartName, PartState, State
+from bot.schemas.views import moment
 from bot.services import Services
-from bot.views import moment
 from conversations.replies import N_
 from conversations.values import Locale
 

@@ -15,9 +15,9 @@ from bot.doors.http import SERVICES, json_response
 from bot.doors.outlet import COUNTERS, Outlet, outlet_of
 from bot.doors.reading import Reading, begin, going_away, must_move, query_of, start_of
 from bot.feeds.feeds import Entry
-from bot.payloads import StreamQuery, refusal_of
+from bot.schemas.fields import StreamQuery, refusal_of
+from bot.schemas.views import moment
 from bot.services import Services
-from bot.views import moment
 
 log = structlog.get_logger()
 

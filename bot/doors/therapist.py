@@ -15,7 +15,7 @@ from bot.errors import Refusal
 from bot.feed_names import therapist_feed
 from bot.feeds.feeds import ContentDiffers, Entry
 from bot.live.signals import person_of
-from bot.payloads import (
+from bot.schemas.fields import (
     THERAPIST_COMMANDS,
     AcceptOffer,
     Availability,
@@ -30,9 +30,9 @@ from bot.payloads import (
     TabPresence,
     parse,
 )
+from bot.schemas.views import Audience
 from bot.services import Services
 from bot.turns import Sender
-from bot.views import Audience
 from conversations import events as on_conversation
 from conversations.booking import Booking, Status
 from conversations.ids import derived_id

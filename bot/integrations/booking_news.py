@@ -21,7 +21,7 @@ from pydantic import (
     field_validator,
 )
 
-from bot.payloads import Email, Line, Name, Payload, Reason, parse_phone
+from bot.schemas.fields import Email, Line, Name, Payload, Reason, parse_phone
 from bot.settings import Settings
 from bot.words import negotiate
 from conversations.external_booking import Customer, Details

@@ -11,12 +11,12 @@ from pydantic import Field
 
 from bot.clock import Now
 from bot.errors import Refusal
-from bot.payloads import Payload
+from bot.schemas.fields import Payload
+from bot.schemas.views import moment, moment_or_none
 from bot.settings import Settings
 from bot.store.breakers import Breaker, Breakers
 from bot.store.inbox import Inbox
 from bot.store.notifications import Notifications, Reason, Row, Status
-from bot.views import moment, moment_or_none
 from conversations.replies import N_, REFUSALS
 
 PREFIX = "/api/v1/booking-notifications"

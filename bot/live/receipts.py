@@ -14,8 +14,8 @@ from bot.errors import Refusal
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import Entry, Feeds
 from bot.live.presence import other_side
+from bot.schemas.views import Audience
 from bot.store.read_marks import ReadMarks
-from bot.views import Audience
 from conversations.ids import derived_id
 from conversations.replies import N_
 

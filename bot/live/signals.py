@@ -39,7 +39,7 @@ from bot.live.presence import (
 )
 from bot.live.topics import Topic, Topics
 from bot.messaging.bus import Bus
-from bot.views import Audience
+from bot.schemas.views import Audience
 
 log = structlog.get_logger()
 

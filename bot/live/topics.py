@@ -17,7 +17,7 @@ from bot.clock import Now
 from bot.live.noticeboard import Failures, Noticeboard, Pinned, in_parts
 from bot.live.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
 from bot.messaging.bus import Bus
-from bot.views import Audience
+from bot.schemas.views import Audience
 
 HINT = "signal"
 # Who comes in waits at most this long for what other processes know.

@@ -18,8 +18,8 @@ from bot.access.tokens import Audience
 from bot.clock import Now
 from bot.feed_names import own_feed
 from bot.feeds.feeds import Feeds, NewEntry
-from bot.notice_words import app_offer_data, notice_data
 from bot.notifications.facts import Appointments
+from bot.schemas.notice_words import app_offer_data, notice_data
 from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices
 from bot.store.notifications import Notifications, Reason, Room, Row

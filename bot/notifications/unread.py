@@ -17,10 +17,10 @@ from bot.feed_names import conversation_feed
 from bot.live.presence import other_side
 from bot.live.signals import LiveVisit, Signals
 from bot.rounds import keep_doing
+from bot.schemas.views import Audience
 from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
-from bot.views import Audience
 from conversations.booking import Booking
 from conversations.notices import MANNERS, MESSAGE_WAITING, USEFUL, Notice, Side
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from bot.schemas.views import Audience
 from bot.store.driver import Collection, Document, aggregate
-from bot.views import Audience
 
 
 class ReadMarks:

@@ -9,12 +9,12 @@ import pytest
 
 from bot.cli import demo
 from bot.cli.demo_data import BALI, CATALOGUE, DEMO_PHONE, HELLOS, JAKARTA, REPLIES, THERAPISTS
-from bot.payloads import MESSAGE_LENGTH, parse_phone
 from bot.runtime.embedded import Servers
+from bot.schemas.fields import MESSAGE_LENGTH, parse_phone
+from bot.schemas.views import THERAPIST_WORDS
 from bot.services import connected
 from bot.store.driver import Database, Document
 from bot.store.therapists import TherapistRecord, Therapists
-from bot.views import THERAPIST_WORDS
 from bot.words import LOCALES
 from conversations.money import minor_digits
 from conversations.values import Service

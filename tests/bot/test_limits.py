@@ -15,8 +15,8 @@ from bot.access.admission import shared_buckets
 from bot.access.buckets import Rate
 from bot.access.limits import SCOPES, Asker, Kind, RateLimits, kind_of, network_of, rate_of
 from bot.errors import Refusal
-from bot.payloads import GUEST_COMMANDS, THERAPIST_COMMANDS
 from bot.runtime.embedded import Servers
+from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS
 from bot.settings import Settings
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy

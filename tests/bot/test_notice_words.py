@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.notice_words import notice_data, notice_params, notice_text
-from bot.render import render_entry
+from bot.schemas.notice_words import notice_data, notice_params, notice_text
+from bot.schemas.render import render_entry
 from bot.words import LOCALES, Words
 from conversations import notices
 from conversations.money import Money

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bot.errors import Refusal
-from bot.payloads import (
+from bot.schemas.fields import (
     GUEST_COMMANDS,
     LONGEST_FIELD_NAMED,
     MESSAGE_LENGTH,

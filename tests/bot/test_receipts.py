@@ -11,8 +11,8 @@ from bot.errors import Refusal
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import Entry
 from bot.live.receipts import Receipts, Standing, Tail, standing_in
+from bot.schemas.views import Audience
 from bot.store.read_marks import ReadMarks
-from bot.views import Audience
 from tests.house import House
 
 FEED = conversation_feed("c_1")

@@ -13,9 +13,8 @@ import pytest
 
 from bot.errors import STATUS_BY_CODE, Refusal
 from bot.perform import card_data, offer_data, state_data
-from bot.render import LINES, SUBTITLES, render_entry
-from bot.store.driver import type_codec
-from bot.views import (
+from bot.schemas.render import LINES, SUBTITLES, render_entry
+from bot.schemas.views import (
     THERAPIST_WORDS,
     Audience,
     booking_view,
@@ -26,6 +25,7 @@ from bot.views import (
     service_view,
     therapist_view,
 )
+from bot.store.driver import type_codec
 from bot.words import LOCALES, Words
 from conversations import booking, replies
 from conversations.effects import ShowCard

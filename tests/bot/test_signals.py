@@ -18,7 +18,7 @@ from bot.live.presence import NOTHING_SEEN, Rules, Sight
 from bot.live.signals import LiveVisit, Signals, Watch, person_of
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers
-from bot.views import Audience
+from bot.schemas.views import Audience
 from tests.clients import PATIENCE_S
 from tests.clock import FakeClock
 from tests.fakes.tcp_proxy import TcpProxy

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.contract.examples import COMMANDS
-from bot.render import TYPES_SHOWN
+from bot.schemas.render import TYPES_SHOWN
+from bot.schemas.views import Audience
 from bot.store.api_keys import SCOPES
-from bot.views import Audience
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.contract.scenes import scene
 from tests.contract.ways import Say, bearer, by_http, by_socket_io, by_websocket

@@ -17,8 +17,8 @@ from socketio.exceptions import ConnectionError as NotLetIn
 from yarl import URL
 
 from bot.access.tokens import LIVES, Audience, Tokens
-from bot.payloads import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
 from bot.runtime.embedded import Servers
+from bot.schemas.fields import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
 from bot.services import Services
 from bot.turns import Room
 from bot.words import LOCALES, Words

@@ -14,10 +14,10 @@ from aiohttp import ClientSession
 
 from bot.integrations.notification_desk import PREFIX, PROVIDERS
 from bot.runtime.embedded import Servers
+from bot.schemas.views import moment
 from bot.store.api_keys import SCOPES, Scope
 from bot.store.breakers import Breakers
 from bot.store.idempotency import ANSWERS_LIVE, Idempotency
-from bot.views import moment
 from conversations.booking import Status
 from conversations.notices import why_not
 from tests.clients import guest, therapist

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession, ClientWebSocketResponse
 
 import bot.doors.reading
-from bot.payloads import LONGEST_POLL_S
 from bot.runtime.embedded import Servers
+from bot.schemas.fields import LONGEST_POLL_S
 from bot.settings import Settings
 from tests.clients import PATIENCE_S, guest
 from tests.fakes.router import Router, router

@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from bot.errors import Refusal
-from bot.webpush import is_point
+from bot.schemas.webpush import is_point
 from conversations.replies import N_
 
 MESSAGE_LENGTH = 4000

@@ -8,7 +8,7 @@ from datetime import datetime
 from string import Formatter
 from typing import Any
 
-from bot.views import in_language
+from bot.schemas.views import in_language
 from bot.words import Words
 from conversations.money import Money
 from conversations.notice_texts import A_VISIT, SETTLEMENTS, TEXTS, Text, settlement_of, text_of

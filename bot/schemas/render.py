@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from bot.notice_words import notice_text
-from bot.views import (
+from bot.schemas.notice_words import notice_text
+from bot.schemas.views import (
     Audience,
     Raw,
     booking_view,
