@@ -19,7 +19,7 @@ from benchmarks.report import Section, as_table
 from benchmarks.stage import Stage, stage
 from bot.logs.setup import configure
 from bot.runtime.embedded import ServerFailed
-from bot.settings import Settings
+from bot.settings.settings import Settings
 
 SECTIONS: Mapping[str, Callable[[Stage, Effort], Awaitable[list[Section]]]] = {
     "chat": chat.measure,

@@ -13,7 +13,7 @@ from benchmarks.report import Figure, Row, Section, figure, percentile
 from benchmarks.stage import Server, Stage
 from benchmarks.town import CENTRE, KILOMETRE_IN_DEGREES, therapist_at
 from bot.services import running
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.driver import Collection
 
 # Nearby and at their consoles; each search asks three of them.

@@ -14,7 +14,7 @@ from benchmarks.report import Figure, Goal, Row, Section, at_least, at_most, fig
 from benchmarks.rooms import Room, open_rooms
 from benchmarks.stage import Server, Stage
 from bot.services import running
-from bot.settings import Settings
+from bot.settings.settings import Settings
 
 # How many messages everybody keeps under way at saturation: enough that no connection ever waits for its turn.
 UNDER_WAY = 4

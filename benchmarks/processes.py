@@ -11,7 +11,7 @@ from benchmarks.effort import Effort
 from benchmarks.generator import crowd_of
 from benchmarks.report import Section, at_least
 from benchmarks.stage import Stage, Store, free_port
-from bot.settings import Settings
+from bot.settings.settings import Settings
 
 CONNECTIONS = 500
 PEERS: Mapping[Store, str] = {

@@ -22,7 +22,7 @@ from benchmarks.stage import Stage
 from bot.erasure import Erasure
 from bot.perform import Perform
 from bot.services import Services, policy_of, running
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.driver import Collection, aggregate
 from bot.store.records import OutboxItem
 from bot.store.redactions import Redactions

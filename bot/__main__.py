@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import uvloop
 
-from bot import vapid
 from bot.access.admission import key_of
 from bot.access.tokens import LIVES, Tokens, new_id
 from bot.app import serve
@@ -25,7 +24,8 @@ from bot.runtime.launch import environment_of, with_servers
 from bot.runtime.supervisor import run_together
 from bot.schemas.fields import parse_phone
 from bot.services import connected, migrate
-from bot.settings import Settings, SettingsError, load_settings
+from bot.settings import vapid
+from bot.settings.settings import Settings, SettingsError, load_settings
 from bot.store.driver import PyMongoError
 from bot.store.indexes import CannotBuild
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists

@@ -35,7 +35,7 @@ from bot.doors.sockets import GUEST, THERAPIST, GuestDoor, TherapistDoor
 from bot.runtime.collector import collecting_seldom
 from bot.runtime.ending import run, until_told_to_stop
 from bot.services import Services, running
-from bot.settings import Settings
+from bot.settings.settings import Settings
 
 log = structlog.get_logger()
 

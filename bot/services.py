@@ -42,7 +42,7 @@ from bot.outboxes import Outboxes
 from bot.perform import Perform
 from bot.runtime.loop_lag import LoopLag
 from bot.runtime.vitals import Vitals
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store import driver, indexes
 from bot.store.entries import Entries
 from bot.store.stores import Stores, stores_of

@@ -23,7 +23,7 @@ import bot.clock
 from bot.app import serve
 from bot.logs.setup import configure
 from bot.runtime.dependants import die_with_parent
-from bot.settings import Settings, load_settings
+from bot.settings.settings import Settings, load_settings
 
 TURNS = ("conversations", "searches")
 WRITES = ("insert", "update", "findAndModify", "delete")

@@ -17,7 +17,7 @@ from bot.access.admission import Access, Renewed
 from bot.app import serve
 from bot.doors.sign_in import SigningIn
 from bot.logs.setup import configure
-from bot.settings import load_settings
+from bot.settings.settings import load_settings
 from bot.store.therapists import Therapists
 from conversations import events as on
 from conversations import machine

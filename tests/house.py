@@ -16,7 +16,7 @@ from bot.access.tokens import Tokens, new_id
 from bot.app import serving
 from bot.runtime.embedded import Servers
 from bot.services import Services, migrate
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.therapists import TherapistRecord
 from conversations.money import Money
 from conversations.values import Price, Service

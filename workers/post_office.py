@@ -14,7 +14,7 @@ from bot.notifications.unsubscribing import Unsubscribing
 from bot.providers.opening import open_channels
 from bot.schemas.views import Audience
 from bot.services import Services
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
 from conversations.notices import Appointment, Person
 from workers.delivery import Delivery

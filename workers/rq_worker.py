@@ -18,7 +18,7 @@ from bot.messaging.driver import DRIVER
 from bot.messaging.jobs import QUEUES
 from bot.runtime.ending import end_for_certain, on_signal
 from bot.runtime.launch import environment_of
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store import driver
 from bot.words import LOCALES, Words
 from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds

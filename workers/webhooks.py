@@ -16,10 +16,10 @@ import aiohttp
 import structlog
 from standardwebhooks.webhooks import Webhook
 
-from bot.channel_settings import ChannelSettings
 from bot.clock import Now, machine_now
 from bot.integrations.public_addresses import NotPublic, PublicResolver, check_url
 from bot.providers.exchange import NO_ANSWER, Exchange, exchange, open_session
+from bot.settings.channels import ChannelSettings
 from bot.store.webhooks import Delivery, Endpoint, Webhooks
 
 # After the first attempt; with it there are eight, over a day and a third.

@@ -23,7 +23,7 @@ from bot.access.buckets import Bucket, Buckets, Rate
 from bot.access.shared_buckets import SharedBuckets
 from bot.cancelling import cancel
 from bot.errors import Refusal
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from conversations.replies import N_, REFUSALS
 
 Kind = Literal["connects", "streams", "commands", "messages", "signals", "codes", "guesses", "desk"]

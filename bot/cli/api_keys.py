@@ -11,7 +11,7 @@ from bot.clock import Clock
 from bot.runtime.launch import with_servers
 from bot.schemas.views import moment
 from bot.services import connected
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.api_keys import SCOPES, ApiKey, ApiKeys
 
 

@@ -14,7 +14,7 @@ from bot.clock import Clock
 from bot.integrations.notification_desk import DEAD, WAITING, Desk
 from bot.runtime.launch import with_servers
 from bot.services import connected
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.breakers import Breakers
 from bot.store.inbox import Inbox
 from bot.store.notifications import Notifications, Status

@@ -14,7 +14,7 @@ from bot.integrations.public_addresses import check_url
 from bot.runtime.launch import with_servers
 from bot.schemas.views import moment
 from bot.services import connected
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.webhooks import EVENT_TYPES, Endpoint, Webhooks
 
 T = TypeVar("T")

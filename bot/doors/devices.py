@@ -14,9 +14,9 @@ from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
 from bot.schemas.fields import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
 from bot.schemas.webpush import is_known_service
+from bot.settings.vapid import public_key_of
 from bot.store.devices import Device, device_id, fcm_device, webpush_device
 from bot.store.tickets import Bearer
-from bot.vapid import public_key_of
 from conversations.replies import N_, REFUSALS
 
 TEST_NOTIFICATION = {"kind": "test", "params": {}, "sound": "booking-success", "urgency": "normal"}

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from bot.schemas.fields import Email, Line, Name, Payload, Reason, parse_phone
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.words import negotiate
 from conversations.external_booking import Customer, Details
 from conversations.money import Money, minor_digits

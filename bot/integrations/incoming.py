@@ -13,7 +13,7 @@ from bot.errors import Refusal
 from bot.integrations.booking_news import BookingNews, Understood, WizardEvent, understand
 from bot.integrations.inbox import Handle, Senseless, TooEarly
 from bot.schemas.fields import parse
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.codec import from_document
 from bot.store.inbox import InboxEvent
 from bot.store.preferences import PreferencesStore

@@ -14,7 +14,7 @@ from bot.integrations.incoming import OUR_BOOKING, Occurrence, event_of, record_
 from bot.integrations.notification_desk import notification_view
 from bot.outboxes import Outboxes
 from bot.schemas.views import moment
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.api_keys import ApiKey
 from bot.store.notifications import Notifications, Room
 from bot.store.records import Records

@@ -13,7 +13,7 @@ from bot.clock import Now
 from bot.errors import Refusal
 from bot.schemas.fields import Payload
 from bot.schemas.views import moment, moment_or_none
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.breakers import Breaker, Breakers
 from bot.store.inbox import Inbox
 from bot.store.notifications import Notifications, Reason, Row, Status

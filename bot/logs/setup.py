@@ -22,7 +22,7 @@ from structlog.typing import EventDict, Processor
 
 from bot.logs import failures
 from bot.logs.masking import MASK, masked
-from bot.settings import Settings
+from bot.settings.settings import Settings
 
 log = structlog.get_logger()
 

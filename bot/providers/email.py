@@ -15,11 +15,11 @@ from pathlib import Path
 
 import aiosmtplib
 
-from bot.channel_settings import ADDRESS, SmtpServer
 from bot.clock import Now
 from bot.providers import verdicts
 from bot.providers.exchange import is_of_tls
 from bot.providers.messages import Email, NotSent, Receipt, Verdict
+from bot.settings.channels import ADDRESS, SmtpServer
 
 
 class _Whole(UniqueUnstructuredHeader):

@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from bot.channel_settings import ChannelSettings
 from bot.clock import Now, machine_now
 from bot.providers.email import EmailChannel
 from bot.providers.fcm import FcmChannel
 from bot.providers.sms import SmsChannel
 from bot.providers.web_push import WebPushChannel
+from bot.settings.channels import ChannelSettings
 
 
 class Closable(Protocol):

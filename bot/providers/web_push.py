@@ -16,7 +16,7 @@ from bot.providers.exchange import NO_ANSWER, exchange, open_session
 from bot.providers.messages import NotSent, Push, Receipt, Verdict
 from bot.providers.pushes import data_of, topic_of
 from bot.schemas.webpush import has_keys, is_known_service
-from bot.vapid import read_private_key
+from bot.settings.vapid import read_private_key
 
 URGENCIES: Mapping[str, str] = {"low": "low", "normal": "normal", "high": "high", "urgent": "high"}
 

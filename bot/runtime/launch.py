@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from bot.runtime import embedded
-from bot.settings import Settings
+from bot.settings.settings import Settings
 
 
 @contextmanager

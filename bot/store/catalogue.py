@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.ladders import parse_rungs
+from bot.settings.ladders import parse_rungs
 from bot.store.driver import Collection, Document
 from conversations.money import Money
 from conversations.notices import Ladder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.agendas import Agendas
 from bot.store.api_keys import ApiKeys
 from bot.store.breakers import Breakers

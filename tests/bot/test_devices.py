@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from bot.contract.story import SUBSCRIPTION
 from bot.runtime.embedded import Servers
 from bot.schemas.webpush import is_known_service
-from bot.vapid import public_key_of
+from bot.settings.vapid import public_key_of
 from tests.clients import guest, therapist
 from tests.house import VAPID_PRIVATE_KEY, House, house_of, settings_for
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.ladders import parse_rungs, write_rungs
+from bot.settings.ladders import parse_rungs, write_rungs
 from conversations.notices import DEFAULT_LADDER, Manner, Rung
 
 DAY = Rung(timedelta(hours=24), Manner(("email", "sms")))

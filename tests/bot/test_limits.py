@@ -17,7 +17,7 @@ from bot.access.limits import SCOPES, Asker, Kind, RateLimits, kind_of, network_
 from bot.errors import Refusal
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import SECRET

@@ -17,7 +17,7 @@ PROGRAM = """
 import asyncio, gc, logging, sys, threading, warnings
 import redis, structlog, uvloop
 from bot.logs.setup import configure
-from bot.settings import Settings
+from bot.settings.settings import Settings
 
 said, log_format = sys.argv[1:]
 configure(Settings(secret="s" * 32, log_format=log_format, log_level="info", database="janji"))
@@ -138,7 +138,7 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     program = """
 import os, sys
 from bot.logs.setup import configure
-from bot.settings import Settings
+from bot.settings.settings import Settings
 import structlog
 
 configure(Settings(secret="s" * 32, log_format="json", database="janji"))

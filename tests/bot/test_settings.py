@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bot.__main__ import main
-from bot.channel_settings import SmtpServer
-from bot.settings import MIN_SECRET_LENGTH, Settings, SettingsError, load_settings, variables_of
-from bot.vapid import new_private_key, public_key_of
+from bot.settings.channels import SmtpServer
+from bot.settings.settings import MIN_SECRET_LENGTH, Settings, SettingsError, load_settings, variables_of
+from bot.settings.vapid import new_private_key, public_key_of
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 SECRET = "s" * MIN_SECRET_LENGTH

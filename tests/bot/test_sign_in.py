@@ -18,7 +18,7 @@ from bot.doors.sign_in import SigningIn
 from bot.errors import Refusal
 from bot.runtime.embedded import Servers
 from bot.schemas.views import moment
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.sign_ins import CODE_IS_FRESH, CODE_LIVES
 from bot.store.therapists import TherapistRecord
 from tests.clock import FakeClock

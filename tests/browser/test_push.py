@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Worker, expect
 
 from bot.contract.story import SUBSCRIPTION
-from bot.vapid import public_key_of
+from bot.settings.vapid import public_key_of
 from tests.browser.conftest import Chromium, Screenshot
 from tests.browser.people import carried_by, guest_page, lose_network, messages, say, therapist_page, visit
 from tests.clients import PATIENCE_S

@@ -29,7 +29,7 @@ from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, Cancel
 from bot.schemas.render import CARDS_SHOWN, TYPES_SHOWN
 from bot.schemas.views import Audience
 from bot.services import Services
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.words import Words
 from tests.house import SECRET
 

@@ -17,7 +17,7 @@ import aiohttp
 from bot.access.buckets import Rate
 from bot.runtime.engines import MongoDB, Valkey
 from bot.services import Services, connected, migrate, running
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.kept import KeptProcess
 from tests.faults.mutants import Mutant

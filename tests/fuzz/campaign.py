@@ -21,7 +21,7 @@ from bot.clock import Clock
 from bot.contract import story
 from bot.runtime.embedded import Servers
 from bot.services import connected, migrate
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.catalogue import Catalogue
 from bot.store.therapists import TherapistRecord, Therapists
 from tests.clients import JAKARTA, PATIENCE_S, Guest, Therapist, guest, therapist

@@ -15,7 +15,7 @@ import uvloop
 from bot.app import serving
 from bot.logs.setup import configure
 from bot.runtime.dependants import die_with_parent
-from bot.settings import Settings, load_settings
+from bot.settings.settings import Settings, load_settings
 
 
 def write_figures(file: Path) -> None:

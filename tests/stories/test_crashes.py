@@ -15,7 +15,7 @@ import redis.asyncio
 
 from bot.runtime.embedded import Servers
 from bot.services import Services, running
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from conversations.machine import State
 from tests.agreement import eventually, until_agreed
 from tests.clients import Client, Guest, Therapist, client_id, guest, therapist

@@ -8,10 +8,10 @@ from typing import Any
 
 import aiohttp
 
-from bot.channel_settings import ChannelSettings
 from bot.clock import machine_now
 from bot.runtime.embedded import Servers
 from bot.services import Services
+from bot.settings.channels import ChannelSettings
 from bot.store.webhooks import Event
 from tests.agreement import eventually
 from tests.clients import guest, therapist

@@ -19,7 +19,7 @@ from bot.access.tokens import Tokens
 from bot.notifications.unsubscribing import Unsubscribing
 from bot.runtime.embedded import Servers
 from bot.services import connected
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.api_keys import SCOPES, ApiKeys
 from bot.store.catalogue import Catalogue
 from bot.store.therapists import TherapistRecord, Therapists

@@ -17,7 +17,7 @@ import bot.messaging.bus
 from bot.runtime.embedded import Servers
 from bot.runtime.engines import MongoDB, Valkey
 from bot.services import migrate
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from tests.agreement import eventually, until_agreed
 from tests.clients import PATIENCE_S, Guest, Therapist, client_id, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy

@@ -14,7 +14,7 @@ import pytest
 from bot.runtime.embedded import Servers
 from bot.runtime.engines import MongoDB
 from bot.services import connected, migrate
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.driver import Database
 from tests.agreement import eventually, until_agreed
 from tests.clients import Guest, Therapist, guest, therapist

@@ -19,7 +19,7 @@ import redis.asyncio
 from bot.app import serving
 from bot.runtime.embedded import Servers
 from bot.services import connected
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from bot.store.catalogue import Catalogue
 from tests import stalled
 from tests.agreement import eventually, until_agreed

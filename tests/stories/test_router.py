@@ -11,7 +11,7 @@ from aiohttp import ClientPayloadError, ClientSession, ClientWebSocketResponse
 import bot.doors.reading
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import LONGEST_POLL_S
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from tests.clients import PATIENCE_S, guest
 from tests.fakes.router import Router, router
 from tests.house import house_of, settings_for

@@ -15,7 +15,7 @@ from aiohttp import ClientSession
 
 from bot.doors import reading
 from bot.runtime.embedded import Servers
-from bot.settings import Settings
+from bot.settings.settings import Settings
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy

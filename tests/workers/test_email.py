@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bot.channel_settings import ChannelSettings
 from bot.providers.email import CONNECTIONS, EmailChannel
 from bot.providers.messages import Verdict
 from bot.providers.opening import open_channels
+from bot.settings.channels import ChannelSettings
 from tests.fakes.certificates import Certificate, make_certificate
 from tests.fakes.smtp_server import SmtpServer
 from tests.workers.messages import CALENDAR, PATIENT_S, SOON_S, an_email, an_invitation, now, verdict_on

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bot.channel_settings import ChannelSettings
 from bot.providers.fcm import FcmChannel
 from bot.providers.messages import Verdict
 from bot.providers.opening import open_channels
 from bot.providers.pushes import topic_of
+from bot.settings.channels import ChannelSettings
 from tests.fakes.fcm_api import FcmApi
 from tests.workers.messages import NOW, PATIENT_S, SOON_S, a_push, now, verdict_on
 

@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 from twilio.request_validator import RequestValidator
 
-from bot.channel_settings import ChannelSettings
 from bot.providers.messages import Verdict
 from bot.providers.opening import open_channels
 from bot.providers.sms import SmsChannel
+from bot.settings.channels import ChannelSettings
 from tests.fakes.provider import Provider
 from tests.fakes.twilio_api import ACCOUNT, TOKEN, TwilioApi
 from tests.workers.messages import PATIENT_S, SOON_S, an_sms, now, verdict_on

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from bot.channel_settings import PUSH_SERVICES, ChannelSettings
 from bot.providers.messages import Verdict
 from bot.providers.opening import open_channels
 from bot.providers.pushes import topic_of
 from bot.providers.web_push import WebPushChannel
 from bot.schemas.webpush import is_known_service
-from bot.vapid import new_private_key, public_key_of
+from bot.settings.channels import PUSH_SERVICES, ChannelSettings
+from bot.settings.vapid import new_private_key, public_key_of
 from tests.fakes.push_service import PushService
 from tests.workers.messages import PATIENT_S, SOON_S, a_push, now, verdict_on
 

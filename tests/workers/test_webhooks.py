@@ -13,10 +13,10 @@ import structlog
 from standardwebhooks.webhooks import Webhook
 
 from bot.__main__ import main
-from bot.channel_settings import ChannelSettings
 from bot.clock import machine_now
 from bot.integrations.public_addresses import check_url, is_public
 from bot.runtime.embedded import Servers
+from bot.settings.channels import ChannelSettings
 from bot.store import driver
 from bot.store.webhooks import EVENT_TYPES, Endpoint, Event, Webhooks, delivery_id
 from tests.fakes.integrator import Integrator

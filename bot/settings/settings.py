@@ -23,9 +23,9 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.access.buckets import Rate
-from bot.channel_settings import ChannelSettings
 from bot.integrations.signatures import key_of_standard
-from bot.ladders import as_rungs
+from bot.settings.channels import ChannelSettings
+from bot.settings.ladders import as_rungs
 from conversations.notices import DEFAULT_LADDER, Rung
 
 PREFIX = "JANJI_"

@@ -195,7 +195,7 @@ class ChannelSettings(BaseSettings):
     @classmethod
     def _vapid_key_is_one(cls, value: str | None) -> str | None:
         if value is not None:
-            from bot.vapid import read_private_key
+            from bot.settings.vapid import read_private_key
 
             read_private_key(value)
         return value
