@@ -15,15 +15,15 @@ from benchmarks.copies import Copy, read_model
 from benchmarks.stage import MASSAGE
 from benchmarks.town import CENTRE, therapist_at
 from bot.access.tokens import new_id
-from bot.alarms import Alarms
 from bot.feed_names import conversation_feed
-from bot.perform import state_data
 from bot.schemas.views import raw_booking
 from bot.services import Services, terms_of
 from bot.store.records import OutboxItem
 from bot.store.therapists import TherapistRecord
-from bot.turns import Kind, Turns
-from bot.turns import Room as RecordRoom
+from bot.turns.alarms import Alarms
+from bot.turns.perform import state_data
+from bot.turns.turns import Kind, Turns
+from bot.turns.turns import Room as RecordRoom
 from conversations import booking as bookings
 from conversations import events as on
 from conversations import machine

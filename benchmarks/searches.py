@@ -19,14 +19,14 @@ from benchmarks import town
 from benchmarks.effort import Effort
 from benchmarks.report import Figure, Row, Section, at_least, figure, percentile
 from benchmarks.stage import Stage
-from bot.erasure import Erasure
-from bot.perform import Perform
 from bot.services import Services, policy_of, running
 from bot.settings.settings import Settings
 from bot.store.driver import Collection, aggregate
 from bot.store.records import OutboxItem
 from bot.store.redactions import Redactions
-from bot.turns import Outcome, Turns
+from bot.turns.erasure import Erasure
+from bot.turns.perform import Perform
+from bot.turns.turns import Outcome, Turns
 from matching.effects import FindCandidates
 from matching.events import CandidatesHeld
 from matching.policy import Needs
@@ -95,7 +95,7 @@ async def _measure(once: Once, places: Sequence[tuple[float, float]], at_once: i
 
 
 def _searching(services: Services) -> Once:
-    """`FindCandidates` as `bot/perform.py` performs it: the query, the reservations, the ranking and the holds."""
+    """`FindCandidates` as `bot/turns/perform.py` performs it: query, reservations, ranking and holds."""
     policy = policy_of(services.settings)
     heard = _Heard()
     perform = _performing(services, heard)

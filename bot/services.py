@@ -17,10 +17,8 @@ from bot.access.admission import Access
 from bot.access.connections import OpenConnections
 from bot.access.limits import RateLimits
 from bot.access.tokens import Tokens
-from bot.alarms import Alarms, Key
 from bot.cancelling import cancel
 from bot.clock import Clock
-from bot.erasure import Erasure
 from bot.feeds.feeds import Feeds
 from bot.integrations.inbox import InboxWork
 from bot.integrations.incoming import Incoming
@@ -38,8 +36,6 @@ from bot.notifications.facts import Appointments
 from bot.notifications.notification_news import NotificationNews
 from bot.notifications.unread import Unread
 from bot.notifications.unsubscribing import Unsubscribing
-from bot.outboxes import Outboxes
-from bot.perform import Perform
 from bot.runtime.loop_lag import LoopLag
 from bot.runtime.vitals import Vitals
 from bot.settings.settings import Settings
@@ -47,8 +43,12 @@ from bot.store import driver, indexes
 from bot.store.entries import Entries
 from bot.store.stores import Stores, stores_of
 from bot.store.token_families import TokenFamilies
-from bot.sweep import RINGS, Sweep
-from bot.turns import Kind, Room, Turns
+from bot.turns.alarms import Alarms, Key
+from bot.turns.erasure import Erasure
+from bot.turns.outboxes import Outboxes
+from bot.turns.perform import Perform
+from bot.turns.sweep import RINGS, Sweep
+from bot.turns.turns import Kind, Room, Turns
 from bot.words import Words
 from conversations import booking, external_booking, machine
 from conversations.notices import Ladder

@@ -1,4 +1,4 @@
-"""What a conversation wants done; `bot/perform.py` does it, at least once and in this order."""
+"""What a conversation wants done; `bot/turns/perform.py` does it, at least once and in this order."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class EndTokens:
 
 @dataclass(frozen=True, slots=True)
 class EraseGuest:
-    """Take the guest's personal data out of everything that this conversation has led to; see `bot/erasure.py`."""
+    """Take the guest's personal data out of everything that this conversation led to; see `bot/turns/erasure.py`."""
 
 
 Effect = (

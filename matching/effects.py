@@ -1,4 +1,4 @@
-"""What a search wants done; `bot/perform.py` does it, at least once and in this order."""
+"""What a search wants done; `bot/turns/perform.py` does it, at least once and in this order."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ LONGEST_MODULE = 700
 # performed leaves the outbox, a preliminary answer is replaced by the one that was given, and those of a guest who was
 # erased are forgotten.
 WRITES_TO_RECORDS = {
-    "decide": {"bot/turns.py"},
-    "save": {"bot/turns.py"},
-    "performed": {"bot/outboxes.py"},
+    "decide": {"bot/turns/turns.py"},
+    "save": {"bot/turns/turns.py"},
+    "performed": {"bot/turns/outboxes.py"},
     "amend_answer": {"bot/doors/answers.py"},
-    "forget_answers": {"bot/erasure.py"},
+    "forget_answers": {"bot/turns/erasure.py"},
 }
 RECORD_COLLECTIONS = {"conversations", "searches", "bookings", "external_bookings"}
 MONGO_READS = {"aggregate", "count_documents", "distinct", "find", "find_one"}

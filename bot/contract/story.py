@@ -11,7 +11,6 @@ from typing import Any
 from bot.contract.entries import GuestEntry, TherapistEntry
 from bot.errors import Refusal
 from bot.feed_names import conversation_feed, therapist_feed
-from bot.perform import card_data, offer_data, state_data
 from bot.schemas.notice_words import app_offer_data, notice_data
 from bot.schemas.render import render_entry, state_view
 from bot.schemas.views import (
@@ -24,6 +23,7 @@ from bot.schemas.views import (
     service_view,
     therapist_view,
 )
+from bot.turns.perform import card_data, offer_data, state_data
 from bot.words import Words
 from conversations import replies
 from conversations.booking import Booking, Status

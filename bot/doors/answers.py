@@ -8,11 +8,11 @@ from typing import Any
 
 from bot.access.tokens import digest_of
 from bot.errors import Outage, Refusal
-from bot.outboxes import place_of
 from bot.schemas.fields import CommandPayload
 from bot.services import Services
 from bot.store.records import Records
-from bot.turns import Command, Outcome, Room, Sender
+from bot.turns.outboxes import place_of
+from bot.turns.turns import Command, Outcome, Room, Sender
 from conversations.replies import REFUSALS
 
 Answer = dict[str, Any]

@@ -13,7 +13,7 @@ from bot.doors.snapshots import Snapshot, guest_snapshot, therapist_snapshot
 from bot.schemas.fields import GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
-from bot.turns import Sender
+from bot.turns.turns import Sender
 from conversations import events as on
 from conversations.values import Locale
 

@@ -34,7 +34,7 @@ from bot.schemas.fields import (
 )
 from bot.schemas.views import Audience
 from bot.services import Services, terms_of
-from bot.turns import Command, Sender
+from bot.turns.turns import Command, Sender
 from conversations import events as on
 from conversations.ids import derived_id
 from conversations.machine import Conversation, State

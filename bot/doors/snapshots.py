@@ -15,10 +15,10 @@ from bot.feeds.feeds import Entry
 from bot.live.presence import Sight
 from bot.live.receipts import Tail
 from bot.live.signals import LiveVisit, live_visit_of
-from bot.perform import offer_data, state_data
 from bot.schemas.render import render_entry, state_view
 from bot.schemas.views import booking_view, moment, offer_view, raw_booking
 from bot.services import Services
+from bot.turns.perform import offer_data, state_data
 from conversations.machine import state_on_screen
 from conversations.replies import REFUSALS
 from conversations.values import Locale

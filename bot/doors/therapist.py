@@ -32,7 +32,7 @@ from bot.schemas.fields import (
 )
 from bot.schemas.views import Audience
 from bot.services import Services
-from bot.turns import Sender
+from bot.turns.turns import Sender
 from conversations import events as on_conversation
 from conversations.booking import Booking, Status
 from conversations.ids import derived_id

@@ -18,7 +18,7 @@ from bot.store.codec import from_document
 from bot.store.inbox import InboxEvent
 from bot.store.preferences import PreferencesStore
 from bot.store.records import Records
-from bot.turns import Actor, Integrator, Turns
+from bot.turns.turns import Actor, Integrator, Turns
 from conversations import booking as ours
 from conversations import external_booking as theirs
 from conversations.ids import derived_id

@@ -12,13 +12,13 @@ from bot.errors import Outage, Refusal
 from bot.integrations.booking_news import BookingNews, Understood, understand
 from bot.integrations.incoming import OUR_BOOKING, Occurrence, event_of, record_id
 from bot.integrations.notification_desk import notification_view
-from bot.outboxes import Outboxes
 from bot.schemas.views import moment
 from bot.settings.settings import Settings
 from bot.store.api_keys import ApiKey
 from bot.store.notifications import Notifications, Room
 from bot.store.records import Records
-from bot.turns import Integrator, Turns
+from bot.turns.outboxes import Outboxes
+from bot.turns.turns import Integrator, Turns
 from conversations import booking as ours
 from conversations.notices import Notify
 from conversations.replies import N_, REFUSALS

@@ -1,6 +1,6 @@
 """One line per event, as JSON for machines or in colour for people; nothing a person said ever stands in it.
 
-Every turn on a record is one line, see `bot/turn_lines.py`; a chat message is no turn, so the hot path writes none.
+Every turn on a record is one line, see `bot/turns/lines.py`; a chat message is no turn, so the hot path writes none.
 What libraries write by `logging`, warnings, and errors that nobody caught go the same way, through the same mask.
 """
 

@@ -24,8 +24,8 @@ from bot.runtime.loop_lag import LoopLag
 from bot.store.breakers import Breakers
 from bot.store.driver import Database, PyMongoError, is_writable, within
 from bot.store.notifications import Notifications
-from bot.sweep import RINGS, Sweep
-from bot.turns import Kind, Room
+from bot.turns.sweep import RINGS, Sweep
+from bot.turns.turns import Kind, Room
 
 PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "process"]
 PartState = Literal["ok", "delayed", "away", "unknown"]

@@ -33,7 +33,7 @@ from matching.effects import Effect as SearchEffect
 
 @dataclass(slots=True, kw_only=True)
 class Stores:
-    """The records change by turns alone; see `bot.turns`."""
+    """The records change by turns alone; see `bot.turns.turns`."""
 
     conversations: Records[machine.Conversation]
     searches: Records[search.Search]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.alarms import Alarms, Key
+from bot.turns.alarms import Alarms, Key
 from tests.clients import PATIENCE_S
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.backoff import Backoff
+from bot.turns.backoff import Backoff
 
 
 class Watch:

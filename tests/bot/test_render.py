@@ -12,7 +12,6 @@ import bson
 import pytest
 
 from bot.errors import STATUS_BY_CODE, Refusal
-from bot.perform import card_data, offer_data, state_data
 from bot.schemas.render import LINES, SUBTITLES, render_entry
 from bot.schemas.views import (
     THERAPIST_WORDS,
@@ -26,6 +25,7 @@ from bot.schemas.views import (
     therapist_view,
 )
 from bot.store.driver import type_codec
+from bot.turns.perform import card_data, offer_data, state_data
 from bot.words import LOCALES, Words
 from conversations import booking, replies
 from conversations.effects import ShowCard

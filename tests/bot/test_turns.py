@@ -13,15 +13,15 @@ import pymongo
 import pytest
 from structlog.testing import capture_logs
 
-from bot.alarms import Alarms
 from bot.errors import Outage, Refusal
-from bot.outboxes import Outboxes, Performed
 from bot.runtime.embedded import Servers
 from bot.services import connected
 from bot.store.driver import Database
 from bot.store.records import ANSWERS_KEPT, OutboxItem, Records
-from bot.sweep import LEFT_BEHIND, Sweep
-from bot.turns import MOST_TRIES, Command, Kind, Room, Sender, Turns
+from bot.turns.alarms import Alarms
+from bot.turns.outboxes import Outboxes, Performed
+from bot.turns.sweep import LEFT_BEHIND, Sweep
+from bot.turns.turns import MOST_TRIES, Command, Kind, Room, Sender, Turns
 from conversations import effects as do
 from conversations import events as on
 from tests.agreement import eventually

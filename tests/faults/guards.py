@@ -12,13 +12,13 @@ import bot.doors.reading
 import bot.doors.snapshots
 import bot.feeds.feeds
 import bot.live.receipts
-import bot.outboxes
-import bot.perform
 import bot.store.records
 import bot.store.reservations
 import bot.store.therapists
-import bot.sweep
-import bot.turns
+import bot.turns.outboxes
+import bot.turns.perform
+import bot.turns.sweep
+import bot.turns.turns
 import conversations.events
 import conversations.machine
 import matching.search
@@ -75,7 +75,7 @@ def effects_before_save() -> None:
     """What a turn wants is performed at once, whether or not its save then finds the version unchanged."""
     save = bot.store.records.Records.save
     boxes: dict[Any, Any] = {}
-    begin = bot.outboxes.Outboxes.__init__
+    begin = bot.turns.outboxes.Outboxes.__init__
 
     def __init__(self: Any, kinds: Any, perform: Any) -> None:
         begin(self, kinds, perform)
@@ -90,7 +90,7 @@ def effects_before_save() -> None:
         await asyncio.sleep(0.002)
         return await save(self, before, after, effects, now, answer)
 
-    bot.outboxes.Outboxes.__init__ = __init__  # type: ignore[method-assign]
+    bot.turns.outboxes.Outboxes.__init__ = __init__  # type: ignore[method-assign]
     bot.store.records.Records.save = save_after  # type: ignore[method-assign]
 
 
@@ -128,7 +128,7 @@ def no_sweep() -> None:
     async def never(self: Any) -> None:
         return None
 
-    bot.sweep.Sweep.once = never  # type: ignore[method-assign]
+    bot.turns.sweep.Sweep.once = never  # type: ignore[method-assign]
 
 
 # --- holds and slots --------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from bot.access.tokens import LIVES, Audience, Tokens
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
 from bot.services import Services
-from bot.turns import Room
+from bot.turns.turns import Room
 from bot.words import LOCALES, Words
 from conversations.conversation import Conversation
 from conversations.values import Locale

@@ -11,7 +11,7 @@ from bot.store.devices import Devices
 from bot.store.preferences import PreferencesStore
 from bot.store.records import Records
 from bot.store.redactions import Redactions
-from bot.turns import Turns
+from bot.turns.turns import Turns
 from conversations.booking import Booking, GuestErased
 from conversations.machine import Conversation
 from matching import events as found

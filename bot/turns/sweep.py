@@ -13,13 +13,13 @@ from typing import Any
 
 import structlog
 
-from bot.backoff import Backoff
 from bot.clock import Now
 from bot.errors import Outage
 from bot.logs.failures import why
-from bot.outboxes import Outboxes
 from bot.store.driver import PyMongoError
-from bot.turns import Kind, Room, Turns
+from bot.turns.backoff import Backoff
+from bot.turns.outboxes import Outboxes
+from bot.turns.turns import Kind, Room, Turns
 from conversations import events as on_conversation
 from conversations import external_booking as on_external_booking
 from matching import events as on_search

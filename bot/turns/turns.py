@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from bot.access.tokens import Audience
-from bot.alarms import Alarms
 from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.store.records import Answer, OutboxItem, Records
-from bot.turn_lines import TurnLine
+from bot.turns.alarms import Alarms
+from bot.turns.lines import TurnLine
 
 Room = Literal["conversation", "search", "booking", "external_booking"]
 

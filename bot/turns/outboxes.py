@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot.backoff import LONGEST_PAUSE_S, Backoff
 from bot.cancelling import cancel
 from bot.errors import Outage
 from bot.logs.failures import why
 from bot.store.driver import PyMongoError
 from bot.store.records import OutboxItem
-from bot.turns import Kind, Room
+from bot.turns.backoff import LONGEST_PAUSE_S, Backoff
+from bot.turns.turns import Kind, Room
 
 log = structlog.get_logger()
 

@@ -14,18 +14,18 @@ from typing import Any
 
 from bot.access.admission import Access
 from bot.clock import Now
-from bot.erasure import Erasure
 from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds.feeds import Feeds, NewEntry
 from bot.messaging.jobs import Jobs
 from bot.notifications.announcements import Announcements
-from bot.outboxes import Performed
 from bot.schemas.views import raw_booking
 from bot.store.codec import to_document
 from bot.store.records import OutboxItem, Records
 from bot.store.reservations import Reservations
 from bot.store.therapists import Therapists
-from bot.turns import Room, Turns
+from bot.turns.erasure import Erasure
+from bot.turns.outboxes import Performed
+from bot.turns.turns import Room, Turns
 from conversations import booking as bookings
 from conversations import effects as do
 from conversations import events as on
