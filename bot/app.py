@@ -10,32 +10,18 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from bot.doors import (
-    commands,
-    contracts,
-    desk,
-    devices,
-    health,
-    http,
-    metrics,
-    origins,
-    outlet,
-    plain_websocket,
-    preferences,
-    status,
-    streams,
-    twilio,
-    unsubscribe,
-    webhooks,
-)
-from bot.doors.pages import add_pages
-from bot.doors.socketio_limits import Limits
-from bot.doors.socketio_server import SocketIOServer
-from bot.doors.sockets import GUEST, THERAPIST, GuestDoor, TherapistDoor
 from bot.runtime.collector import collecting_seldom
 from bot.runtime.ending import run, until_told_to_stop
 from bot.services import Services, running
 from bot.settings.settings import Settings
+from bot.web.http import commands, contracts, devices, exchange, origins, preferences, unsubscribe
+from bot.web.http.pages import add_pages
+from bot.web.integrations import desk, twilio, webhooks
+from bot.web.operations import health, metrics, status
+from bot.web.socketio.limits import Limits
+from bot.web.socketio.namespaces import GUEST, THERAPIST, GuestDoor, TherapistDoor
+from bot.web.socketio.server import SocketIOServer
+from bot.web.streams import outlet, plain_websocket, sse_and_poll
 
 log = structlog.get_logger()
 
@@ -49,10 +35,10 @@ UNTAKEN_MS = 30_000
 def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     """The application and its Socket.IO server, with every door open."""
     settings = services.settings
-    middlewares = [http.errors_as_json, origins.one_sender, origins.known_origins]
-    app = web.Application(middlewares=middlewares, client_max_size=http.LARGEST_BODY)
+    middlewares = [exchange.errors_as_json, origins.one_sender, origins.known_origins]
+    app = web.Application(middlewares=middlewares, client_max_size=exchange.LARGEST_BODY)
     app.on_response_prepare.append(origins.say_who_is_welcome)
-    app[http.SERVICES] = services
+    app[exchange.SERVICES] = services
     app[outlet.COUNTERS] = outlet.StreamCounters()
     server = SocketIOServer(
         limits=_limits_of(settings),
@@ -66,13 +52,13 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     server.register(GUEST, GuestDoor(services, server))
     server.register(THERAPIST, TherapistDoor(services, server))
     server.attach(app)
-    app.add_routes(http.ROUTES)
+    app.add_routes(exchange.ROUTES)
     app.add_routes(health.ROUTES)
     app.add_routes(status.ROUTES)
     app.add_routes(metrics.ROUTES)
     app.add_routes(commands.ROUTES)
     app.add_routes(devices.ROUTES)
-    app.add_routes(streams.ROUTES)
+    app.add_routes(sse_and_poll.ROUTES)
     app.add_routes(plain_websocket.ROUTES)
     app.add_routes(desk.ROUTES)
     app.add_routes(webhooks.ROUTES)

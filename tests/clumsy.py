@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import bot.doors.bearers
-import bot.doors.guest
-import bot.doors.reading
-import bot.doors.therapist
 import bot.services
+import bot.web.http.bearers
+import bot.web.sessions.guest
+import bot.web.sessions.therapist
+import bot.web.streams.reading
 from bot.access.admission import Access, Renewed
 from bot.app import serve
-from bot.doors.sign_in import SigningIn
 from bot.logs.setup import configure
 from bot.settings.settings import load_settings
 from bot.store.therapists import Therapists
+from bot.web.http.sign_in import SigningIn
 from conversations import events as on
 from conversations import machine
 
@@ -42,10 +42,10 @@ DECIDE = machine.decide
 def main() -> int:
     machine.decide = decide
     bot.services.Access = ClumsyAccess  # type: ignore[misc]
-    for module in (bot.doors.guest, bot.doors.therapist):
+    for module in (bot.web.sessions.guest, bot.web.sessions.therapist):
         module.post_message = blurt
-    bot.doors.reading.encode_entry = bot.doors.reading.render_entry = blurt
-    bot.doors.bearers._hash = blurt
+    bot.web.streams.reading.encode_entry = bot.web.streams.reading.render_entry = blurt
+    bot.web.http.bearers._hash = blurt
     SigningIn.confirm = Therapists.nearest = blurt  # type: ignore[method-assign]
     settings = load_settings()
     configure(settings)

@@ -34,7 +34,7 @@ WRITES_TO_RECORDS = {
     "decide": {"bot/turns/turns.py"},
     "save": {"bot/turns/turns.py"},
     "performed": {"bot/turns/outboxes.py"},
-    "amend_answer": {"bot/doors/answers.py"},
+    "amend_answer": {"bot/web/sessions/answers.py"},
     "forget_answers": {"bot/turns/erasure.py"},
 }
 RECORD_COLLECTIONS = {"conversations", "searches", "bookings", "external_bookings"}

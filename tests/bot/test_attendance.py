@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bot.doors.attendance import Attendance
 from bot.feeds.feeds import Entry
 from bot.live.noticeboard import Noticeboard
 from bot.live.presence import NOTHING_SEEN, Rules, Sight
 from bot.live.signals import LiveVisit, Signals, person_of
 from bot.messaging.bus import Bus
+from bot.web.sessions.attendance import Attendance
 from tests.clock import FakeClock
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)

@@ -13,10 +13,10 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from bot.cli.demo import DEMO_PHONE, MAP_DEFAULT
-from bot.doors.http import LARGEST_BODY
-from bot.doors.pages import HTML_BY_PATH, PAGES
 from bot.runtime.embedded import Servers
 from bot.store import driver
+from bot.web.http.exchange import LARGEST_BODY
+from bot.web.http.pages import HTML_BY_PATH, PAGES
 from tests.clients import JAKARTA, PATIENCE_S
 from tests.house import KILOMETRE_IN_DEGREES, House, house_of, settings_for
 from tests.lines import line_to

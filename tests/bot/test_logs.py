@@ -51,7 +51,7 @@ try:
     fail()
 except ValueError:
     log.exception("a failure of ours")
-logging.getLogger("bot.doors.gate").warning("%s was not finished in its time", "book")
+logging.getLogger("bot.web.socketio.gate").warning("%s was not finished in its time", "book")
 library = logging.getLogger("library")
 library.warning("%s spoke %d times in %.1f s", said, 3, 0.5)
 library.warning("no such name: %(name)s", {"name": said})
@@ -107,7 +107,7 @@ def test_a_library_says_its_sentence_and_its_numbers(lines: list[dict[str, Any]]
         "cannot reach … and tries again",
     ]
     assert {line["level"] for line in lines if line.get("logger") == "library"} == {"warning"}
-    assert [line["message"] for line in lines if line.get("logger") == "bot.doors.gate"] == [
+    assert [line["message"] for line in lines if line.get("logger") == "bot.web.socketio.gate"] == [
         "book was not finished in its time"
     ]
 

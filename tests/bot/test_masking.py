@@ -62,7 +62,7 @@ def test_a_sentence_loses_what_looks_like_a_person_or_a_key(said: str, kept: str
         "0123456789abcdef",
         "ServiceConfirmed",
         "no_therapist",
-        "bot/doors/socketio_server.py:118 _hear",
+        "bot/web/socketio/server.py:118 _hear",
         "aiohttp/web_protocol.py:510 _handle_request",
         "http://127.0.0.1:8000",
         "mongodb://127.0.0.1:27017",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession, WSServerHandshakeError
 
-from bot.doors.origins import is_welcome
 from bot.runtime.embedded import Servers
+from bot.web.http.origins import is_welcome
 from tests.house import House, house_of, settings_for
 
 SHOP, EVIL, OURS = "https://shop.example", "https://evil.example", "https://massage.example"

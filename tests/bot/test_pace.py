@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from bot.doors.pace import Pace
+from bot.web.socketio.pace import Pace
 from tests.event_loop import Turns
 
 

@@ -14,13 +14,13 @@ import pytest
 from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
-from bot.doors.sign_in import SigningIn
 from bot.errors import Refusal
 from bot.runtime.embedded import Servers
 from bot.schemas.views import moment
 from bot.settings.settings import Settings
 from bot.store.sign_ins import CODE_IS_FRESH, CODE_LIVES
 from bot.store.therapists import TherapistRecord
+from bot.web.http.sign_in import SigningIn
 from tests.clock import FakeClock
 from tests.house import WIDE_LIMITS, House, house_of, settings_for
 

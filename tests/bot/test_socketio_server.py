@@ -18,15 +18,15 @@ import pytest
 import socketio
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
 
-from bot.doors import connection, direct_frames, engine, socketio_server
-from bot.doors.client_address import client_address
-from bot.doors.connection import WRITTEN_AHEAD_BYTES, Connection
-from bot.doors.door import Post
-from bot.doors.gate import Client
-from bot.doors.socketio_limits import Limits
-from bot.doors.socketio_packets import decode_packet, encode_event
-from bot.doors.socketio_server import SocketIOServer
 from bot.errors import Refusal
+from bot.web.http.client_address import client_address
+from bot.web.socketio import connection, direct_frames, engine, server
+from bot.web.socketio.connection import WRITTEN_AHEAD_BYTES, Connection
+from bot.web.socketio.door import Post
+from bot.web.socketio.gate import Client
+from bot.web.socketio.limits import Limits
+from bot.web.socketio.packets import decode_packet, encode_event
+from bot.web.socketio.server import SocketIOServer
 from tests.event_loop import Turns
 
 PATIENCE_S = 8
@@ -260,16 +260,16 @@ async def read_to_the_end(ws: ClientWebSocketResponse) -> list[str]:
 
 def test_the_servers_we_override_are_the_ones_we_read() -> None:
     installed = {"python-socketio": version("python-socketio"), "python-engineio": version("python-engineio")}
-    read = {"python-socketio": socketio_server.PINNED, "python-engineio": engine.PINNED}
+    read = {"python-socketio": server.PINNED, "python-engineio": engine.PINNED}
     assert installed == read, (
-        "bot/doors/engine.py and bot/doors/socketio_server.py override the internals of these very versions: "
+        "bot/web/socketio/engine.py and bot/web/socketio/server.py override the internals of these very versions: "
         "go through the reasons at their heads against the new ones, then move PINNED"
     )
 
 
 def test_the_short_way_of_frames_fits_the_aiohttp_we_read() -> None:
     assert direct_frames.FITS, (
-        "bot/doors/direct_frames.py stands between aiohttp's parser and its queue: read aiohttp/web_ws.py again "
+        "bot/web/socketio/direct_frames.py stands between aiohttp's parser and its queue: read aiohttp/web_ws.py again "
         f"(how a response starts) and move PINNED from {direct_frames.PINNED} to {version('aiohttp')}"
     )
 

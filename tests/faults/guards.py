@@ -7,9 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-import bot.doors.guest
-import bot.doors.reading
-import bot.doors.snapshots
 import bot.feeds.feeds
 import bot.live.receipts
 import bot.store.records
@@ -19,6 +16,9 @@ import bot.turns.outboxes
 import bot.turns.perform
 import bot.turns.sweep
 import bot.turns.turns
+import bot.web.sessions.guest
+import bot.web.sessions.snapshots
+import bot.web.streams.reading
 import conversations.events
 import conversations.machine
 import matching.search
@@ -162,7 +162,7 @@ def nothing() -> None:
 
 
 def random_message_ids() -> None:
-    bot.doors.guest.derived_id = lambda *_: new_id("e")  # type: ignore[attr-defined]
+    bot.web.sessions.guest.derived_id = lambda *_: new_id("e")  # type: ignore[attr-defined]
 
 
 def random_receipt_ids() -> None:
@@ -202,12 +202,12 @@ def no_gap_noticed() -> None:
 
 def no_cursor() -> None:
     """Who comes back is given what comes from now on."""
-    page_of = bot.doors.snapshots.page_of
+    page_of = bot.web.sessions.snapshots.page_of
 
     async def from_now_on(services: Any, feed: str, since: Any, **more: Any) -> Any:
         return await page_of(services, feed, await services.feeds.head(feed), **more)
 
-    for door in (bot.doors.snapshots, bot.doors.reading):
+    for door in (bot.web.sessions.snapshots, bot.web.streams.reading):
         door.page_of = from_now_on  # type: ignore[attr-defined]
 
 

@@ -12,10 +12,10 @@ import orjson
 
 from bot.contract.examples import COMMANDS, examples_of
 from bot.contract.operations import OPERATIONS
-from bot.doors.socketio_packets import decode_packet
 from bot.errors import Refusal
 from bot.schemas.fields import Payload, WebSocketFrame, parse
 from bot.schemas.views import Audience
+from bot.web.socketio.packets import decode_packet
 from tests.fuzz.nonsense import bend, noise, text_of, value
 
 Way = Literal["http", "raw", "socket_io", "websocket"]

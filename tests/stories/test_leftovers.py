@@ -10,14 +10,14 @@ from socket import SHUT_RDWR
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-import bot.doors.reading
-import bot.doors.streams
-from bot.doors.attendance import Attendance
-from bot.doors.connection import Connection
-from bot.doors.gate import Client, Session
-from bot.doors.guest import GuestCommands
-from bot.doors.readers import Reader
+import bot.web.streams.reading
+import bot.web.streams.sse_and_poll
 from bot.feeds.feeds import Following
+from bot.web.sessions.attendance import Attendance
+from bot.web.sessions.guest import GuestCommands
+from bot.web.socketio.connection import Connection
+from bot.web.socketio.gate import Client, Session
+from bot.web.socketio.readers import Reader
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House
@@ -40,8 +40,8 @@ def there_are() -> Counter[str]:
 @pytest.fixture(autouse=True)
 def promptly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has gone is noticed soon."""
-    monkeypatch.setattr(bot.doors.reading, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(bot.doors.streams, "BETWEEN_POLLS_S", 0.1)
+    monkeypatch.setattr(bot.web.streams.reading, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(bot.web.streams.sse_and_poll, "BETWEEN_POLLS_S", 0.1)
 
 
 @pytest.fixture

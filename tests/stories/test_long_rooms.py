@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp import ClientSession
 from bson import BSON
 
-from bot.doors.reading import PAGE
-from bot.doors.snapshots import ENTRIES_AT_ONCE
 from bot.runtime.embedded import Servers
 from bot.store.entries import Entry
+from bot.web.sessions.snapshots import ENTRIES_AT_ONCE
+from bot.web.streams.reading import PAGE
 from tests.clients import Guest, guest
 from tests.house import House, house_of, settings_for
 from tests.stories.test_transports import bearer, visit

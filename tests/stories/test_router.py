@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientPayloadError, ClientSession, ClientWebSocketResponse
 
-import bot.doors.reading
+import bot.web.streams.reading
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import LONGEST_POLL_S
 from bot.settings.settings import Settings
@@ -49,7 +49,7 @@ async def quiet(platform: Router) -> None:
 async def test_every_transport_outlives_the_silence_that_a_router_cuts(
     servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.doors.reading, "HEARTBEAT_S", bot.doors.reading.HEARTBEAT_S / SCALE)
+    monkeypatch.setattr(bot.web.streams.reading, "HEARTBEAT_S", bot.web.streams.reading.HEARTBEAT_S / SCALE)
     settings = settings_for(servers, database, ping_interval_s=Settings.model_fields["ping_interval_s"].default / SCALE)
     async with (
         house_of(settings) as left,

@@ -13,9 +13,9 @@ import pytest
 import redis
 from aiohttp import ClientSession
 
-from bot.doors import reading
 from bot.runtime.embedded import Servers
 from bot.settings.settings import Settings
+from bot.web.streams import reading
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy

@@ -19,13 +19,13 @@ import pytest
 from aiohttp import ClientSession
 
 import bot.app
-import bot.doors.outlet
+import bot.web.streams.outlet
 from bot.app import Serving, serving
-from bot.doors.outlet import COUNTERS
-from bot.doors.socketio_limits import Limits
 from bot.feed_names import conversation_feed
 from bot.feeds.feeds import AT_ONCE, NewEntry
 from bot.runtime.embedded import Servers
+from bot.web.socketio.limits import Limits
+from bot.web.streams.outlet import COUNTERS
 from tests import stalled
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest
@@ -56,7 +56,7 @@ async def web(servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch) 
         return listening
 
     monkeypatch.setattr(bot.app, "_listen", listen_with_small_buffers)
-    monkeypatch.setattr(bot.doors.outlet, "STALLED_FOR_S", 0.3)
+    monkeypatch.setattr(bot.web.streams.outlet, "STALLED_FOR_S", 0.3)
     monkeypatch.setattr(bot.app, "Limits", partial(Limits, stalled_for_s=0.3))
     async with serving(settings_for(servers, database, queued_bytes=65_536)) as process:
         yield process

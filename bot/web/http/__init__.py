@@ -1,0 +1,1 @@
+"""What HTTP is for: routes, bearers, pages, contracts and devices; a route validates, authenticates and hands over."""

@@ -1,0 +1,1 @@
+"""Socket.IO within bounds: packets, connections, namespaces; no feature is known here."""
