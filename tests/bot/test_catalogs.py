@@ -86,7 +86,7 @@ def test_calls_that_the_extractor_cannot_read_are_found(tmp_path: Path, monkeypa
 
 
 def test_sentences_of_the_code_are_found_where_they_are_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bot/doors").mkdir(parents=True)
+    (tmp_path / "bot/web/socketio").mkdir(parents=True)
     (tmp_path / "bot/web/socketio/door.py").write_text(
         'N_("one " "long sentence"); _("two")\n'
         'raise Refusal("invalid", "three", fields={"name": N_("four")})\n'

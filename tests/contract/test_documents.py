@@ -166,7 +166,7 @@ def test_every_event_that_the_doors_emit_is_documented() -> None:
     """By name, as the code itself says it: the second argument of `encode_event`."""
     emitted = {
         call.args[1].value
-        for path in (HOUSE / "bot" / "doors").glob("*.py")
+        for path in (HOUSE / "bot" / "web").rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "encode_event"
         if isinstance(call.args[1], ast.Constant)

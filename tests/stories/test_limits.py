@@ -14,7 +14,7 @@ import redis.asyncio
 import socketio
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from bot.access.admission import shared_buckets
+from bot.access import shared_buckets
 from bot.access.connections import RETURN_AFTER_S
 from bot.runtime.embedded import Servers
 from tests.clients import PATIENCE_S, Guest, client_id, guest

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.access import admission as access_module
 from bot.access.admission import GRACE, Access
-from bot.access.admission import admission as access_module
 from bot.access.tokens import LIVES, Tokens
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers

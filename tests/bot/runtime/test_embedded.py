@@ -24,7 +24,7 @@ from redis import Redis
 from bot.runtime.embedded import PORTS, ServerFailed, Servers, running
 from bot.store import driver
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATIENCE_S = 30
 
 # A program that says where its servers are, does what it is told, and stops when its standard input ends.

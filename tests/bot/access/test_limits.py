@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 from redis.asyncio import Redis
 
-from bot.access.admission import shared_buckets
+from bot.access import shared_buckets
 from bot.access.buckets import Rate
 from bot.access.limits import SCOPES, Asker, Kind, RateLimits, kind_of, network_of, rate_of
 from bot.errors import Refusal

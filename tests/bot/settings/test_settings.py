@@ -18,7 +18,7 @@ from bot.settings.channels import SmtpServer
 from bot.settings.settings import MIN_SECRET_LENGTH, Settings, SettingsError, load_settings, variables_of
 from bot.settings.vapid import new_private_key, public_key_of
 
-EXAMPLE = Path(__file__).parents[2] / ".env.example"
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
 SECRET = "s" * MIN_SECRET_LENGTH
 
 

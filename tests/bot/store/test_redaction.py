@@ -16,9 +16,9 @@ from bot.words import LOCALES, Words
 from conversations import replies
 from conversations.machine import Conversation, State, state_on_screen
 from conversations.values import Draft
-from tests.bot.test_notice_words import APPOINTMENT
-from tests.bot.test_notice_words import AYU as AT_WORK
-from tests.bot.test_render import ACTIVE, AYU, COMPLETED, NOW, SERVICE, Line
+from tests.bot.schemas.test_notice_words import APPOINTMENT
+from tests.bot.schemas.test_notice_words import AYU as AT_WORK
+from tests.bot.schemas.test_render import ACTIVE, AYU, COMPLETED, NOW, SERVICE, Line
 
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 PERSONAL = ("Budi", "6281234567890", "Kemang", "-6.26", "106.81", "Ring twice", "gate is green", "c-77", "2.34")

@@ -16,7 +16,7 @@ from conversations.money import Money
 from conversations.notice_texts import TEXTS, text_of
 from conversations.notices import Appointment, Person, Side
 from conversations.values import Locale
-from tests.bot.test_render import Line, stored
+from tests.bot.schemas.test_render import Line, stored
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 BUDI = Person("guest:c_1", "Budi", "id", "Asia/Jakarta", "+6281234567890", "budi@example.com")

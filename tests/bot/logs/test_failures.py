@@ -77,7 +77,7 @@ def test_it_is_told_where_it_happened_and_what_it_came_from_without_any_value() 
     last, first = told(raised.value)
     assert (last["error"], first["error"]) == ("RuntimeError", "KeyError")
     place, function = last["calls"][-1].rsplit(" ", 1)
-    assert (place.rsplit(":", 1)[0], function) == ("tests/bot/test_failures.py", "reserve")
+    assert (place.rsplit(":", 1)[0], function) == ("tests/bot/logs/test_failures.py", "reserve")
     assert as_text(raised.value).startswith(f"RuntimeError\n  at {place} reserve\n")
     assert SAID not in str(told(raised.value)) + as_text(raised.value)
 
