@@ -21,7 +21,7 @@ from conversations.values import Service
 from matching.geography import distance_km
 from tests.house import settings_for
 
-PAGES = Path(demo.__file__).parent / "pages"
+PAGES = Path(demo.__file__).parents[1] / "pages"
 
 COLLECTIONS = ("services", "therapists")
 
