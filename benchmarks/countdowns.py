@@ -21,8 +21,7 @@ from benchmarks.effort import Effort
 from benchmarks.people import Arrival, Matches, Person, Post
 from benchmarks.report import Row, Section, at_least, at_most, figure, percentile
 from benchmarks.stage import MASSAGE, Server, Stage
-from bot.access.tokens import new_id
-from bot.feed_names import conversation_feed
+from bot.identity import conversation_feed, new_id
 from bot.services import Services, running, terms_of
 from conversations import events as on
 from conversations.values import Contact, Location

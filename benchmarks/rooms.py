@@ -14,8 +14,7 @@ from typing import Any
 from benchmarks.copies import Copy, read_model
 from benchmarks.stage import MASSAGE
 from benchmarks.town import CENTRE, therapist_at
-from bot.access.tokens import new_id
-from bot.feed_names import conversation_feed
+from bot.identity import conversation_feed, new_id
 from bot.schemas.views import raw_booking
 from bot.services import Services, terms_of
 from bot.store.records import OutboxItem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from bot.access.tokens import new_id
+from bot.identity import new_id
 from bot.services import Services
 from bot.store.therapists import TherapistRecord
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import uvloop
 
-from bot.access.admission import key_of
-from bot.access.tokens import LIVES, Tokens, new_id
+from bot.access.tokens import LIVES, Tokens
 from bot.app import serve
 from bot.cli import api_keys, diagram, notifications, simulated, webhooks
 from bot.cli.demo import seed, seed_catalogue
 from bot.clock import Clock
 from bot.errors import Refusal
+from bot.identity import key_of, new_id
 from bot.logs.failures import why
 from bot.logs.setup import configure
 from bot.runtime.embedded import ServerFailed

@@ -12,8 +12,9 @@ import pytest
 import redis
 from pymongo import WriteConcern
 
-from bot.access.tokens import Tokens, new_id
+from bot.access.tokens import Tokens
 from bot.app import serving
+from bot.identity import new_id
 from bot.runtime.embedded import Servers
 from bot.services import Services, migrate
 from bot.settings.settings import Settings

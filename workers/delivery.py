@@ -16,8 +16,8 @@ from typing import Any
 
 import structlog
 
-from bot.access.tokens import new_id
 from bot.clock import Now
+from bot.identity import new_id
 from bot.providers.messages import NotSent, Push, Receipt, Verdict
 from bot.providers.opening import Channels
 from bot.store.breakers import Breakers

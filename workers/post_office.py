@@ -8,11 +8,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bot.feed_names import conversation_feed
+from bot.identity import Audience, conversation_feed
 from bot.live.presence import other_side
 from bot.notifications.unsubscribing import Unsubscribing
 from bot.providers.opening import open_channels
-from bot.schemas.views import Audience
 from bot.services import Services
 from bot.settings.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row

@@ -19,8 +19,9 @@ from typing import Any
 
 import structlog
 
-from bot.access.tokens import LIVES, Audience, Claims, Tokens
+from bot.access.tokens import LIVES, Claims, Tokens
 from bot.clock import Now
+from bot.identity import Audience, key_of
 from bot.messaging.bus import Bus
 from bot.store.driver import PyMongoError
 from bot.store.tickets import Bearer
@@ -195,7 +196,3 @@ class Access:
         for watch in list(self._watches.get(key, ())):
             if watch.version < version:
                 watch.end()
-
-
-def key_of(audience: Audience, subject: str) -> str:
-    return f"{audience}:{subject}"

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import jwt
 
 from bot.clock import Now
-
-Audience = Literal["guest", "therapist"]
+from bot.identity import Audience
 
 ALGORITHM = "HS256"
 LIVES: Mapping[Audience, timedelta] = {"guest": timedelta(days=90), "therapist": timedelta(days=30)}
@@ -88,13 +86,3 @@ class Tokens:
         key = self.secret.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
         made = hashlib.blake2b(f"{audience}:{subject}".encode(), key=key, digest_size=8, person=b"log")
         return f"{audience}:{made.hexdigest()}"
-
-
-def new_id(prefix: str) -> str:
-    """`<prefix>_` and 128 random bits."""
-    return f"{prefix}_{secrets.token_hex(16)}"
-
-
-def digest_of(*parts: Any) -> str:
-    """A short digest that tells whether a repeated command says the same as the first time."""
-    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()

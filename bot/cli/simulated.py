@@ -18,7 +18,7 @@ import structlog
 from socketio.exceptions import DisconnectedError, SocketIOError
 
 from bot.cli.demo_data import HELLOS, INDONESIAN_WORDS, REPLIES
-from bot.feed_names import therapist_feed
+from bot.identity import therapist_feed
 from bot.logs.failures import why
 from bot.store.therapists import TherapistRecord
 from conversations.ids import derived_id

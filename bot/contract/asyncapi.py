@@ -15,8 +15,8 @@ from bot.contract.schemas import Schema, Schemas, WithoutMapping, summary_of
 from bot.contract.shapes import Sent
 from bot.contract.story import TOKEN, Story
 from bot.contract.streams import frame_of
+from bot.identity import Audience
 from bot.schemas import fields
-from bot.schemas.views import Audience
 from bot.words import Words
 
 CONNECTS: Mapping[Audience, type[fields.Payload]] = {

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bot.contract import answers, entries, streams
 from bot.contract.story import EPOCH, SIGNALS, Story
-from bot.schemas.views import Audience
+from bot.identity import Audience
 
 ChannelName = Literal["guest", "therapist", "websocket", "sse", "poll"]
 READERS: tuple[Audience, ...] = ("guest", "therapist")

@@ -18,7 +18,7 @@ from bot.contract.operations import (
 from bot.contract.schemas import Schema, Schemas, summary_of
 from bot.contract.story import Story
 from bot.errors import STATUS_BY_CODE
-from bot.schemas.views import Audience
+from bot.identity import Audience
 from bot.words import LOCALES, Words
 from conversations import replies
 

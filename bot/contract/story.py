@@ -10,19 +10,10 @@ from typing import Any
 
 from bot.contract.entries import GuestEntry, TherapistEntry
 from bot.errors import Refusal
-from bot.feed_names import conversation_feed, therapist_feed
+from bot.identity import Audience, conversation_feed, therapist_feed
 from bot.schemas.notice_words import app_offer_data, notice_data
 from bot.schemas.render import render_entry, state_view
-from bot.schemas.views import (
-    Audience,
-    booking_view,
-    error_view,
-    moment,
-    offer_view,
-    raw_booking,
-    service_view,
-    therapist_view,
-)
+from bot.schemas.views import booking_view, error_view, moment, offer_view, raw_booking, service_view, therapist_view
 from bot.turns.perform import card_data, offer_data, state_data
 from bot.words import Words
 from conversations import replies

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from bot.schemas.views import Audience
+from bot.identity import Audience
 
 Presence = Literal["online", "away", "offline"]
 What = Literal["typing", "delivered", "presence", "said"]

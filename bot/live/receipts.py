@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import Refusal
-from bot.feed_names import conversation_feed
 from bot.feeds.feeds import Entry, Feeds
+from bot.identity import Audience, conversation_feed
 from bot.live.presence import other_side
-from bot.schemas.views import Audience
 from bot.store.read_marks import ReadMarks
 from conversations.ids import derived_id
 from conversations.replies import N_

@@ -19,7 +19,7 @@ import structlog
 
 from bot.cancelling import cancel
 from bot.clock import Now
-from bot.feed_names import conversation_feed, therapist_feed
+from bot.identity import Audience, conversation_feed, therapist_feed
 from bot.live.noticeboard import Failures, Noticeboard
 from bot.live.presence import (
     KEPT_FOR,
@@ -39,7 +39,6 @@ from bot.live.presence import (
 )
 from bot.live.topics import Topic, Topics
 from bot.messaging.bus import Bus
-from bot.schemas.views import Audience
 
 log = structlog.get_logger()
 

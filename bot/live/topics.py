@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from bot.clock import Now
+from bot.identity import Audience
 from bot.live.noticeboard import Failures, Noticeboard, Pinned, in_parts
 from bot.live.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
 from bot.messaging.bus import Bus
-from bot.schemas.views import Audience
 
 HINT = "signal"
 # Who comes in waits at most this long for what other processes know.

@@ -13,11 +13,9 @@ from typing import get_args
 
 import structlog
 
-from bot.access.admission import key_of
-from bot.access.tokens import Audience
 from bot.clock import Now
-from bot.feed_names import own_feed
 from bot.feeds.feeds import Feeds, NewEntry
+from bot.identity import Audience, key_of, own_feed
 from bot.notifications.facts import Appointments
 from bot.schemas.notice_words import app_offer_data, notice_data
 from bot.store.catalogue import Catalogue

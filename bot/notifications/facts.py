@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, get_args
 
-from bot.access.admission import key_of
+from bot.identity import key_of
 from bot.store.notifications import Room
 from bot.store.records import Records
 from bot.store.therapists import Therapists

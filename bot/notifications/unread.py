@@ -11,13 +11,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.access.admission import key_of
 from bot.clock import Now
-from bot.feed_names import conversation_feed
+from bot.identity import Audience, conversation_feed, key_of
 from bot.live.presence import other_side
 from bot.live.signals import LiveVisit, Signals
 from bot.rounds import keep_doing
-from bot.schemas.views import Audience
 from bot.store.notifications import Notifications
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records

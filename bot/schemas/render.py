@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import orjson
 
+from bot.identity import Audience
 from bot.schemas.notice_words import notice_text
 from bot.schemas.views import (
-    Audience,
     Raw,
     booking_view,
     distance_view,

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from bot.errors import Refusal
+from bot.identity import Audience
 from bot.words import Words
 from conversations.booking import Booking, Status
 from conversations.money import Money, split
 from conversations.replies import N_, REFUSALS
 from conversations.values import Locale, Service
 
-Audience = Literal["guest", "therapist"]
 Raw = Mapping[str, Any]
 
 # What therapists usually say of themselves; the words stand in their documents, and others are shown as they are.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bot.schemas.views import Audience
+from bot.identity import Audience
 from bot.store.driver import Collection, Document, aggregate
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from bot.access.tokens import new_id
+from bot.identity import new_id
 from bot.store.driver import Collection, Document, insert_new
 
 EventType = Literal[

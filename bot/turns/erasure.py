@@ -6,7 +6,8 @@ later. Everything in it can be done twice. Where personal data stands is said in
 
 from __future__ import annotations
 
-from bot.access.admission import Access, key_of
+from bot.access.admission import Access
+from bot.identity import key_of
 from bot.store.devices import Devices
 from bot.store.preferences import PreferencesStore
 from bot.store.records import Records

@@ -14,8 +14,8 @@ from typing import Any
 
 from bot.access.admission import Access
 from bot.clock import Now
-from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds.feeds import Feeds, NewEntry
+from bot.identity import conversation_feed, therapist_feed
 from bot.messaging.jobs import Jobs
 from bot.notifications.announcements import Announcements
 from bot.schemas.views import raw_booking

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from bot.access.tokens import Audience
 from bot.clock import Now
 from bot.errors import Outage, Refusal
+from bot.identity import Audience
 from bot.store.records import Answer, OutboxItem, Records
 from bot.turns.alarms import Alarms
 from bot.turns.lines import TurnLine

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from bot.access.tokens import new_id
 from bot.feeds.feeds import NewEntry
+from bot.identity import new_id
 from bot.runtime.embedded import Servers
 from tests.browser.conftest import Screenshot
 from tests.browser.people import DESK_SIZE, PHONE_SIZE, Visit, carried_by, guest_page, visit

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.contract import story
 from bot.contract.examples import Scene
-from bot.schemas.views import Audience
+from bot.identity import Audience
 from tests.clients import Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import House
 

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.contract.examples import COMMANDS
+from bot.identity import Audience
 from bot.schemas.render import TYPES_SHOWN
-from bot.schemas.views import Audience
 from bot.store.api_keys import SCOPES
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.contract.scenes import scene

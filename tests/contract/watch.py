@@ -17,7 +17,7 @@ from bot.contract import answers, streams
 from bot.contract.entries import GuestEntry, TherapistEntry
 from bot.contract.examples import ACKS
 from bot.contract.operations import COMMAND_ROUTES, OPERATIONS
-from bot.schemas.views import Audience
+from bot.identity import Audience
 
 
 def any_of(models: Iterable[Any]) -> Any:

@@ -22,7 +22,7 @@ import bot.web.streams.reading
 import conversations.events
 import conversations.machine
 import matching.search
-from bot.access.tokens import new_id
+from bot.identity import new_id
 from bot.store.records import OutboxItem, Stored
 from matching.events import DeadlinePassed as _SearchRing
 

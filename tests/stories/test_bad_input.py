@@ -16,7 +16,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from socketio.exceptions import ConnectionError as NotLetIn
 from yarl import URL
 
-from bot.access.tokens import LIVES, Audience, Tokens
+from bot.access.tokens import LIVES, Tokens
+from bot.identity import Audience
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
 from bot.services import Services

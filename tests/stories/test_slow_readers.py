@@ -21,8 +21,8 @@ from aiohttp import ClientSession
 import bot.app
 import bot.web.streams.outlet
 from bot.app import Serving, serving
-from bot.feed_names import conversation_feed
 from bot.feeds.feeds import AT_ONCE, NewEntry
+from bot.identity import conversation_feed
 from bot.runtime.embedded import Servers
 from bot.web.socketio.limits import Limits
 from bot.web.streams.outlet import COUNTERS

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.feed_names import conversation_feed, conversation_of, therapist_feed
-from bot.schemas.views import Audience, moment
+from bot.identity import Audience, conversation_feed, conversation_of, therapist_feed
+from bot.schemas.views import moment
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.web.http.exchange import SERVICES

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from bot.access.limits import Asker, kind_of
+from bot.identity import Audience
 from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect
-from bot.schemas.views import Audience
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import bearer_of, issue_ticket

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bot.access.admission import key_of
 from bot.access.limits import Asker
-from bot.access.tokens import new_id
 from bot.errors import Refusal
-from bot.feed_names import conversation_feed, therapist_feed
+from bot.identity import conversation_feed, key_of, new_id, therapist_feed
 from bot.schemas.fields import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
 from bot.schemas.webpush import is_known_service
 from bot.settings.vapid import public_key_of

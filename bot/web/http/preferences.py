@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.access.admission import key_of
 from bot.access.limits import Asker
+from bot.identity import key_of
 from bot.schemas.fields import ChosenPreferences
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import bearer_of

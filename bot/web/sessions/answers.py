@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from bot.access.tokens import digest_of
 from bot.errors import Outage, Refusal
+from bot.identity import digest_of
 from bot.schemas.fields import CommandPayload
 from bot.services import Services
 from bot.store.records import Records

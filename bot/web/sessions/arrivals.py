@@ -7,7 +7,7 @@ from functools import cache
 from zoneinfo import available_timezones
 
 from bot.access.limits import Asker
-from bot.access.tokens import Audience, new_id
+from bot.identity import Audience, new_id
 from bot.schemas.fields import GuestConnect, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.feeds.feeds import Entry
+from bot.identity import Audience
 from bot.live.presence import NOTHING_SEEN, Sight, Signal, all_signals, cursor_of, other_side
 from bot.live.signals import LiveVisit, Signals, Tab, Tell, Watch, live_visit_of, person_of
-from bot.schemas.views import Audience
 
 
 def _to_nobody(name: str, data: dict[str, Any]) -> None:

@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from bot.feed_names import conversation_of
+from bot.identity import Audience, conversation_of
 from bot.live.presence import NOTHING_SEEN, Sight, other_side
 from bot.live.receipts import Tail
 from bot.live.signals import LiveVisit, live_visit_of
-from bot.schemas.views import Audience
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import Stretch

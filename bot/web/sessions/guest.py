@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bot.errors import Refusal
-from bot.feed_names import conversation_feed
 from bot.feeds.feeds import ContentDiffers, Entry, NewEntry
+from bot.identity import Audience, conversation_feed
 from bot.live.signals import person_of
 from bot.schemas.fields import (
     GUEST_COMMANDS,
@@ -30,7 +30,6 @@ from bot.schemas.fields import (
     Typing,
     parse,
 )
-from bot.schemas.views import Audience
 from bot.services import Services, terms_of
 from bot.turns.turns import Command, Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle

@@ -9,8 +9,8 @@ from itertools import accumulate
 from typing import Any
 
 from bot.errors import Refusal
-from bot.feed_names import conversation_feed, therapist_feed
 from bot.feeds.feeds import Entry
+from bot.identity import conversation_feed, therapist_feed
 from bot.live.presence import Sight
 from bot.live.receipts import Tail
 from bot.live.signals import LiveVisit, live_visit_of

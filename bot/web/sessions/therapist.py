@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from bot.access.tokens import new_id
 from bot.errors import Refusal
-from bot.feed_names import therapist_feed
 from bot.feeds.feeds import ContentDiffers, Entry
+from bot.identity import Audience, new_id, therapist_feed
 from bot.live.signals import person_of
 from bot.schemas.fields import (
     THERAPIST_COMMANDS,
@@ -27,7 +26,6 @@ from bot.schemas.fields import (
     TabPresence,
     parse,
 )
-from bot.schemas.views import Audience
 from bot.services import Services
 from bot.turns.turns import Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle

@@ -10,12 +10,12 @@ from typing import Any
 
 from bot.access.connections import RETURN_AFTER_S, Release
 from bot.access.limits import Asker, kind_of
-from bot.feed_names import conversation_of, therapist_feed
 from bot.feeds.feeds import Entry
+from bot.identity import Audience, conversation_of, therapist_feed
 from bot.live.presence import NOTHING_SEEN
 from bot.live.signals import LiveVisit
 from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
-from bot.schemas.views import Audience, error_view
+from bot.schemas.views import error_view
 from bot.services import Services
 from bot.store.driver import PyMongoError
 from bot.store.rooms import is_room_of

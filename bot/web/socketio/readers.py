@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.feeds.feeds import Entry, Feeds, Following, Ready
+from bot.identity import Audience
 from bot.schemas.render import encode_entry
-from bot.schemas.views import Audience
 from bot.web.socketio.packets import encode_event
 from bot.words import Words
 from conversations.values import Locale

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from bot.access.connections import RETURN_AFTER_S
 from bot.access.limits import Asker
 from bot.errors import Outage
-from bot.feed_names import therapist_feed
 from bot.feeds.feeds import Entry
+from bot.identity import therapist_feed
 from bot.live.presence import NOTHING_SEEN, Signal
 from bot.logs.failures import is_outage
 from bot.schemas.fields import StreamQuery, refusal_of

@@ -10,7 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
-from bot.access.tokens import LIVES, Audience, Claims, Tokens, digest_of, new_id
+from bot.access.tokens import LIVES, Claims, Tokens
+from bot.identity import Audience, digest_of, new_id
 from tests.clock import FakeClock
 
 SECRET = "a secret for the tests, longer than sixty-four characters, as HS512 wants it"

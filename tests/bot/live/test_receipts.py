@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.errors import Refusal
-from bot.feed_names import conversation_feed
 from bot.feeds.feeds import Entry
+from bot.identity import Audience, conversation_feed
 from bot.live.receipts import Receipts, Standing, Tail, standing_in
-from bot.schemas.views import Audience
 from bot.store.read_marks import ReadMarks
 from tests.house import House
 

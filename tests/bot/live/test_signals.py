@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
+from bot.identity import Audience
 from bot.live import noticeboard
 from bot.live.noticeboard import Failures, Noticeboard
 from bot.live.presence import NOTHING_SEEN, Rules, Sight
 from bot.live.signals import LiveVisit, Signals, Watch, person_of
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers
-from bot.schemas.views import Audience
 from tests.clients import PATIENCE_S
 from tests.clock import FakeClock
 from tests.fakes.tcp_proxy import TcpProxy

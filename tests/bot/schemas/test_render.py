@@ -12,10 +12,10 @@ import bson
 import pytest
 
 from bot.errors import STATUS_BY_CODE, Refusal
+from bot.identity import Audience
 from bot.schemas.render import LINES, SUBTITLES, render_entry
 from bot.schemas.views import (
     THERAPIST_WORDS,
-    Audience,
     booking_view,
     error_view,
     moment,
