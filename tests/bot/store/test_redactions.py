@@ -8,10 +8,10 @@ from typing import Any, get_args
 import pytest
 
 from bot.identity import Audience
-from bot.redaction import KEPT, redacted
 from bot.schemas.notice_words import notice_data
 from bot.schemas.render import render_entry
 from bot.schemas.views import raw_booking
+from bot.store.redactions import KEPT, redacted
 from bot.turns.perform import card_data, offer_data, state_data
 from bot.words import LOCALES, Words
 from conversations import replies
