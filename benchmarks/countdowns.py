@@ -23,6 +23,7 @@ from benchmarks.report import Row, Section, at_least, at_most, figure, percentil
 from benchmarks.stage import MASSAGE, Server, Stage
 from bot.identity import conversation_feed, new_id
 from bot.services import Services, running, terms_of
+from bot.store.kinds import CONVERSATION
 from conversations import events as on
 from conversations.values import Contact, Location
 
@@ -87,10 +88,10 @@ async def _search(services: Services) -> tuple[str, dict[str, Any]]:
     """A search by the program's own turns and effects, once its therapists have been asked."""
     conversation_id = new_id("c")
     pressed = on.BookPressed(MASSAGE, "menu", terms_of(services.settings), "en")
-    form = (await services.turns.take("conversation", conversation_id, pressed, by="clock")).record
+    form = (await services.turns.take(CONVERSATION, conversation_id, pressed, by="clock")).record
     where, who = Location("Jl. Sudirman 1", *town.CENTRE), Contact("Budi", "+6281234567890")
     confirmed = on.ServiceConfirmed(form.revision, 60, where, who)
-    await services.turns.take("conversation", conversation_id, confirmed, by="clock")
+    await services.turns.take(CONVERSATION, conversation_id, confirmed, by="clock")
     async with asyncio.timeout(PATIENCE_S):
         while True:
             search = await services.database["searches"].find_one({"conversation_id": conversation_id, "outbox": []})

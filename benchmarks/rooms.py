@@ -17,15 +17,14 @@ from benchmarks.town import CENTRE, therapist_at
 from bot.identity import conversation_feed, new_id
 from bot.schemas.views import raw_booking
 from bot.services import Services, terms_of
+from bot.store.kinds import BOOKING, CONVERSATION, RecordName
 from bot.store.records import OutboxItem
 from bot.store.therapists import TherapistRecord
 from bot.turns.alarms import Alarms
-from bot.turns.perform import state_data
-from bot.turns.turns import Kind, Turns
-from bot.turns.turns import Room as RecordRoom
+from bot.turns.showing import state_data
+from bot.turns.turns import Take, Turns
 from conversations import booking as bookings
 from conversations import events as on
-from conversations import machine
 from conversations.effects import TellBooking
 from conversations.machine import Conversation, State, state_on_screen
 from conversations.values import Contact, Location
@@ -75,32 +74,27 @@ class _Struck:
     def __init__(self) -> None:
         self.items: dict[str, Sequence[OutboxItem]] = {}
 
-    def put(self, room: RecordRoom, record_id: str, items: Sequence[OutboxItem]) -> None:
+    def put(self, name: RecordName, record_id: str, items: Sequence[OutboxItem], take: Take) -> None:
         self.items[record_id] = items
 
 
 async def _book(services: Services, therapist: TherapistRecord) -> bookings.Booking:
     """One visit, from the first press until it is active."""
     struck, alarms = _Struck(), Alarms(services.clock.now, lambda key: None)
-    kinds: dict[RecordRoom, Kind] = {
-        "conversation": Kind(services.conversations, machine.decide),
-        "booking": Kind(services.bookings, bookings.decide),
-    }
-    turns = Turns(kinds, services.clock.now, alarms, struck, services.tokens.pseudonym)
+    turns = Turns(services.by_kind(), services.clock.now, alarms, struck, services.tokens.pseudonym)
     await services.therapists.add(therapist)
     conversation_id, offer_id = new_id("c"), new_id("o")
 
     async def take(event: Any) -> Conversation:
-        outcome = await turns.take("conversation", conversation_id, event, by="clock")
+        outcome = await turns.take(CONVERSATION, conversation_id, event, by="clock")
         items = struck.items.pop(conversation_id)
         for item in items:
             if isinstance(item.effect, TellBooking):
-                await turns.take("booking", item.effect.booking_id, item.effect.event, by="conversation")
+                await turns.take(BOOKING, item.effect.booking_id, item.effect.event, by="conversation")
                 told = struck.items.pop(item.effect.booking_id, ())
                 await services.bookings.performed(item.effect.booking_id, [each.id for each in told])
         await services.conversations.performed(conversation_id, [item.id for item in items])
-        record: Conversation = outcome.record
-        return record
+        return outcome.record
 
     form = await take(on.BookPressed(MASSAGE, "menu", terms_of(services.settings), "en"))
     where, who = Location("Jl. Sudirman 1", *CENTRE), Contact("Budi", "+6281234567890")

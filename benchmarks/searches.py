@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from benchmarks import town
 from benchmarks.effort import Effort
@@ -22,11 +22,10 @@ from benchmarks.stage import Stage
 from bot.services import Services, policy_of, running
 from bot.settings.settings import Settings
 from bot.store.driver import Collection, aggregate
-from bot.store.records import OutboxItem
-from bot.store.redactions import Redactions
-from bot.turns.erasure import Erasure
-from bot.turns.perform import Perform
-from bot.turns.turns import Outcome, Turns
+from bot.store.kinds import R, RecordKind
+from bot.turns.cause import Cause
+from bot.turns.searching import Searching
+from bot.turns.turns import Actor, Command, Outcome
 from matching.effects import FindCandidates
 from matching.events import CandidatesHeld
 from matching.policy import Needs
@@ -95,10 +94,18 @@ async def _measure(once: Once, places: Sequence[tuple[float, float]], at_once: i
 
 
 def _searching(services: Services) -> Once:
-    """`FindCandidates` as `bot/turns/perform.py` performs it: query, reservations, ranking and holds."""
+    """`FindCandidates` as `bot/turns/searching.py` performs it: query, reservations, ranking and holds."""
     policy = policy_of(services.settings)
     heard = _Heard()
-    perform = _performing(services, heard)
+    searching = Searching(
+        services.therapists,
+        services.reservations,
+        policy,
+        services.signals.is_at_work,
+        services.clock.now,
+        timedelta(seconds=services.settings.arrival_s),
+        services.settings.reservation_buffer_minutes,
+    )
     numbers = itertools.count(1)
 
     async def search(place: tuple[float, float]) -> None:
@@ -110,40 +117,11 @@ def _searching(services: Services) -> Once:
             count=policy.wave_size,
             until=now + HOLD,
         )
-        await perform("search", search_id, [OutboxItem(f"{search_id}:1:0", effect, now)])
+        await searching.find_candidates(effect, Cause("search", search_id, f"{search_id}:1:0", heard.take))
         held = len(heard.answers.pop(search_id).holds)
         assert held == policy.wave_size, f"the town is full, and {held} were held"
 
     return search
-
-
-def _performing(services: Services, heard: _Heard) -> Perform:
-    settings = services.settings
-    perform = Perform(
-        feeds=services.feeds,
-        bookings=services.bookings,
-        therapists=services.therapists,
-        reservations=services.reservations,
-        jobs=services.jobs,
-        access=services.access,
-        erasure=Erasure(
-            services.conversations,
-            services.bookings,
-            services.searches,
-            Redactions(services.database["entries"]),
-            services.devices,
-            services.preferences,
-            services.access,
-        ),
-        announcements=services.announcements,
-        policy=policy_of(settings),
-        is_at_work=services.signals.is_at_work,
-        now=services.clock.now,
-        arrival_s=settings.arrival_s,
-        buffer_minutes=settings.reservation_buffer_minutes,
-    )
-    perform.use(cast(Turns, heard))
-    return perform
 
 
 class _Heard:
@@ -152,9 +130,11 @@ class _Heard:
     def __init__(self) -> None:
         self.answers: dict[str, CandidatesHeld] = {}
 
-    async def take(self, room: str, record_id: str, event: Any, *, by: str) -> Outcome:
+    async def take(
+        self, kind: RecordKind[R, Any], record_id: str, event: Any, command: Command | None = None, *, by: Actor
+    ) -> Outcome[R]:
         self.answers[record_id] = event
-        return Outcome(None)
+        return Outcome(kind.record(record_id))  # type: ignore[call-arg]  # every record begins with its id alone
 
 
 def _pipeline(services: Services, collection: Collection) -> Once:

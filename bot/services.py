@@ -44,16 +44,17 @@ from bot.store.entries import Entries
 from bot.store.stores import Stores, stores_of
 from bot.store.token_families import TokenFamilies
 from bot.turns.alarms import Alarms, Key
+from bot.turns.booking import Booking
 from bot.turns.erasure import Erasure
 from bot.turns.outboxes import Outboxes
 from bot.turns.perform import Perform
-from bot.turns.sweep import RINGS, Sweep
-from bot.turns.turns import Kind, Room, Turns
+from bot.turns.searching import Searching
+from bot.turns.showing import Showing
+from bot.turns.sweep import Sweep
+from bot.turns.turns import Turns
 from bot.words import Words
-from conversations import booking, external_booking, machine
 from conversations.notices import Ladder
 from conversations.values import Terms
-from matching import search
 from matching.policy import Policy
 
 log = structlog.get_logger()
@@ -203,14 +204,13 @@ async def build(settings: Settings, database: driver.Database) -> Services:
     appointments = _appointments(settings, stores)
     announcements = _announcements(settings, stores, appointments, feeds, clock)
     perform = _perform(settings, stores, feeds, jobs, access, announcements, signals, clock)
-    kinds = _kinds(stores)
-    outboxes = Outboxes(kinds, perform)
+    records = stores.by_kind()
+    outboxes = Outboxes(records, perform)
     alarms = Alarms(clock.now, lambda key: _ring(services, key))
-    turns = Turns(kinds, clock.now, alarms, outboxes, tokens.pseudonym)
-    perform.use(turns)
+    turns = Turns(records, clock.now, alarms, outboxes, tokens.pseudonym)
     incoming = Incoming(settings, turns, stores.bookings, stores.external_bookings, stores.preferences, clock.now)
     limits = RateLimits(settings, settings.redis_url, namespace=epoch)
-    sweep = Sweep(kinds, turns, outboxes, clock.now, every_s=settings.sweep_s)
+    sweep = Sweep(records, turns, outboxes, clock.now, every_s=settings.sweep_s)
     loop_lag = LoopLag()
     notification_news = NotificationNews(stores.webhooks, clock.now)
     services = Services(
@@ -254,7 +254,7 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         loop_lag=loop_lag,
         vitals=Vitals(
             database,
-            kinds,
+            records,
             bus=bus,
             limits=limits,
             jobs=jobs,
@@ -268,15 +268,6 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         epoch=epoch,
     )
     return services
-
-
-def _kinds(stores: Stores) -> dict[Room, Kind]:
-    return {
-        "conversation": Kind(stores.conversations, machine.decide),
-        "search": Kind(stores.searches, search.decide),
-        "booking": Kind(stores.bookings, booking.decide),
-        "external_booking": Kind(stores.external_bookings, external_booking.decide),
-    }
 
 
 def _appointments(settings: Settings, stores: Stores) -> Appointments:
@@ -317,34 +308,40 @@ def _perform(
     clock: Clock,
 ) -> Perform:
     return Perform(
-        feeds=feeds,
-        bookings=stores.bookings,
-        therapists=stores.therapists,
-        reservations=stores.reservations,
-        jobs=jobs,
-        access=access,
-        erasure=Erasure(
-            stores.conversations,
-            stores.bookings,
-            stores.searches,
-            stores.redactions,
-            stores.devices,
-            stores.preferences,
-            access,
+        feeds,
+        announcements,
+        Showing(stores.bookings),
+        Searching(
+            stores.therapists,
+            stores.reservations,
+            policy_of(settings),
+            signals.is_at_work,
+            clock.now,
+            timedelta(seconds=settings.arrival_s),
+            settings.reservation_buffer_minutes,
         ),
-        announcements=announcements,
-        policy=policy_of(settings),
-        is_at_work=signals.is_at_work,
-        now=clock.now,
-        arrival_s=settings.arrival_s,
-        buffer_minutes=settings.reservation_buffer_minutes,
+        Booking(
+            stores.therapists,
+            stores.reservations,
+            jobs,
+            access,
+            Erasure(
+                stores.conversations,
+                stores.bookings,
+                stores.searches,
+                stores.redactions,
+                stores.devices,
+                stores.preferences,
+                access,
+            ),
+            announcements,
+            clock.now,
+        ),
     )
 
 
 def _ring(services: Services, key: Key) -> None:
-    room, record_id = key
-    if room in RINGS:
-        services.spawn(services.sweep.ring(room, record_id))  # type: ignore[arg-type]  # keys are made of rooms
+    services.spawn(services.sweep.ring(*key))
 
 
 async def _epoch(database: driver.Database) -> str:

@@ -17,6 +17,7 @@ from bot.access.admission import Access, Renewed
 from bot.app import serve
 from bot.logs.setup import configure
 from bot.settings.settings import load_settings
+from bot.store.kinds import CONVERSATION
 from bot.store.therapists import Therapists
 from bot.web.http.sign_in import SigningIn
 from conversations import events as on
@@ -40,7 +41,7 @@ DECIDE = machine.decide
 
 
 def main() -> int:
-    machine.decide = decide
+    object.__setattr__(CONVERSATION, "decide", decide)
     bot.services.Access = ClumsyAccess  # type: ignore[misc]
     for module in (bot.web.sessions.guest, bot.web.sessions.therapist):
         module.post_message = blurt

@@ -14,7 +14,7 @@ from bot.identity import Audience, conversation_feed, therapist_feed
 from bot.schemas.notice_words import app_offer_data, notice_data
 from bot.schemas.render import render_entry, state_view
 from bot.schemas.views import booking_view, error_view, moment, offer_view, raw_booking, service_view, therapist_view
-from bot.turns.perform import card_data, offer_data, state_data
+from bot.turns.showing import card_data, offer_data, state_data
 from bot.words import Words
 from conversations import replies
 from conversations.booking import Booking, Status

@@ -16,6 +16,7 @@ from bot.schemas.fields import parse
 from bot.settings.settings import Settings
 from bot.store.codec import from_document
 from bot.store.inbox import InboxEvent
+from bot.store.kinds import BOOKING, EXTERNAL_BOOKING
 from bot.store.preferences import PreferencesStore
 from bot.store.records import Records
 from bot.turns.turns import Actor, Integrator, Turns
@@ -81,7 +82,7 @@ class Incoming:
         is_cancelled = told.type == "booking.cancelled" or told.data.booking_status == "cancelled"
         occurrence: Occurrence = "booking-cancelled" if is_cancelled else "booking-confirmed"
         news = event_of(occurrence, told.data, understand(told.data, self.settings))
-        await self.turns.take("external_booking", record_id(WIZARD, told.data.booking_id), news, by=Integrator(WIZARD))
+        await self.turns.take(EXTERNAL_BOOKING, record_id(WIZARD, told.data.booking_id), news, by=Integrator(WIZARD))
 
     async def _twilio(self, event: InboxEvent) -> None:
         """A word that somebody wrote to the number that our short messages come from."""
@@ -104,7 +105,7 @@ class Incoming:
         event: ours.Event = ours.PaymentFailed(payment.id)
         if payment.is_paid:
             event = ours.PaymentConfirmed(payment.id, payment.money)
-        await self.turns.take("booking", payment.booking_id, event, by=by)
+        await self.turns.take(BOOKING, payment.booking_id, event, by=by)
 
     async def _pay_theirs(self, payment: StripePayment, by: Actor) -> None:
         """By our id of the booking, or by the id that its own system has for it."""
@@ -117,7 +118,7 @@ class Incoming:
         event: theirs.Event = theirs.PaymentFailed(payment=payment.id, reason=payment.why, said_at=payment.said_at)
         if payment.is_paid:
             event = theirs.PaymentConfirmed(money=payment.money, payment=payment.id, said_at=payment.said_at)
-        await self.turns.take("external_booking", found[0].id, event, by=by)
+        await self.turns.take(EXTERNAL_BOOKING, found[0].id, event, by=by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from bot.integrations.notification_desk import notification_view
 from bot.schemas.views import moment
 from bot.settings.settings import Settings
 from bot.store.api_keys import ApiKey
-from bot.store.notifications import Notifications, Room
+from bot.store.kinds import BOOKING, EXTERNAL_BOOKING, R, RecordKind
+from bot.store.notifications import Notifications
 from bot.store.records import Records
 from bot.turns.outboxes import Outboxes
 from bot.turns.turns import Integrator, Turns
@@ -48,14 +49,14 @@ class NewsDesk:
         _check_sense(occurrence, news, understood, self.now())
         if OUR_BOOKING.fullmatch(news.booking_id):
             booking = await self._tell_ours(occurrence, news, understood, key)
-            return await self._planned("booking", booking.id, booking.revision, news, ())
+            return await self._planned(BOOKING, booking.id, booking.revision, news, ())
         booking_id = record_id(key.name, news.booking_id)
         event = event_of(occurrence, news, understood)
-        outcome = await self.turns.take("external_booking", booking_id, event, by=Integrator(key.id))
+        outcome = await self.turns.take(EXTERNAL_BOOKING, booking_id, event, by=Integrator(key.id))
         faults = [
             {"channel": each.channel, "field": each.field, "reason": each.reason} for each in understood.unreachable
         ]
-        return await self._planned("external_booking", booking_id, outcome.record.revision, news, faults)
+        return await self._planned(EXTERNAL_BOOKING, booking_id, outcome.record.revision, news, faults)
 
     async def _tell_ours(
         self, occurrence: Occurrence, news: BookingNews, understood: Understood, key: ApiKey
@@ -76,16 +77,15 @@ class NewsDesk:
             amount = understood.details.price or (visit.price if visit else None)
             assert amount is not None, "a booking is opened with a price"
             event = ours.PaymentConfirmed(news.payment_intent, amount)
-        outcome = await self.turns.take("booking", news.booking_id, event, by=Integrator(key.id))
-        booking: ours.Booking = outcome.record
-        return booking
+        outcome = await self.turns.take(BOOKING, news.booking_id, event, by=Integrator(key.id))
+        return outcome.record
 
     async def _planned(
-        self, room: Room, booking_id: str, revision: int, news: BookingNews, unreachable: Sequence[Any]
+        self, kind: RecordKind[R, Any], booking_id: str, revision: int, news: BookingNews, unreachable: Sequence[Any]
     ) -> dict[str, Any]:
         """What stands in the ledger of this booking as it is now. Raises `Outage` where that is not written yet."""
-        await self.outboxes.settled(room, booking_id, self.settings.command_timeout_s)
-        stored = await self.turns.records_of(room).load(booking_id)
+        await self.outboxes.settled(kind.name, booking_id, self.settings.command_timeout_s)
+        stored = await self.turns.records_of(kind).load(booking_id)
         if stored is not None and any(isinstance(item.effect, Notify) for item in stored.outbox):
             raise Outage(f"what is told of {booking_id} is not written yet")
         rows = [row for row in await self.notifications.of_booking(booking_id) if row.revision == revision]

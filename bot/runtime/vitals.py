@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -23,9 +23,10 @@ from bot.messaging.jobs import Jobs
 from bot.runtime.loop_lag import LoopLag
 from bot.store.breakers import Breakers
 from bot.store.driver import Database, PyMongoError, is_writable, within
+from bot.store.kinds import RecordName
 from bot.store.notifications import Notifications
-from bot.turns.sweep import RINGS, Sweep
-from bot.turns.turns import Kind, Room
+from bot.store.records import Records
+from bot.turns.sweep import Sweep
 
 PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "process"]
 PartState = Literal["ok", "delayed", "away", "unknown"]
@@ -106,7 +107,7 @@ class Vitals:
     def __init__(
         self,
         database: Database,
-        kinds: Mapping[Room, Kind],
+        records: Mapping[RecordName, Records[Any]],
         *,
         bus: Bus,
         limits: RateLimits,
@@ -119,7 +120,7 @@ class Vitals:
         now: Now,
     ) -> None:
         self._database = database
-        self._kinds = kinds
+        self._records = records
         self._bus = bus
         self._limits = limits
         self._jobs = jobs
@@ -187,11 +188,11 @@ class Vitals:
         return Part("workers", "ok", heard_s)
 
     async def _ask_outbox(self) -> Part:
-        every = [kind.records for kind in self._kinds.values()]
+        every = self._records.values()
         return await self._oldest("outbox", lambda: [records.longest_unperformed(self._now()) for records in every])
 
     async def _ask_alarms(self) -> Part:
-        ringing = [self._kinds[room].records for room in RINGS]
+        ringing = [records for records in self._records.values() if records.kind.ring is not None]
         return await self._oldest("alarms", lambda: [records.longest_overdue(self._now()) for records in ringing])
 
     async def _ask_notifications(self) -> Part:

@@ -7,20 +7,16 @@ left out.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, TypeVar
 
 from cattrs import Converter
 from cattrs.strategies import configure_tagged_union
 
-import conversations.effects
-import matching.effects
-from conversations import booking, external_booking, machine
-from matching import search
+from bot.store.kinds import KINDS
+from conversations import booking
 
 T = TypeVar("T")
-
-ConversationEffect = conversations.effects.Effect
-SearchEffect = matching.effects.Effect
 
 
 def _build() -> Converter:
@@ -28,11 +24,15 @@ def _build() -> Converter:
     converter.register_unstructure_hook(datetime, lambda moment: moment)
     converter.register_structure_hook(datetime, lambda moment, _: _aware(moment))
     converter.register_structure_hook(str | int, lambda value, _: value)
-    for enumeration in (machine.State, booking.Status, external_booking.Status, search.State, search.Answer):
-        converter.register_unstructure_hook(enumeration, lambda member: member.value)
-    for union in (booking.Event, ConversationEffect, SearchEffect):
+    converter.register_unstructure_hook_func(_is_enumeration, lambda member: member.value)
+    # An effect tells a booking of an event, so that these stand in documents too.
+    for union in (booking.Event, *dict.fromkeys(kind.effects for kind in KINDS)):
         configure_tagged_union(union, converter, tag_name="type")
     return converter
+
+
+def _is_enumeration(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _aware(moment: datetime) -> datetime:

@@ -8,28 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic
 
 from bot.store.codec import from_document, to_document
 from bot.store.driver import Collection, Document, DuplicateKeyError
+from bot.store.kinds import R, RecordKind
 from bot.store.together import Together
 
 # Answers to the last commands are kept in the record itself, so that a repeated command is known in the same read.
 ANSWERS_KEPT = 64
-
-
-class Record(Protocol):
-    """What every record has: the dataclasses of `conversations` and `matching`."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
-
-
-R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +52,14 @@ class Stored(Generic[R]):
 class Records(Generic[R]):
     """One collection of records of one kind."""
 
-    def __init__(self, collection: Collection, kind: type[R], effects: Any) -> None:
+    def __init__(self, collection: Collection, kind: RecordKind[R, Any]) -> None:
         self._collection = collection
-        self._kind = kind
-        self._effects = effects
+        self.kind = kind
         self._together = Together(self.load_several)
 
     def fresh(self, record_id: str) -> Stored[R]:
         """The record that nothing has happened to yet; it is stored by its first turn."""
-        return Stored(self._kind(record_id))  # type: ignore[call-arg]
+        return Stored(self.kind.record(record_id))  # type: ignore[call-arg]
 
     async def load_several(self, record_ids: Sequence[str]) -> dict[str, Stored[R]]:
         """Those of them that there are, by their ids."""
@@ -99,7 +85,7 @@ class Records(Generic[R]):
         """The record as it now stands, or None where somebody else has changed it since `before` was read."""
         version = before.version + 1
         items = [
-            {"id": f"{before.id}:{version}:{place}", "at": now, "effect": to_document(effect, self._effects)}
+            {"id": f"{before.id}:{version}:{place}", "at": now, "effect": to_document(effect, self.kind.effects)}
             for place, effect in enumerate(effects)
         ]
         changes = to_document(after) | {"version": version, "updated_at": now}
@@ -179,8 +165,8 @@ class Records(Generic[R]):
         fields = dict(document)
         fields["id"] = fields.pop("_id")
         outbox = tuple(
-            OutboxItem(item["id"], from_document(item["effect"], self._effects), item["at"])
+            OutboxItem(item["id"], from_document(item["effect"], self.kind.effects), item["at"])
             for item in fields.pop("outbox", ())
         )
         answers: tuple[Answer, ...] = tuple(from_document(answer, Answer) for answer in fields.pop("answers", ()))
-        return Stored(from_document(fields, self._kind), outbox, answers)
+        return Stored(from_document(fields, self.kind.record), outbox, answers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from bot.settings.settings import Settings
 from bot.store.agendas import Agendas
@@ -14,6 +15,7 @@ from bot.store.devices import Devices
 from bot.store.driver import Database
 from bot.store.idempotency import Idempotency
 from bot.store.inbox import Inbox
+from bot.store.kinds import BOOKING, CONVERSATION, EXTERNAL_BOOKING, SEARCH, R, RecordKind, RecordName
 from bot.store.notifications import Keeping, Notifications
 from bot.store.preferences import PreferencesStore
 from bot.store.read_marks import ReadMarks
@@ -25,20 +27,20 @@ from bot.store.sign_ins import SignIns
 from bot.store.therapists import Therapists
 from bot.store.tickets import Tickets
 from bot.store.webhooks import Webhooks
-from conversations import booking, external_booking, machine
-from conversations.effects import Effect
-from matching import search
-from matching.effects import Effect as SearchEffect
+from conversations.booking import Booking
+from conversations.conversation import Conversation
+from conversations.external_booking import ExternalBooking
+from matching.search import Search
 
 
 @dataclass(slots=True, kw_only=True)
 class Stores:
     """The records change by turns alone; see `bot.turns.turns`."""
 
-    conversations: Records[machine.Conversation]
-    searches: Records[search.Search]
-    bookings: Records[booking.Booking]
-    external_bookings: Records[external_booking.ExternalBooking]
+    conversations: Records[Conversation]
+    searches: Records[Search]
+    bookings: Records[Booking]
+    external_bookings: Records[ExternalBooking]
     rooms: Rooms
     agendas: Agendas
     read_marks: ReadMarks
@@ -57,15 +59,24 @@ class Stores:
     api_keys: ApiKeys
     idempotency: Idempotency
 
+    def by_kind(self) -> dict[RecordName, Records[Any]]:
+        """Where the records of each kind are kept."""
+        every = (self.conversations, self.searches, self.bookings, self.external_bookings)
+        return {records.kind.name: records for records in every}
+
+
+def _records(database: Database, kind: RecordKind[R, Any]) -> Records[R]:
+    return Records(database[kind.collection], kind)
+
 
 def stores_of(database: Database, settings: Settings) -> Stores:
-    bookings = Records(database["bookings"], booking.Booking, Effect)
-    searches = Records(database["searches"], search.Search, SearchEffect)
+    bookings = _records(database, BOOKING)
+    searches = _records(database, SEARCH)
     return Stores(
-        conversations=Records(database["conversations"], machine.Conversation, Effect),
+        conversations=_records(database, CONVERSATION),
         searches=searches,
         bookings=bookings,
-        external_bookings=Records(database["external_bookings"], external_booking.ExternalBooking, Effect),
+        external_bookings=_records(database, EXTERNAL_BOOKING),
         rooms=Rooms(database["entries"]),
         agendas=Agendas(bookings, searches),
         read_marks=ReadMarks(database["entries"]),

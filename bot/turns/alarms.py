@@ -11,8 +11,9 @@ from datetime import datetime
 from heapq import heappop, heappush
 
 from bot.clock import Now
+from bot.store.kinds import RecordName
 
-Key = tuple[str, str]
+Key = tuple[RecordName, str]
 
 
 class Alarms:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from bot.access.admission import Access
 from bot.identity import key_of
 from bot.store.devices import Devices
+from bot.store.kinds import BOOKING, SEARCH
 from bot.store.preferences import PreferencesStore
 from bot.store.records import Records
 from bot.store.redactions import Redactions
-from bot.turns.turns import Turns
+from bot.turns.turns import Take
 from conversations.booking import Booking, GuestErased
 from conversations.machine import Conversation
 from matching import events as found
@@ -20,7 +21,7 @@ from matching.search import Search
 
 
 class Erasure:
-    """`await erasure(turns, conversation_id, feed)`: the conversation itself forgot its guest in the turn before."""
+    """`await erasure(take, conversation_id, feed)`: the conversation itself forgot its guest in the turn before."""
 
     def __init__(
         self,
@@ -40,13 +41,13 @@ class Erasure:
         self._preferences = preferences
         self._access = access
 
-    async def __call__(self, turns: Turns, conversation_id: str, feed: str) -> None:
+    async def __call__(self, take: Take, conversation_id: str, feed: str) -> None:
         booking_ids = await self._bookings.of_conversation(conversation_id)
         for booking_id in booking_ids:
-            await turns.take("booking", booking_id, GuestErased(), by="conversation")
+            await take(BOOKING, booking_id, GuestErased(), by="conversation")
         search_ids = await self._searches.of_conversation(conversation_id)
         for search_id in search_ids:
-            await turns.take("search", search_id, found.GuestErased(), by="conversation")
+            await take(SEARCH, search_id, found.GuestErased(), by="conversation")
         await self._conversations.forget_answers(conversation_id)
         await self._devices.remove_of(key_of("guest", conversation_id))
         await self._preferences.forget(key_of("guest", conversation_id))

@@ -10,39 +10,18 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol
 
 from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.identity import Audience
+from bot.store.kinds import E, R, RecordKind, RecordName
 from bot.store.records import Answer, OutboxItem, Records
 from bot.turns.alarms import Alarms
 from bot.turns.lines import TurnLine
 
-Room = Literal["conversation", "search", "booking", "external_booking"]
-
 # A turn that has lost to others this often in a row is told to come again: something hammers this record.
 MOST_TRIES = 30
-
-
-class Decision(Protocol):
-    """What the pure packages answer: the record as it becomes, what is to be done, and a code if it was refused."""
-
-    @property
-    def record(self) -> Any: ...
-    @property
-    def effects(self) -> tuple[Any, ...]: ...
-    @property
-    def refusal(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of record: where it is kept and the function that decides about it."""
-
-    records: Records[Any]
-    decide: Callable[[Any, Any, datetime], Decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +34,10 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Generic[R]):
     """What a turn came to. `repeated` is the first answer to a command that had been taken before."""
 
-    record: Any
+    record: R
     refusal: str | None = None
     repeated: dict[str, Any] | None = None
 
@@ -78,14 +57,22 @@ class Integrator:
     id: str
 
 
-# Who causes a turn: a person, another system, the clock, or the record of this room whose effect it is.
-Actor = Sender | Integrator | Room | Literal["clock"]
+# Who causes a turn: a person, another system, the clock, or the record of this kind whose effect it is.
+Actor = Sender | Integrator | RecordName | Literal["clock"]
+
+
+class Take(Protocol):
+    """The one road that changes records, as it is handed to whoever performs effects; see `Turns.take`."""
+
+    async def __call__(
+        self, kind: RecordKind[R, E], record_id: str, event: E, command: Command | None = None, *, by: Actor
+    ) -> Outcome[R]: ...
 
 
 class Outboxes(Protocol):
-    """Who performs what a turn has saved."""
+    """Who performs what a turn has saved, and takes the turns to which that leads."""
 
-    def put(self, room: Room, record_id: str, items: tuple[OutboxItem, ...]) -> None: ...
+    def put(self, name: RecordName, record_id: str, items: tuple[OutboxItem, ...], take: Take) -> None: ...
 
 
 class Turns:
@@ -93,42 +80,42 @@ class Turns:
 
     def __init__(
         self,
-        kinds: Mapping[Room, Kind],
+        records: Mapping[RecordName, Records[Any]],
         now: Now,
         alarms: Alarms,
         outboxes: Outboxes,
         pseudonym: Callable[[Audience, str], str],
     ) -> None:
-        self._kinds = kinds
+        self._records = records
         self._now = now
         self._alarms = alarms
         self._outboxes = outboxes
         self._pseudonym = pseudonym
         self._locks = _Locks()
-        self.taken: Counter[Room] = Counter()
-        self.conflicts: Counter[Room] = Counter()
+        self.taken: Counter[RecordName] = Counter()
+        self.conflicts: Counter[RecordName] = Counter()
         """How often a turn had to begin again, since somebody else had changed the record meanwhile."""
 
     async def take(
-        self, room: Room, record_id: str, event: Any, command: Command | None = None, *, by: Actor
-    ) -> Outcome:
+        self, kind: RecordKind[R, E], record_id: str, event: E, command: Command | None = None, *, by: Actor
+    ) -> Outcome[R]:
         """Decide about the event and save; effects are performed afterwards, in order, and at least once.
 
         Raises `Refusal("invalid")` for a command id that said something else before, `Outage` when others were
         faster every time. However it ends, the log has one line of it.
         """
-        line = TurnLine(self._name_of(by), type(event).__name__, room, record_id)
+        line = TurnLine(self._name_of(by), type(event).__name__, kind.name, record_id)
         with line.written():
-            async with self._locks.holding((room, record_id)):
-                return await self._take_alone(room, record_id, event, command, line)
+            async with self._locks.holding((kind.name, record_id)):
+                return await self._take_alone(kind, record_id, event, command, line)
 
     async def _take_alone(
-        self, room: Room, record_id: str, event: Any, command: Command | None, line: TurnLine
-    ) -> Outcome:
-        kind = self._kinds[room]
-        self.taken[room] += 1
+        self, kind: RecordKind[R, E], record_id: str, event: E, command: Command | None, line: TurnLine
+    ) -> Outcome[R]:
+        records: Records[R] = self._records[kind.name]
+        self.taken[kind.name] += 1
         for _ in range(MOST_TRIES):
-            stored = await kind.records.load(record_id) or kind.records.fresh(record_id)
+            stored = await records.load(record_id) or records.fresh(record_id)
             line.reads(stored.record)
             if command and (known := stored.answer_to(command.key)):
                 line.result = "repeated"
@@ -141,18 +128,18 @@ class Turns:
             if decision.record == stored.record and not decision.effects:
                 return Outcome(stored.record)
             answer = Answer(command.key, command.digest, command.answer(decision.record)) if command else None
-            saved = await kind.records.save(stored.record, decision.record, decision.effects, now, answer)
+            saved = await records.save(stored.record, decision.record, decision.effects, now, answer)
             if saved is None:
-                self.conflicts[room] += 1
+                self.conflicts[kind.name] += 1
                 continue
             line.result, line.after, line.effects = "taken", saved.record, decision.effects
-            self._alarms.set((room, record_id), saved.record.expires_at)
-            self._outboxes.put(room, record_id, saved.outbox)
+            self._alarms.set((kind.name, record_id), saved.record.expires_at)
+            self._outboxes.put(kind.name, record_id, saved.outbox, self.take)
             return Outcome(saved.record)
-        raise Outage(f"{room} {record_id} is changed by too many at once")
+        raise Outage(f"{kind.name} {record_id} is changed by too many at once")
 
-    def records_of(self, room: Room) -> Records[Any]:
-        return self._kinds[room].records
+    def records_of(self, kind: RecordKind[R, Any]) -> Records[R]:
+        return self._records[kind.name]
 
     def _name_of(self, actor: Actor) -> str:
         match actor:

@@ -12,19 +12,14 @@ import bot.live.receipts
 import bot.store.records
 import bot.store.reservations
 import bot.store.therapists
-import bot.turns.outboxes
-import bot.turns.perform
 import bot.turns.sweep
 import bot.turns.turns
 import bot.web.sessions.guest
 import bot.web.sessions.snapshots
 import bot.web.streams.reading
-import conversations.events
-import conversations.machine
-import matching.search
 from bot.identity import new_id
+from bot.store.kinds import CONVERSATION, SEARCH
 from bot.store.records import OutboxItem, Stored
-from matching.events import DeadlinePassed as _SearchRing
 
 
 class _Blind:
@@ -75,22 +70,22 @@ def effects_before_save() -> None:
     """What a turn wants is performed at once, whether or not its save then finds the version unchanged."""
     save = bot.store.records.Records.save
     boxes: dict[Any, Any] = {}
-    begin = bot.turns.outboxes.Outboxes.__init__
+    begin = bot.turns.turns.Turns.__init__
 
-    def __init__(self: Any, kinds: Any, perform: Any) -> None:
-        begin(self, kinds, perform)
-        boxes.update({kind.records: (self, room) for room, kind in kinds.items()})
+    def __init__(self: Any, records: Any, now: Any, alarms: Any, outboxes: Any, pseudonym: Any) -> None:
+        begin(self, records, now, alarms, outboxes, pseudonym)
+        boxes.update(dict.fromkeys(records.values(), (outboxes, self.take)))
 
     async def save_after(self: Any, before: Any, after: Any, effects: Any, now: Any, answer: Any = None) -> Any:
         items = [
             OutboxItem(f"{before.id}:{before.version + 1}:{place}", effect, now) for place, effect in enumerate(effects)
         ]
-        outboxes, room = boxes[self]
-        outboxes.put(room, before.id, items)
+        outboxes, take = boxes[self]
+        outboxes.put(self.kind.name, before.id, items, take)
         await asyncio.sleep(0.002)
         return await save(self, before, after, effects, now, answer)
 
-    bot.turns.outboxes.Outboxes.__init__ = __init__  # type: ignore[method-assign]
+    bot.turns.turns.Turns.__init__ = __init__  # type: ignore[method-assign]
     bot.store.records.Records.save = save_after  # type: ignore[method-assign]
 
 
@@ -112,8 +107,8 @@ def outbox_in_memory() -> None:
 
 def rings_unchecked() -> None:
     """A ring is believed: for whoever is rung, the moment has come."""
-    for table, ring in ((conversations.machine, conversations.events.DeadlinePassed), (matching.search, _SearchRing)):
-        table.decide = _believing(table.decide, ring)  # type: ignore[attr-defined]
+    for kind in (CONVERSATION, SEARCH):
+        object.__setattr__(kind, "decide", _believing(kind.decide, type(kind.ring)))
 
 
 def _believing(decide: Callable[[Any, Any, datetime], Any], ring: type[Any]) -> Callable[[Any, Any, datetime], Any]:

@@ -21,26 +21,25 @@ from bot.identity import Audience
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
 from bot.services import Services
-from bot.turns.turns import Room
+from bot.store.kinds import KINDS
 from bot.words import LOCALES, Words
 from conversations.conversation import Conversation
 from conversations.values import Locale
 from tests.clients import JAKARTA, PATIENCE_S, Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import SECRET, House, house_of, settings_for
 
-ROOMS: Mapping[Room, str] = {"conversation": "conversations", "search": "searches", "booking": "bookings"}
 Dump = dict[str, list[dict[str, Any]]]
 
 
 async def at_rest(services: Services) -> None:
     """Until everything that the commands so far have caused has been performed."""
     while busy := [
-        (room, document["_id"])
-        for room, collection in ROOMS.items()
-        async for document in services.database[collection].find({"outbox.0": {"$exists": True}}, {"_id": 1})
+        (kind.name, document["_id"])
+        for kind in KINDS
+        async for document in services.database[kind.collection].find({"outbox.0": {"$exists": True}}, {"_id": 1})
     ]:
-        for room, record_id in busy:
-            await services.outboxes.settled(room, record_id, PATIENCE_S)
+        for name, record_id in busy:
+            await services.outboxes.settled(name, record_id, PATIENCE_S)
 
 
 async def dump(services: Services) -> Dump:

@@ -26,6 +26,7 @@ from bot.runtime.exposition import CONTENT_TYPE, Family, exposition
 from bot.runtime.vitals import ASKED_FOR_S, Report
 from bot.services import Services
 from bot.store.driver import PyMongoError, within
+from bot.store.kinds import KINDS
 from bot.web.http.exchange import SERVICES
 from bot.web.sessions.answers import refusal
 from bot.web.socketio.limits import Counters
@@ -33,7 +34,7 @@ from bot.web.streams.outlet import COUNTERS, StreamCounters
 
 SOCKET_IO_COUNTERS: web.AppKey[Counters] = web.AppKey("socket.io counters", Counters)
 TRANSPORTS = ("sse", "websocket", "poll")
-RECORDS = ("conversation", "search", "booking", "external_booking")
+RECORDS = tuple(kind.name for kind in KINDS)
 OPEN_FILES = Path("/proc/self/fd")
 MEMORY = Path("/proc/self/statm")
 

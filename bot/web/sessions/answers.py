@@ -10,9 +10,10 @@ from bot.errors import Outage, Refusal
 from bot.identity import digest_of
 from bot.schemas.fields import CommandPayload
 from bot.services import Services
+from bot.store.kinds import E, R, RecordKind
 from bot.store.records import Records
 from bot.turns.outboxes import place_of
-from bot.turns.turns import Command, Outcome, Room, Sender
+from bot.turns.turns import Command, Outcome, Sender
 from conversations.replies import REFUSALS
 
 Answer = dict[str, Any]
@@ -34,7 +35,7 @@ def command_of(sender: str, name: str, payload: CommandPayload, answer: Callable
     return Command(f"{sender}:{payload.client_id}", digest_of(name, payload.model_dump()), answer)
 
 
-def answered(outcome: Outcome, answer: Callable[[Any], Answer]) -> Answer:
+def answered(outcome: Outcome[Any], answer: Callable[[Any], Answer]) -> Answer:
     """The ack of a command whose turn says all; raises the refusal where there is one."""
     if outcome.repeated is not None:
         return outcome.repeated
@@ -45,9 +46,9 @@ def answered(outcome: Outcome, answer: Callable[[Any], Answer]) -> Answer:
 
 async def take_and_settle(
     services: Services,
-    room: Room,
+    kind: RecordKind[R, E],
     record_id: str,
-    event: Any,
+    event: E,
     command: Command,
     judge: Callable[[Any], str | None],
     *,
@@ -61,7 +62,7 @@ async def take_and_settle(
     pending = Command(
         command.key, command.digest, lambda record: {**command.answer(record), PENDING: record.version + 1}
     )
-    outcome = await services.turns.take(room, record_id, event, pending, by=by)
+    outcome = await services.turns.take(kind, record_id, event, pending, by=by)
     if outcome.repeated is not None and PENDING not in outcome.repeated:
         return _replayed(outcome.repeated)
     if outcome.refusal:
@@ -69,9 +70,9 @@ async def take_and_settle(
     timeout_s = services.settings.command_timeout_s
     try:
         async with asyncio.timeout(timeout_s):
-            await services.outboxes.settled(room, record_id, timeout_s)
+            await services.outboxes.settled(kind.name, record_id, timeout_s)
             is_ours = outcome.repeated is None
-            answer = await _told(services.turns.records_of(room), record_id, command, judge, is_ours)
+            answer = await _told(services.turns.records_of(kind), record_id, command, judge, is_ours)
     except TimeoutError:
         raise Outage(f"the effects of a command on {record_id} were not performed in time") from None
     return _replayed(answer)

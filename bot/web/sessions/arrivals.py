@@ -10,6 +10,7 @@ from bot.access.limits import Asker
 from bot.identity import Audience, new_id
 from bot.schemas.fields import GuestConnect, TherapistConnect
 from bot.services import Services
+from bot.store.kinds import CONVERSATION
 from bot.store.tickets import Bearer
 from bot.turns.turns import Sender
 from bot.web.sessions.answers import refusal
@@ -77,7 +78,7 @@ async def _remember_language(services: Services, conversation_id: str, locale: L
     known = stored.record
     if (known.locale, known.timezone) != (locale, timezone or known.timezone):
         await services.turns.take(
-            "conversation", conversation_id, on.LocaleChosen(locale, timezone), by=Sender("guest", conversation_id)
+            CONVERSATION, conversation_id, on.LocaleChosen(locale, timezone), by=Sender("guest", conversation_id)
         )
 
 

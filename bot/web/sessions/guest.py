@@ -31,6 +31,7 @@ from bot.schemas.fields import (
     parse,
 )
 from bot.services import Services, terms_of
+from bot.store.kinds import CONVERSATION
 from bot.turns.turns import Command, Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.web.sessions.attendance import Attendance
@@ -132,7 +133,7 @@ class GuestCommands:
         command = command_of(GUEST, "accept_therapist", payload, _standing)
         try:
             return await take_and_settle(
-                self._services, "conversation", guest.conversation_id, event, command, judge, by=guest.sender
+                self._services, CONVERSATION, guest.conversation_id, event, command, judge, by=guest.sender
             )
         except Refusal as refused:
             await self._show_present(guest, payload, refused)
@@ -194,9 +195,7 @@ class GuestCommands:
 
     async def _take(self, guest: Guest, name: str, event: on.Event, payload: CommandPayload) -> Answer:
         command = command_of(GUEST, name, payload, _standing)
-        outcome = await self._services.turns.take(
-            "conversation", guest.conversation_id, event, command, by=guest.sender
-        )
+        outcome = await self._services.turns.take(CONVERSATION, guest.conversation_id, event, command, by=guest.sender)
         try:
             return answered(outcome, _standing)
         except Refusal as refused:
@@ -211,7 +210,7 @@ class GuestCommands:
         if refused.code == "stale":
             shown = Command(f"shown:{payload.client_id}", "", lambda _: {})
             await self._services.turns.take(
-                "conversation", guest.conversation_id, on.ScreenWanted(), shown, by=guest.sender
+                CONVERSATION, guest.conversation_id, on.ScreenWanted(), shown, by=guest.sender
             )
 
     # Functions and not methods of one instance, which would know it in turn: an instance is made for a single command.

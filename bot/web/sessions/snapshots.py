@@ -17,7 +17,7 @@ from bot.live.signals import LiveVisit, live_visit_of
 from bot.schemas.render import render_entry, state_view
 from bot.schemas.views import booking_view, moment, offer_view, raw_booking
 from bot.services import Services
-from bot.turns.perform import offer_data, state_data
+from bot.turns.showing import offer_data, state_data
 from bot.web.sessions.correspondence import correspondence
 from conversations.machine import state_on_screen
 from conversations.replies import REFUSALS

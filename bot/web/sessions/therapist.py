@@ -27,6 +27,7 @@ from bot.schemas.fields import (
     parse,
 )
 from bot.services import Services
+from bot.store.kinds import CONVERSATION, SEARCH
 from bot.turns.turns import Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.web.sessions.attendance import Attendance
@@ -95,7 +96,7 @@ class TherapistCommands:
             for search in await self._services.agendas.open_searches(therapist_id):
                 offer = next(each for each in search.open_offers() if each.therapist_id == therapist_id)
                 event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
-                await self._services.turns.take("search", search.id, event, by=caller.sender)
+                await self._services.turns.take(SEARCH, search.id, event, by=caller.sender)
         await self._services.feeds.append(feed, entry_id, "state", {"available": payload.available})
         await self._tell_what_counts(therapist_id, payload.available, entry_id)
         return {"ok": True, "available": payload.available}
@@ -118,13 +119,13 @@ class TherapistCommands:
 
         event = on_search.OfferAccepted(payload.offer_id, therapist_id)
         command = command_of(therapist_id, "accept_offer", payload, _done)
-        return await take_and_settle(self._services, "search", search.id, event, command, judge, by=caller.sender)
+        return await take_and_settle(self._services, SEARCH, search.id, event, command, judge, by=caller.sender)
 
     async def _decline_offer(self, caller: Caller, payload: DeclineOffer) -> Answer:
         search = await self._search_of(payload.offer_id)
         event = on_search.OfferDeclined(payload.offer_id, caller.therapist_id, payload.reason)
         command = command_of(caller.therapist_id, "decline_offer", payload, _done)
-        return answered(await self._services.turns.take("search", search.id, event, command, by=caller.sender), _done)
+        return answered(await self._services.turns.take(SEARCH, search.id, event, command, by=caller.sender), _done)
 
     async def _progress(self, caller: Caller, payload: Progress) -> Answer:
         event = on_conversation.ProgressMade(payload.booking_id, caller.therapist_id, payload.step, payload.minutes)
@@ -191,7 +192,7 @@ class TherapistCommands:
             raise refusal("not_found")
         command = command_of(caller.therapist_id, name, payload, _done)
         outcome = await self._services.turns.take(
-            "conversation", stored.record.conversation_id, event, command, by=caller.sender
+            CONVERSATION, stored.record.conversation_id, event, command, by=caller.sender
         )
         if outcome.repeated is None and not _is_theirs(stored.record, caller.therapist_id):
             raise refusal("not_found")

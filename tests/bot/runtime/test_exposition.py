@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 
 from bot.runtime.embedded import Servers
 from bot.runtime.exposition import Family, exposition
+from bot.store.kinds import CONVERSATION
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import METRICS_TOKEN, House, house_of, settings_for
@@ -140,12 +141,12 @@ async def test_a_turn_that_began_again_and_a_refusal_of_the_limits_are_counted(s
     settings = settings_for(servers, database, limit_messages_per_token="1/h:1")
     async with house_of(settings) as house, ClientSession(house.url) as http, guest(house.url) as budi:
         turns = house.services.turns
-        save, overtaken = turns.records_of("conversation").save, iter([None])
+        save, overtaken = turns.records_of(CONVERSATION).save, iter([None])
 
         async def overtaken_once(*arguments: Any) -> Any:
             return next(overtaken, ...) and await save(*arguments)
 
-        turns.records_of("conversation").save = overtaken_once  # type: ignore[method-assign]
+        turns.records_of(CONVERSATION).save = overtaken_once  # type: ignore[method-assign]
         await budi.book()
         samples = await scrape(http)
         assert value(samples, "turn_conflicts_total", record="conversation") == 1

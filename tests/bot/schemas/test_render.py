@@ -25,7 +25,7 @@ from bot.schemas.views import (
     therapist_view,
 )
 from bot.store.driver import type_codec
-from bot.turns.perform import card_data, offer_data, state_data
+from bot.turns.showing import card_data, offer_data, state_data
 from bot.words import LOCALES, Words
 from conversations import booking, replies
 from conversations.effects import ShowCard

@@ -12,7 +12,7 @@ from bot.schemas.notice_words import notice_data
 from bot.schemas.render import render_entry
 from bot.schemas.views import raw_booking
 from bot.store.redactions import KEPT, redacted
-from bot.turns.perform import card_data, offer_data, state_data
+from bot.turns.showing import card_data, offer_data, state_data
 from bot.words import LOCALES, Words
 from conversations import replies
 from conversations.machine import Conversation, State, state_on_screen

@@ -18,6 +18,7 @@ from bot.store.catalogue import Catalogue
 from bot.store.devices import MOST_PER_PERSON, Devices, fcm_device, webpush_device
 from bot.store.driver import Database
 from bot.store.entries import Entries, Entry, Span
+from bot.store.kinds import BOOKING, CONVERSATION, SEARCH
 from bot.store.records import ANSWERS_KEPT, Answer, Records
 from bot.store.reservations import Released, Reservations
 from bot.store.rooms import Room, Rooms
@@ -62,12 +63,12 @@ EFFECTS = (do.Say("delayed", {"minutes": 5}), do.TellBooking("b_1", booking.Book
 
 @pytest.fixture
 def conversations(stores: Database) -> Records[machine.Conversation]:
-    return Records(stores["conversations"], machine.Conversation, do.Effect)
+    return Records(stores["conversations"], CONVERSATION)
 
 
 @pytest.fixture
 def searches(stores: Database) -> Records[search.Search]:
-    return Records(stores["searches"], search.Search, find.Effect)
+    return Records(stores["searches"], SEARCH)
 
 
 def conversation(record_id: str = "c_1", **more: Any) -> machine.Conversation:
@@ -129,7 +130,7 @@ async def test_a_search_waits_for_those_whose_offers_are_open_and_a_visit_for_it
     over = search.Search("s_2", state=search.State.CANCELLED, conversation_id="c_2", offers=open_one.offers)
     for each in (open_one, over):
         await searches.save(searches.fresh(each.id).record, each, (), NOW)
-    bookings = Records(stores["bookings"], booking.Booking, do.Effect)
+    bookings = Records(stores["bookings"], BOOKING)
     for booked in (visit("b_1", "ayu", booking.Status.ACTIVE), visit("b_2", "ayu", booking.Status.COMPLETED)):
         await bookings.save(bookings.fresh(booked.id).record, booked, (), NOW)
     agendas = Agendas(bookings, searches)
@@ -255,7 +256,7 @@ async def test_what_is_overdue_is_told_longest_first(conversations: Records[mach
 
 
 async def test_bookings_are_found_newest_first(stores: Database) -> None:
-    bookings: Records[booking.Booking] = Records(stores["bookings"], booking.Booking, do.Effect)
+    bookings: Records[booking.Booking] = Records(stores["bookings"], BOOKING)
     for number in range(3):
         record = booking.Booking(f"b_{number}", conversation_id="c_1", created_at=NOW + number * SECOND)
         assert await bookings.save(bookings.fresh(record.id).record, record, (), NOW)

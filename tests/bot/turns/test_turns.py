@@ -17,11 +17,12 @@ from bot.errors import Outage, Refusal
 from bot.runtime.embedded import Servers
 from bot.services import connected
 from bot.store.driver import Database
+from bot.store.kinds import RecordKind, RecordName
 from bot.store.records import ANSWERS_KEPT, OutboxItem, Records
 from bot.turns.alarms import Alarms
 from bot.turns.outboxes import Outboxes, Performed
 from bot.turns.sweep import LEFT_BEHIND, Sweep
-from bot.turns.turns import MOST_TRIES, Command, Kind, Room, Sender, Turns
+from bot.turns.turns import MOST_TRIES, Command, Sender, Take, Turns
 from conversations import effects as do
 from conversations import events as on
 from tests.agreement import eventually
@@ -84,7 +85,7 @@ class Speaker:
     later: set[str] = field(default_factory=set)
     asked: int = 0
 
-    async def __call__(self, room: Room, record_id: str, items: Sequence[OutboxItem]) -> Performed:
+    async def __call__(self, name: RecordName, record_id: str, items: Sequence[OutboxItem], take: Take) -> Performed:
         self.asked += 1
         item = items[0]
         word = item.effect.key
@@ -98,6 +99,11 @@ class Speaker:
         return Performed(done=(item.id,))
 
 
+DIARIES: RecordKind[Diary, Any] = RecordKind(
+    "conversation", "diaries", Diary, do.Effect, decide, ring=on.DeadlinePassed()
+)
+
+
 def pseudonym(audience: str, subject: str) -> str:
     return f"{audience}:{subject}!"
 
@@ -106,18 +112,18 @@ class Process:
     """Everything that a process has for its turns; `now` is set by the test."""
 
     def __init__(self, database: Database) -> None:
-        self.records: Records[Diary] = Records(database["diaries"], Diary, do.Effect)
+        self.records: Records[Diary] = Records(database["diaries"], DIARIES)
         self.speaker = Speaker()
         self.now = NOON
         self.rung: list[str] = []
-        kinds: dict[Room, Kind] = {"conversation": Kind(self.records, decide)}
-        self.outboxes = Outboxes(kinds, self.speaker)
+        kept: dict[RecordName, Records[Any]] = {DIARIES.name: self.records}
+        self.outboxes = Outboxes(kept, self.speaker)
         self.alarms = Alarms(lambda: self.now, lambda key: self.rung.append(key[1]))
-        self.turns = Turns(kinds, lambda: self.now, self.alarms, self.outboxes, pseudonym)
-        self.sweep = Sweep(kinds, self.turns, self.outboxes, lambda: self.now)
+        self.turns = Turns(kept, lambda: self.now, self.alarms, self.outboxes, pseudonym)
+        self.sweep = Sweep(kept, self.turns, self.outboxes, lambda: self.now)
 
     async def write(self, *words: str, diary: str = DIARY, **more: Any) -> Any:
-        outcome = await self.turns.take("conversation", diary, Write(words, **more), by=WRITER)
+        outcome = await self.turns.take(DIARIES, diary, Write(words, **more), by=WRITER)
         return outcome.record
 
     async def settled(self, diary: str = DIARY) -> list[str]:
@@ -200,10 +206,10 @@ async def test_a_turn_that_always_loses_is_told_to_come_again(
             somebody_else[database]["diaries"].update_one({"_id": DIARY}, {"$inc": {"version": 1}})
             return decide(diary, event, now)
 
-        hammered: dict[Room, Kind] = {"conversation": Kind(process.records, lose)}
-        turns = Turns(hammered, lambda: NOON, process.alarms, process.outboxes, pseudonym)
+        hammered = replace(DIARIES, decide=lose)
+        turns = Turns({hammered.name: process.records}, lambda: NOON, process.alarms, process.outboxes, pseudonym)
         with pytest.raises(Outage), capture_logs() as lines:
-            await turns.take("conversation", DIARY, Write(("two",)), by=WRITER)
+            await turns.take(hammered, DIARY, Write(("two",)), by=WRITER)
     assert tries == MOST_TRIES
     assert [(line["log_level"], line["result"], line["retries"]) for line in lines] == [
         ("warning", "failed", tries - 1)
@@ -213,8 +219,8 @@ async def test_a_turn_that_always_loses_is_told_to_come_again(
 
 async def test_an_event_that_changes_nothing_or_is_refused_is_not_saved(process: Process) -> None:
     await process.write("one")
-    ring = await process.turns.take("conversation", DIARY, on.DeadlinePassed(), by=WRITER)
-    refused = await process.turns.take("conversation", DIARY, Write(("unspeakable",)), by=WRITER)
+    ring = await process.turns.take(DIARIES, DIARY, on.DeadlinePassed(), by=WRITER)
+    refused = await process.turns.take(DIARIES, DIARY, Write(("unspeakable",)), by=WRITER)
     assert (ring.refusal, ring.record.version) == (None, 1)
     assert (refused.refusal, refused.record.version) == ("not_now", 1)
     assert await process.settled() == ["one"]
@@ -246,13 +252,13 @@ LINE = {
 async def test_a_turn_is_one_line_however_it_ends(process: Process) -> None:
     with capture_logs() as lines:
         await process.write("one", "two", rings_at=NOON)
-        await process.turns.take("conversation", DIARY, Write(("unspeakable",)), by=WRITER)
-        await process.turns.take("conversation", DIARY, Write(("three",)), said_by_guest("c1", "three"), by=WRITER)
-        await process.turns.take("conversation", DIARY, Write(("three",)), said_by_guest("c1", "three"), by=WRITER)
+        await process.turns.take(DIARIES, DIARY, Write(("unspeakable",)), by=WRITER)
+        await process.turns.take(DIARIES, DIARY, Write(("three",)), said_by_guest("c1", "three"), by=WRITER)
+        await process.turns.take(DIARIES, DIARY, Write(("three",)), said_by_guest("c1", "three"), by=WRITER)
         with pytest.raises(Refusal):
-            await process.turns.take("conversation", DIARY, Write(("four",)), said_by_guest("c1", "four"), by=WRITER)
+            await process.turns.take(DIARIES, DIARY, Write(("four",)), said_by_guest("c1", "four"), by=WRITER)
         process.now -= timedelta(seconds=1)
-        await process.turns.take("conversation", DIARY, Write((), rings_at=NOON), by="search")
+        await process.turns.take(DIARIES, DIARY, Write((), rings_at=NOON), by="search")
         await process.sweep.ring("conversation", DIARY)
         process.now = NOON
         await process.sweep.ring("conversation", DIARY)
@@ -310,12 +316,10 @@ def said_by_guest(key: str, content: str) -> Command:
 
 async def test_a_repeated_command_gets_its_first_answer_and_does_nothing(process: Process, other: Process) -> None:
     command = said_by_guest("c1", "one")
-    first = await process.turns.take("conversation", DIARY, Write(("one",)), command, by=WRITER)
+    first = await process.turns.take(DIARIES, DIARY, Write(("one",)), command, by=WRITER)
     await process.settled()
     await process.write("two")
-    again = [
-        await each.turns.take("conversation", DIARY, Write(("one",)), command, by=WRITER) for each in (process, other)
-    ]
+    again = [await each.turns.take(DIARIES, DIARY, Write(("one",)), command, by=WRITER) for each in (process, other)]
     assert first.repeated is None
     assert [each.repeated for each in again] == [{"ok": True, "words": ["one"]}] * 2
     assert await process.settled() == ["one", "two"]
@@ -323,26 +327,24 @@ async def test_a_repeated_command_gets_its_first_answer_and_does_nothing(process
 
 
 async def test_the_id_of_a_command_that_said_something_else_is_invalid(process: Process) -> None:
-    await process.turns.take("conversation", DIARY, Write(("one",)), said_by_guest("c1", "one"), by=WRITER)
+    await process.turns.take(DIARIES, DIARY, Write(("one",)), said_by_guest("c1", "one"), by=WRITER)
     with pytest.raises(Refusal) as refused:
-        await process.turns.take("conversation", DIARY, Write(("two",)), said_by_guest("c1", "two"), by=WRITER)
+        await process.turns.take(DIARIES, DIARY, Write(("two",)), said_by_guest("c1", "two"), by=WRITER)
     assert refused.value.code == "invalid"
     assert "client_id" in refused.value.fields
     assert await process.settled() == ["one"]
 
 
 async def test_a_refused_command_may_be_tried_again_under_its_id(process: Process) -> None:
-    refused = await process.turns.take(
-        "conversation", DIARY, Write(("unspeakable",)), said_by_guest("c1", "one"), by=WRITER
-    )
-    taken = await process.turns.take("conversation", DIARY, Write(("one",)), said_by_guest("c1", "one"), by=WRITER)
+    refused = await process.turns.take(DIARIES, DIARY, Write(("unspeakable",)), said_by_guest("c1", "one"), by=WRITER)
+    taken = await process.turns.take(DIARIES, DIARY, Write(("one",)), said_by_guest("c1", "one"), by=WRITER)
     assert (refused.refusal, taken.refusal, taken.repeated) == ("not_now", None, None)
 
 
 async def test_the_last_answers_are_kept_and_the_oldest_go(process: Process) -> None:
     for number in range(ANSWERS_KEPT + 1):
         word = str(number)
-        await process.turns.take("conversation", DIARY, Write((word,)), said_by_guest(word, word), by=WRITER)
+        await process.turns.take(DIARIES, DIARY, Write((word,)), said_by_guest(word, word), by=WRITER)
     stored = await process.records.load(DIARY)
     assert stored is not None
     assert [answer.key for answer in stored.answers] == [f"guest:{number}" for number in range(1, ANSWERS_KEPT + 1)]
