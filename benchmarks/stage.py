@@ -23,7 +23,7 @@ from bot.runtime.launch import environment_of
 from bot.services import connected, migrate
 from bot.settings.settings import Settings, variables_of
 from bot.store.catalogue import Catalogue
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Price, Service
 
 SECRET = "a secret for the benchmarks, longer than thirty-two characters"

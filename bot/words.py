@@ -18,7 +18,7 @@ from babel.dates import format_datetime, format_timedelta
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal
 
-from conversations.money import Money, minor_digits
+from conversations.money.amounts import Money, minor_digits
 from conversations.replies import N_
 from conversations.values import Locale
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from conversations.money import Money, split
+from conversations.money.amounts import Money, split
 from conversations.notices import Notify, Occasion
 from conversations.values import Party, Rating, Step, Therapist, Visit
 

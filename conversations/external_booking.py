@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import Notify, Occasion
 from conversations.values import Locale
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from conversations import notices
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import Appointment, Side
 from conversations.replies import N_
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Literal
 
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Locale, Party
 
 Side = Literal["customer", "therapist"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from conversations.money import Money
+from conversations.money.amounts import Money
 
 Gender = Literal["female", "male"]
 GenderPreference = Literal["any", "female", "male"]

@@ -19,7 +19,7 @@ from bot.runtime.embedded import Servers
 from bot.services import Services, migrate
 from bot.settings.settings import Settings
 from bot.store.therapists import TherapistRecord
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Price, Service
 from tests.clients import JAKARTA
 

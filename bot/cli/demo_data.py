@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bot.store.therapists import TherapistRecord
 from conversations.ids import derived_id
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Locale, Price, Service
 
 DEMO_PHONE = "+6281200000000"

@@ -19,7 +19,7 @@ from bot.words import Words
 from conversations import replies
 from conversations.booking import Booking, Status
 from conversations.conversation import Conversation, State, card_on_screen, state_on_screen
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import Appointment, Person
 from conversations.values import Contact, Countdown, Draft, Location, Price, Service, Therapist, Visit
 

@@ -25,7 +25,7 @@ from bot.schemas.fields import Email, Line, Name, Payload, Reason, parse_phone
 from bot.settings.settings import Settings
 from bot.words import negotiate
 from conversations.external_booking import Customer, Details
-from conversations.money import Money, minor_digits
+from conversations.money.amounts import Money, minor_digits
 from conversations.notices import Channel
 from conversations.replies import N_
 

@@ -23,7 +23,7 @@ from bot.turns.turns import Actor, Integrator, Turns
 from conversations import booking as ours
 from conversations import external_booking as theirs
 from conversations.ids import derived_id
-from conversations.money import Money
+from conversations.money.amounts import Money
 
 STRIPE, WIZARD, TWILIO = "stripe", "booking-wizard", "twilio"
 SENDERS = (STRIPE, WIZARD, TWILIO)

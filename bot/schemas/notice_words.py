@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.schemas.views import in_language
 from bot.words import Words
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notice_texts import A_VISIT, SETTLEMENTS, TEXTS, Text, settlement_of, text_of
 from conversations.notices import BOOKING_CANCELLED, Appointment, Person, Side, Urgency
 from conversations.values import Locale

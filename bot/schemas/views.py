@@ -12,7 +12,7 @@ from bot.errors import Refusal
 from bot.identity import Audience
 from bot.words import Words
 from conversations.booking import Booking, Status
-from conversations.money import Money, split
+from conversations.money.amounts import Money, split
 from conversations.replies import N_, REFUSALS
 from conversations.values import Locale, Service
 

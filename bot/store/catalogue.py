@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bot.settings.ladders import parse_rungs
 from bot.store.driver import Collection, Document
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import Ladder
 from conversations.values import Price, Service
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.words import LOCALES, Words, negotiate
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Locale
 
 MOMENT = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from bot.words import Words
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import SHORTLY_BEFORE
 from tests.browser.conftest import Screenshot
 from tests.workers.mails import AYU, BUDI, SENDER, VISIT, matter

@@ -10,7 +10,7 @@ from conversations import booking
 from conversations import effects as do
 from conversations import events as on
 from conversations.machine import Conversation, Decision, decide
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Contact, Location, Price, Rating, Service, Terms, Therapist, Visit
 
 E = TypeVar("E")

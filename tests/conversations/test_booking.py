@@ -27,7 +27,7 @@ from conversations.booking import (
     VisitProgressed,
     decide,
 )
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import Occasion
 from conversations.values import Rating
 from tests.conversations.scenes import AYU, BAGUS, CONTACT, NOW, PLACE, VISIT, after

@@ -23,7 +23,7 @@ from conversations.external_booking import (
     Status,
     decide,
 )
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import Notify
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)

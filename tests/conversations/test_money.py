@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.money import Money, Split, minor_digits, split
+from conversations.money.amounts import Money, Split, minor_digits, split
 
 THIRTY_PER_CENT = 3000
 

@@ -22,7 +22,7 @@ from bot.runtime.embedded import Servers
 from bot.services import Services
 from bot.store.inbox import LEASE
 from conversations.external_booking import ExternalBooking, Status
-from conversations.money import Money
+from conversations.money.amounts import Money
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House, house_of, settings_for
 from tests.stories.test_desk import NEWS, integrator_of

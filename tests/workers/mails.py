@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notice_texts import TEXTS
 from conversations.notices import BOOKING_CANCELLED, REMINDER, Appointment, Person, Side
 from conversations.values import Locale

@@ -19,7 +19,7 @@ from bot.providers.email import message_of
 from bot.providers.messages import Email
 from bot.words import LOCALES, Words
 from conversations import notices
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notices import Appointment, Person, Side
 from conversations.values import Locale
 from tests.workers.mails import AYU, BUDI, CASES, LINKS, NOW, SENDER, VISIT, cancellations, matter

@@ -16,7 +16,7 @@ from bot.services import connected
 from bot.store.driver import Database, Document
 from bot.store.therapists import TherapistRecord, Therapists
 from bot.words import LOCALES
-from conversations.money import minor_digits
+from conversations.money.amounts import minor_digits
 from conversations.values import Service
 from matching.geography import distance_km
 from tests.house import settings_for

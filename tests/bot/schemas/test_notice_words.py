@@ -12,7 +12,7 @@ from bot.schemas.notice_words import notice_data, notice_params, notice_text
 from bot.schemas.render import render_entry
 from bot.words import LOCALES, Words
 from conversations import notices
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.notice_texts import TEXTS, text_of
 from conversations.notices import Appointment, Person, Side
 from conversations.values import Locale

@@ -30,7 +30,7 @@ from bot.words import LOCALES, Words
 from conversations import booking, replies
 from conversations.effects import ShowCard
 from conversations.machine import Conversation, State, state_on_screen
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Contact, Countdown, Draft, Locale, Location, Price, Service, Therapist, Visit
 
 NOW = datetime(2026, 12, 1, 3, 0, 0, 123456, tzinfo=UTC)

@@ -27,7 +27,7 @@ from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
 from bot.store.tickets import TICKET_LIVES, Bearer, Tickets
 from conversations import booking, machine
 from conversations import effects as do
-from conversations.money import Money
+from conversations.money.amounts import Money
 from conversations.values import Contact, Countdown, Location, Price, Service, Therapist, Visit
 from matching import effects as find
 from matching import search

@@ -1,0 +1,1 @@
+"""Money: exact amounts and their shares, as values; nothing here charges anybody or knows a provider."""
