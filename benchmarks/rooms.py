@@ -25,8 +25,8 @@ from bot.turns.showing import state_data
 from bot.turns.turns import Take, Turns
 from conversations import booking as bookings
 from conversations import events as on
+from conversations.conversation import Conversation, State, state_on_screen
 from conversations.effects import TellBooking
-from conversations.machine import Conversation, State, state_on_screen
 from conversations.values import Contact, Location
 
 

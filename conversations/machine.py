@@ -24,17 +24,6 @@ from conversations.conversation import (
 from conversations.ids import derived_id
 from conversations.values import Countdown, Draft, Step, Therapist, Visit
 
-__all__ = [
-    "ENDED_STATES",
-    "TRANSITIONS",
-    "Conversation",
-    "Decision",
-    "State",
-    "card_on_screen",
-    "decide",
-    "state_on_screen",
-]
-
 # How long after its countdown a search may be silent before the conversation asks it where it stands.
 SILENCE_S = 15.0
 # A visit that was neither completed nor cancelled this long after its planned end is closed by rule.

@@ -13,7 +13,7 @@ from bot.services import Services
 from bot.store.driver import aggregate
 from bot.store.records import Stored
 from conversations.booking import Booking, Status
-from conversations.machine import ENDED_STATES, Conversation, State
+from conversations.conversation import ENDED_STATES, Conversation, State
 from matching.search import Offer, Search
 from matching.search import State as SearchState
 from tests.clients import PATIENCE_S

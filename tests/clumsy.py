@@ -22,6 +22,7 @@ from bot.store.therapists import Therapists
 from bot.web.http.sign_in import SigningIn
 from conversations import events as on
 from conversations import machine
+from conversations.conversation import Conversation, Decision
 
 
 def blurt(*given: Any, **named: Any) -> NoReturn:
@@ -33,7 +34,7 @@ class ClumsyAccess(Access):
         return blurt(token) if token else await super().renew(token)
 
 
-def decide(conversation: machine.Conversation, event: on.Event, now: Any) -> machine.Decision:
+def decide(conversation: Conversation, event: on.Event, now: Any) -> Decision:
     return blurt(conversation, event) if isinstance(event, on.Cancelled) else DECIDE(conversation, event, now)
 
 

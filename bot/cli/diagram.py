@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from conversations.conversation import ENDED_STATES, State
 from conversations.events import DeadlinePassed
-from conversations.machine import ENDED_STATES, TRANSITIONS, State
+from conversations.machine import TRANSITIONS
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- diagram: begin -->", "<!-- diagram: end -->"

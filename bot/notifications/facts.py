@@ -15,9 +15,9 @@ from bot.store.notifications import Room
 from bot.store.records import Records
 from bot.store.therapists import Therapists
 from conversations.booking import Booking, Status
+from conversations.conversation import Conversation
 from conversations.external_booking import ExternalBooking
 from conversations.external_booking import Status as ExternalStatus
-from conversations.machine import Conversation
 from conversations.notices import Appointment, Person
 from conversations.values import Locale
 

@@ -15,7 +15,7 @@ from bot.store.records import Records
 from bot.store.redactions import Redactions
 from bot.turns.turns import Take
 from conversations.booking import Booking, GuestErased
-from conversations.machine import Conversation
+from conversations.conversation import Conversation
 from matching import events as found
 from matching.search import Search
 

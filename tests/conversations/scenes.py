@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from conversations import booking
 from conversations import effects as do
 from conversations import events as on
-from conversations.machine import Conversation, Decision, decide
+from conversations.conversation import Conversation, Decision
+from conversations.machine import decide
 from conversations.money.amounts import Money
 from conversations.values import Contact, Location, Price, Rating, Service, Terms, Therapist, Visit
 

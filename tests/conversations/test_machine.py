@@ -9,7 +9,8 @@ import pytest
 from conversations import booking
 from conversations import effects as do
 from conversations import events as on
-from conversations.machine import SILENCE_S, Conversation, State, card_on_screen, decide, state_on_screen
+from conversations.conversation import Conversation, State, card_on_screen, state_on_screen
+from conversations.machine import SILENCE_S, decide
 from conversations.values import Contact, Countdown, Location, Terms
 from tests.conversations.scenes import (
     AYU,

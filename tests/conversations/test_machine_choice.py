@@ -9,7 +9,8 @@ import pytest
 from conversations import booking
 from conversations import effects as do
 from conversations import events as on
-from conversations.machine import RESERVING_S, TRANSITIONS, Conversation, State, decide
+from conversations.conversation import Conversation, State
+from conversations.machine import RESERVING_S, TRANSITIONS, decide
 from conversations.values import Countdown
 from tests.conversations.scenes import (
     AYU,

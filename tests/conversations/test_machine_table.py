@@ -10,7 +10,8 @@ import pytest
 
 from conversations import effects as do
 from conversations import events as on
-from conversations.machine import ENDED_STATES, REFUSALS, TRANSITIONS, Conversation, State, decide
+from conversations.conversation import ENDED_STATES, Conversation, State
+from conversations.machine import REFUSALS, TRANSITIONS, decide
 from tests.conversations.scenes import (
     CANCEL,
     CONTACT,

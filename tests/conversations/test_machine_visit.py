@@ -9,7 +9,8 @@ import pytest
 from conversations import booking
 from conversations import effects as do
 from conversations import events as on
-from conversations.machine import ERASE_AGAIN_S, VISIT_GRACE_S, Conversation, State, decide
+from conversations.conversation import Conversation, State
+from conversations.machine import ERASE_AGAIN_S, VISIT_GRACE_S, decide
 from conversations.values import Rating
 from tests.conversations.scenes import (
     AYU,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from conversations.machine import ENDED_STATES
+from conversations.conversation import ENDED_STATES
 from tests.clients import JAKARTA
 from tests.faults.devices import World
 from tests.faults.people import Person

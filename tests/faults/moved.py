@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from conversations.machine import TRANSITIONS, State
+from conversations.conversation import State
+from conversations.machine import TRANSITIONS
 from tests.faults.evidence import CLOCKS_AGREE_WITHIN, Finding, Line, by_booking, by_feed, lines_of, moment
 from tests.faults.witness import Answer, Operation, Witness
 

@@ -16,7 +16,7 @@ import redis.asyncio
 from bot.runtime.embedded import Servers
 from bot.services import Services, running
 from bot.settings.settings import Settings
-from conversations.machine import State
+from conversations.conversation import State
 from tests.agreement import eventually, until_agreed
 from tests.clients import Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import MASSAGE, House, add_therapist, house_of, settings_for

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from conversations import events as on
-from conversations.machine import Conversation, State
+from conversations.conversation import Conversation, State
 from conversations.values import Rating, Terms, Therapist
 from matching import events as found
 from matching.policy import Policy

@@ -9,7 +9,7 @@ from typing import Any
 
 from conversations import effects as do
 from conversations.booking import ENDED_STATUSES, Booking, Status
-from conversations.machine import ENDED_STATES, Conversation, State
+from conversations.conversation import ENDED_STATES, Conversation, State
 from matching.search import Answer, Offer, Search
 from matching.search import State as SearchState
 from tests.conversations.scenes import CONTACT, PLACE

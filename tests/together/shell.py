@@ -16,6 +16,7 @@ from typing import Any, Literal
 from conversations import booking, machine
 from conversations import effects as do
 from conversations import events as on
+from conversations.conversation import Conversation
 from conversations.notices import Notify
 from conversations.values import Terms, Therapist
 from matching import effects as find
@@ -32,7 +33,7 @@ EffectId = tuple[int, int]
 Performance = Iterator[None]
 
 FRESH: Mapping[Room, Callable[[str], Any]] = {
-    "conversation": machine.Conversation,
+    "conversation": Conversation,
     "search": search.Search,
     "booking": booking.Booking,
 }

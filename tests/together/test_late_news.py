@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from conversations import events as on
-from conversations.machine import Conversation, State
+from conversations.conversation import Conversation, State
 from matching import events as found
 from matching.search import Search
 from matching.search import State as SearchState

@@ -13,7 +13,7 @@ from bot.live.signals import LiveVisit, live_visit_of
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import Stretch
-from conversations.machine import state_on_screen
+from conversations.conversation import state_on_screen
 
 
 async def correspondence(

@@ -36,8 +36,8 @@ from bot.turns.turns import Command, Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.web.sessions.attendance import Attendance
 from conversations import events as on
+from conversations.conversation import Conversation, State
 from conversations.ids import derived_id
-from conversations.machine import Conversation, State
 from conversations.replies import N_
 from conversations.values import Contact, Locale, Location, Rating
 

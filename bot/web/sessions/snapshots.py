@@ -19,7 +19,7 @@ from bot.schemas.views import booking_view, moment, offer_view, raw_booking
 from bot.services import Services
 from bot.turns.showing import offer_data, state_data
 from bot.web.sessions.correspondence import correspondence
-from conversations.machine import state_on_screen
+from conversations.conversation import state_on_screen
 from conversations.replies import REFUSALS
 from conversations.values import Locale
 from matching.search import Answer

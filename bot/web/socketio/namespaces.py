@@ -29,7 +29,7 @@ from bot.web.socketio.packets import encode_event
 from bot.web.socketio.readers import Reader
 from bot.web.socketio.server import SocketIOServer
 from bot.words import negotiate
-from conversations.machine import State
+from conversations.conversation import State
 from conversations.values import Locale
 
 GUEST = "/guest"

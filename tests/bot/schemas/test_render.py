@@ -28,8 +28,8 @@ from bot.store.driver import type_codec
 from bot.turns.showing import card_data, offer_data, state_data
 from bot.words import LOCALES, Words
 from conversations import booking, replies
+from conversations.conversation import Conversation, State, state_on_screen
 from conversations.effects import ShowCard
-from conversations.machine import Conversation, State, state_on_screen
 from conversations.money.amounts import Money
 from conversations.values import Contact, Countdown, Draft, Locale, Location, Price, Service, Therapist, Visit
 

@@ -15,7 +15,7 @@ from bot.store.redactions import KEPT, redacted
 from bot.turns.showing import card_data, offer_data, state_data
 from bot.words import LOCALES, Words
 from conversations import replies
-from conversations.machine import Conversation, State, state_on_screen
+from conversations.conversation import Conversation, State, state_on_screen
 from conversations.values import Draft
 from tests.bot.schemas.test_notice_words import APPOINTMENT
 from tests.bot.schemas.test_notice_words import AYU as AT_WORK

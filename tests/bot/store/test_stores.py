@@ -25,8 +25,9 @@ from bot.store.rooms import Room, Rooms
 from bot.store.sign_ins import CODE_IS_FRESH, CODE_LIVES, MOST_TRIES, Issued, SignIns
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
 from bot.store.tickets import TICKET_LIVES, Bearer, Tickets
-from conversations import booking, machine
+from conversations import booking
 from conversations import effects as do
+from conversations.conversation import Conversation, State
 from conversations.money.amounts import Money
 from conversations.values import Contact, Countdown, Location, Price, Service, Therapist, Visit
 from matching import effects as find
@@ -62,7 +63,7 @@ EFFECTS = (do.Say("delayed", {"minutes": 5}), do.TellBooking("b_1", booking.Book
 
 
 @pytest.fixture
-def conversations(stores: Database) -> Records[machine.Conversation]:
+def conversations(stores: Database) -> Records[Conversation]:
     return Records(stores["conversations"], CONVERSATION)
 
 
@@ -71,14 +72,14 @@ def searches(stores: Database) -> Records[search.Search]:
     return Records(stores["searches"], SEARCH)
 
 
-def conversation(record_id: str = "c_1", **more: Any) -> machine.Conversation:
+def conversation(record_id: str = "c_1", **more: Any) -> Conversation:
     countdown = Countdown(1, 5, NOW + MINUTE)
-    filled = {"state": machine.State.SEARCHING, "revision": 3, "visit": VISIT, "countdown": countdown, **more}
-    return machine.Conversation(record_id, **filled)
+    filled = {"state": State.SEARCHING, "revision": 3, "visit": VISIT, "countdown": countdown, **more}
+    return Conversation(record_id, **filled)
 
 
 async def test_a_record_comes_back_as_it_was_saved_with_its_effects_and_its_answer(
-    conversations: Records[machine.Conversation],
+    conversations: Records[Conversation],
 ) -> None:
     assert await conversations.load("c_1") is None
     fresh = conversations.fresh("c_1").record
@@ -142,7 +143,7 @@ async def test_a_search_waits_for_those_whose_offers_are_open_and_a_visit_for_it
 
 
 async def test_what_a_person_typed_is_kept_as_text_and_finds_nothing_else(
-    conversations: Records[machine.Conversation],
+    conversations: Records[Conversation],
 ) -> None:
     for number, typed in enumerate(CURIOUS):
         visit = replace(VISIT, contact=Contact(typed, PHONE), notes=typed)
@@ -158,7 +159,7 @@ async def test_what_a_person_typed_is_kept_as_text_and_finds_nothing_else(
         assert await conversations.load(typed) is None
 
 
-async def test_who_read_an_older_version_saves_nothing(conversations: Records[machine.Conversation]) -> None:
+async def test_who_read_an_older_version_saves_nothing(conversations: Records[Conversation]) -> None:
     fresh = conversations.fresh("c_1").record
     first = await conversations.save(fresh, conversation(), (), NOW)
     assert first is not None
@@ -171,7 +172,7 @@ async def test_who_read_an_older_version_saves_nothing(conversations: Records[ma
 
 
 @pytest.mark.parametrize("version", [0, 1])
-async def test_of_many_who_save_at_once_one_wins(conversations: Records[machine.Conversation], version: int) -> None:
+async def test_of_many_who_save_at_once_one_wins(conversations: Records[Conversation], version: int) -> None:
     before = conversations.fresh("c_1").record
     if version:
         stored = await conversations.save(before, conversation(), (), NOW)
@@ -195,7 +196,7 @@ async def test_a_second_live_search_of_a_conversation_is_a_fault_and_no_lost_rac
 
 
 async def test_the_last_answers_are_kept_and_one_of_them_can_be_amended(
-    conversations: Records[machine.Conversation],
+    conversations: Records[Conversation],
 ) -> None:
     stored = conversations.fresh("c_1")
     for number in range(ANSWERS_KEPT + 5):
@@ -214,7 +215,7 @@ async def test_the_last_answers_are_kept_and_one_of_them_can_be_amended(
 
 
 async def test_effects_leave_the_outbox_when_they_are_performed_and_the_rest_is_found_again(
-    conversations: Records[machine.Conversation],
+    conversations: Records[Conversation],
 ) -> None:
     first = await conversations.save(conversations.fresh("c_1").record, conversation(), EFFECTS, NOW)
     assert first is not None
@@ -229,14 +230,14 @@ async def test_effects_leave_the_outbox_when_they_are_performed_and_the_rest_is_
     assert await conversations.unperformed(NOW + MINUTE) == []
 
 
-async def left_in(record_id: str, records: Records[machine.Conversation]) -> list[str]:
+async def left_in(record_id: str, records: Records[Conversation]) -> list[str]:
     stored = await records.load(record_id)
     assert stored is not None
     return [item.id for item in stored.outbox]
 
 
 async def test_those_who_rest_leave_room_for_those_who_come_after_them(
-    conversations: Records[machine.Conversation],
+    conversations: Records[Conversation],
 ) -> None:
     for number in range(3):
         fresh = conversations.fresh(f"c_{number}").record
@@ -247,7 +248,7 @@ async def test_those_who_rest_leave_room_for_those_who_come_after_them(
     assert await conversations.overdue(NOW + MINUTE, limit=1, but=["c_0", "c_1"]) == ["c_2"]
 
 
-async def test_what_is_overdue_is_told_longest_first(conversations: Records[machine.Conversation]) -> None:
+async def test_what_is_overdue_is_told_longest_first(conversations: Records[Conversation]) -> None:
     for name, expires_at in (("soon", NOW), ("long", NOW - MINUTE), ("later", NOW + SECOND), ("never", None)):
         fresh = conversations.fresh(name).record
         assert await conversations.save(fresh, conversation(name, expires_at=expires_at), (), NOW)
@@ -266,12 +267,12 @@ async def test_bookings_are_found_newest_first(stores: Database) -> None:
 
 
 async def test_a_document_of_another_program_is_read_with_what_is_known_of_it(
-    stores: Database, conversations: Records[machine.Conversation]
+    stores: Database, conversations: Records[Conversation]
 ) -> None:
     await stores["conversations"].insert_one({"_id": "c_1", "version": 4, "state": "idle", "of_tomorrow": {"a": [1]}})
     stored = await conversations.load("c_1")
     assert stored is not None
-    assert stored.record == machine.Conversation("c_1", version=4)
+    assert stored.record == Conversation("c_1", version=4)
 
 
 # --- therapists -------------------------------------------------------------------------------------------------------
