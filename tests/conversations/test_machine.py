@@ -10,7 +10,8 @@ from conversations import booking
 from conversations import effects as do
 from conversations import events as on
 from conversations.conversation import Conversation, State, card_on_screen, state_on_screen
-from conversations.machine import SILENCE_S, decide
+from conversations.machine import decide
+from conversations.moves.pieces import SILENCE_S
 from conversations.values import Contact, Countdown, Location, Terms
 from tests.conversations.scenes import (
     AYU,

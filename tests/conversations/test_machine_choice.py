@@ -10,7 +10,8 @@ from conversations import booking
 from conversations import effects as do
 from conversations import events as on
 from conversations.conversation import Conversation, State
-from conversations.machine import RESERVING_S, TRANSITIONS, decide
+from conversations.machine import TRANSITIONS, decide
+from conversations.moves.choosing import RESERVING_S
 from conversations.values import Countdown
 from tests.conversations.scenes import (
     AYU,

@@ -10,7 +10,9 @@ from conversations import booking
 from conversations import effects as do
 from conversations import events as on
 from conversations.conversation import Conversation, State
-from conversations.machine import ERASE_AGAIN_S, VISIT_GRACE_S, decide
+from conversations.machine import decide
+from conversations.moves.always import ERASE_AGAIN_S
+from conversations.moves.choosing import VISIT_GRACE_S
 from conversations.values import Rating
 from tests.conversations.scenes import (
     AYU,

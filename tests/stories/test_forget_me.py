@@ -20,7 +20,7 @@ from bot.runtime.embedded import Servers
 from bot.services import Services
 from conversations.booking import Booking
 from conversations.conversation import State
-from conversations.machine import ERASE_AGAIN_S
+from conversations.moves.always import ERASE_AGAIN_S
 from conversations.values import Rating
 from tests.agreement import assert_gap_free, eventually, until_agreed
 from tests.clients import Guest, Therapist, client_id, guest, therapist
