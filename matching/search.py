@@ -6,14 +6,14 @@ Everything that moves a search stands in `TRANSITIONS`; an event without a row c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from matching import effects as do
 from matching import events as on
-from matching.policy import Needs, Policy
+from matching.policy import Policy
+from matching.records import Answer, Decision, Offer, Search, State
 
 # A hold is prolonged in milliseconds; a search that has not heard of it after this long goes on without the therapist.
 KEEPING_S = 10.0
@@ -21,91 +21,6 @@ KEEPING_S = 10.0
 CHOICE_MARGIN_S = 15.0
 # Nobody is asked by one search more often than this in all, so the record stays small for ever.
 MOST_OFFERS = 300
-
-
-class State(StrEnum):
-    NEW = "new"
-    ASKING = "asking"
-    KEEPING = "keeping"
-    FOUND = "found"
-    WON = "won"
-    EXHAUSTED = "exhausted"
-    CANCELLED = "cancelled"
-
-
-class Answer(StrEnum):
-    """What became of an offer."""
-
-    ASKED = "asked"
-    ACCEPTED = "accepted"
-    DECLINED = "declined"
-    EXPIRED = "expired"
-    TAKEN = "taken"
-    WITHDRAWN = "withdrawn"
-    GIVEN_BACK = "given_back"
-
-
-LIVE_STATES = (State.ASKING, State.KEEPING, State.FOUND)
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One therapist asked once: when, why this one (kilometres, see `policy.rank`), until when, and the answer."""
-
-    offer_id: str
-    therapist_id: str
-    fence: int
-    until: datetime
-    distance_km: float
-    why: dict[str, float]
-    attempt: int
-    asked_at: datetime
-    answer: Answer = Answer.ASKED
-    answered_at: datetime | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """The record of one search. `expires_at` is the next moment at which something is due, None once it has ended."""
-
-    id: str
-    version: int = 0
-    state: State = State.NEW
-    expires_at: datetime | None = None
-    conversation_id: str = ""
-    booking_id: str = ""
-    needs: Needs | None = None
-    policy: Policy | None = None
-    direct_therapist_id: str | None = None
-    attempt: int = 0
-    attempt_ends_at: datetime | None = None
-    chosen_offer_id: str | None = None
-    offers: tuple[Offer, ...] = ()
-    refused: tuple[str, ...] = ()
-    let_go: tuple[str, ...] = ()
-    """The offer ids of holds that were let go unused: the news of them may come twice, their letting go only once."""
-    ended_because: str | None = None
-
-    @property
-    def is_live(self) -> bool:
-        return self.state in LIVE_STATES
-
-    def offer(self, offer_id: str) -> Offer | None:
-        return next((offer for offer in self.offers if offer.offer_id == offer_id), None)
-
-    def open_offers(self) -> tuple[Offer, ...]:
-        return tuple(offer for offer in self.offers if offer.answer is Answer.ASKED)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the search becomes and what is to be done; `refusal` is a code of the public contract for who asked."""
-
-    record: Search
-    effects: tuple[do.Effect, ...] = ()
-    refusal: str | None = None
-
 
 Handler = Callable[[Search, Any, datetime], Decision]
 

@@ -14,8 +14,8 @@ from bot.store.driver import aggregate
 from bot.store.records import Stored
 from conversations.booking import Booking, Status
 from conversations.conversation import ENDED_STATES, Conversation, State
-from matching.search import Offer, Search
-from matching.search import State as SearchState
+from matching.records import Offer, Search
+from matching.records import State as SearchState
 from tests.clients import PATIENCE_S
 from tests.together.invariants import STATUSES
 

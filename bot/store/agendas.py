@@ -9,7 +9,7 @@ from bot.store.driver import Document
 from bot.store.records import Records
 from bot.store.together import Together
 from conversations.booking import Booking
-from matching.search import Search
+from matching.records import Search
 
 # Nobody has so many at once; a fault that makes more of them must not fill the memory.
 MOST_VISITS = 50

@@ -18,7 +18,7 @@ from conversations.effects import Effect
 from matching import events as on_search
 from matching import search
 from matching.effects import Effect as SearchEffect
-from matching.search import Search
+from matching.records import Search
 
 RecordName = Literal["conversation", "search", "booking", "external_booking"]
 

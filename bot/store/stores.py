@@ -30,7 +30,7 @@ from bot.store.webhooks import Webhooks
 from conversations.booking import Booking
 from conversations.conversation import Conversation
 from conversations.external_booking import ExternalBooking
-from matching.search import Search
+from matching.records import Search
 
 
 @dataclass(slots=True, kw_only=True)

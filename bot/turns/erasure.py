@@ -17,7 +17,7 @@ from bot.turns.turns import Take
 from conversations.booking import Booking, GuestErased
 from conversations.conversation import Conversation
 from matching import events as found
-from matching.search import Search
+from matching.records import Search
 
 
 class Erasure:

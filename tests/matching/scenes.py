@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from matching import effects as do
 from matching import events as on
 from matching.policy import Candidate, Needs, Policy
-from matching.search import CHOICE_MARGIN_S, Decision, Offer, Search, decide
+from matching.records import Decision, Offer, Search
+from matching.search import CHOICE_MARGIN_S, decide
 
 E = TypeVar("E")
 

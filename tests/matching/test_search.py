@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from matching import effects as do
 from matching import events as on
 from matching.policy import Policy
-from matching.search import MOST_OFFERS, Answer, Search, State, decide
+from matching.records import Answer, Search, State
+from matching.search import MOST_OFFERS, decide
 from tests.matching.scenes import (
     CANCEL,
     DEADLINE,

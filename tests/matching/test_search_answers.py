@@ -9,7 +9,8 @@ import pytest
 
 from matching import effects as do
 from matching import events as on
-from matching.search import KEEPING_S, Answer, Search, State, decide
+from matching.records import Answer, Search, State
+from matching.search import KEEPING_S, decide
 from tests.matching.scenes import (
     CANCEL,
     CHOICE_ENDS_AT,

@@ -10,7 +10,8 @@ import pytest
 
 from matching import effects as do
 from matching import events as on
-from matching.search import LIVE_STATES, TRANSITIONS, Search, State, decide
+from matching.records import LIVE_STATES, Search, State
+from matching.search import TRANSITIONS, decide
 from tests.matching.scenes import (
     CANCEL,
     CHOICE_ENDS_AT,

@@ -9,8 +9,8 @@ from typing import Any
 from bot.runtime.embedded import Servers
 from bot.store.therapists import TherapistRecord
 from matching.policy import Policy
-from matching.search import Answer, Search
-from matching.search import State as SearchState
+from matching.records import Answer, Search
+from matching.records import State as SearchState
 from tests.agreement import until_agreed, until_free
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.house import House, house_of, settings_for

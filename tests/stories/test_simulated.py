@@ -13,7 +13,7 @@ from bot.cli.demo_data import HELLOS, REPLIES
 from bot.cli.simulated import Pace, run
 from bot.runtime.embedded import Servers
 from bot.store.therapists import TherapistRecord
-from matching.search import Answer
+from matching.records import Answer
 from tests.clients import Guest, guest, therapist
 from tests.house import House, house_of, settings_for
 

@@ -12,8 +12,8 @@ from conversations.conversation import Conversation, State
 from conversations.values import Rating, Terms, Therapist
 from matching import events as found
 from matching.policy import Policy
-from matching.search import Answer
-from matching.search import State as SearchState
+from matching.records import Answer
+from matching.records import State as SearchState
 from tests.conversations.scenes import CONTACT, PLACE, SERVICE
 from tests.together import invariants
 from tests.together.shell import Key, Process, Shell, TherapistRow

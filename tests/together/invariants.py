@@ -10,8 +10,8 @@ from typing import Any
 from conversations import effects as do
 from conversations.booking import ENDED_STATUSES, Booking, Status
 from conversations.conversation import ENDED_STATES, Conversation, State
-from matching.search import Answer, Offer, Search
-from matching.search import State as SearchState
+from matching.records import Answer, Offer, Search
+from matching.records import State as SearchState
 from tests.conversations.scenes import CONTACT, PLACE
 from tests.together.shell import Key, Room, Shell
 

@@ -24,6 +24,7 @@ from matching import events as found
 from matching import search
 from matching.availability import visit_cells
 from matching.policy import Candidate, Needs, Policy, is_eligible, rank
+from matching.records import Search
 
 Room = Literal["conversation", "search", "booking"]
 Key = tuple[Room, str]
@@ -34,7 +35,7 @@ Performance = Iterator[None]
 
 FRESH: Mapping[Room, Callable[[str], Any]] = {
     "conversation": Conversation,
-    "search": search.Search,
+    "search": Search,
     "booking": booking.Booking,
 }
 DECIDE: Mapping[Room, Callable[[Any, Any, datetime], Any]] = {

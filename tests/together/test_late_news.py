@@ -9,8 +9,8 @@ import pytest
 from conversations import events as on
 from conversations.conversation import Conversation, State
 from matching import events as found
-from matching.search import Search
-from matching.search import State as SearchState
+from matching.records import Search
+from matching.records import State as SearchState
 from tests.conversations.scenes import CONTACT, PLACE, SERVICE
 from tests.together import invariants
 from tests.together.history import GUESTS, TERMS, History

@@ -22,7 +22,7 @@ from bot.web.sessions.correspondence import correspondence
 from conversations.conversation import state_on_screen
 from conversations.replies import REFUSALS
 from conversations.values import Locale
-from matching.search import Answer
+from matching.records import Answer
 
 # A snapshot brings this many entries; what lies beyond follows one by one on the same connection.
 ENTRIES_AT_ONCE = 200

@@ -37,8 +37,8 @@ from conversations.booking import Booking, Status
 from conversations.ids import derived_id
 from conversations.replies import N_
 from matching import events as on_search
-from matching.search import Answer as OfferAnswer
-from matching.search import Search
+from matching.records import Answer as OfferAnswer
+from matching.records import Search
 
 THERAPIST: Audience = "therapist"
 

@@ -31,8 +31,10 @@ from conversations.conversation import Conversation, State
 from conversations.money.amounts import Money
 from conversations.values import Contact, Countdown, Location, Price, Service, Therapist, Visit
 from matching import effects as find
-from matching import search
 from matching.policy import Needs, Policy
+from matching.records import Answer as OfferAnswer
+from matching.records import Offer, Search
+from matching.records import State as SearchState
 from tests.clients import JAKARTA, PATIENCE_S
 from tests.house import KILOMETRE_IN_DEGREES, MASSAGE
 
@@ -68,7 +70,7 @@ def conversations(stores: Database) -> Records[Conversation]:
 
 
 @pytest.fixture
-def searches(stores: Database) -> Records[search.Search]:
+def searches(stores: Database) -> Records[Search]:
     return Records(stores["searches"], SEARCH)
 
 
@@ -96,11 +98,9 @@ async def test_a_record_comes_back_as_it_was_saved_with_its_effects_and_its_answ
     assert saved.answer_to("guest:2") is None
 
 
-async def test_a_search_comes_back_with_its_offers_and_policy(searches: Records[search.Search]) -> None:
-    offer = search.Offer("o_1", "t_1", 7, NOW, 1.5, {"distance": 0.5}, 1, NOW, search.Answer.DECLINED, NOW, "$token")
-    full = search.Search(
-        "s_1", 0, search.State.ASKING, NOW, "c_1", "b_1", Needs(1.5, 2.5, 60), Policy(), offers=(offer,)
-    )
+async def test_a_search_comes_back_with_its_offers_and_policy(searches: Records[Search]) -> None:
+    offer = Offer("o_1", "t_1", 7, NOW, 1.5, {"distance": 0.5}, 1, NOW, OfferAnswer.DECLINED, NOW, "$token")
+    full = Search("s_1", 0, SearchState.ASKING, NOW, "c_1", "b_1", Needs(1.5, 2.5, 60), Policy(), offers=(offer,))
     effect = find.FindCandidates(1, Needs(1.5, 2.5, 60), 5.0, 3, NOW, ("t_1",), ("t_1",))
     saved = await searches.save(searches.fresh("s_1").record, full, [effect], NOW)
     assert saved is not None
@@ -109,26 +109,26 @@ async def test_a_search_comes_back_with_its_offers_and_policy(searches: Records[
 
 
 async def test_a_search_waits_for_those_whose_offers_are_open_and_a_visit_for_its_therapist(
-    stores: Database, searches: Records[search.Search]
+    stores: Database, searches: Records[Search]
 ) -> None:
-    def offer(therapist_id: str, answer: search.Answer) -> search.Offer:
-        return search.Offer(f"o_{therapist_id}", therapist_id, 1, NOW, 1.5, {}, 1, NOW, answer)
+    def offer(therapist_id: str, answer: OfferAnswer) -> Offer:
+        return Offer(f"o_{therapist_id}", therapist_id, 1, NOW, 1.5, {}, 1, NOW, answer)
 
     def visit(booking_id: str, therapist_id: str, state: booking.Status) -> booking.Booking:
         therapist = Therapist(therapist_id, "Sari", "", 4.8, 1, "female", (), ())
         return booking.Booking(booking_id, conversation_id=f"c_{booking_id}", state=state, therapist=therapist)
 
-    open_one = search.Search(
+    open_one = Search(
         "s_1",
-        state=search.State.ASKING,
+        state=SearchState.ASKING,
         conversation_id="c_1",
         offers=(
-            offer("ayu", search.Answer.ASKED),
-            offer("bagus", search.Answer.ASKED),
-            offer("citra", search.Answer.DECLINED),
+            offer("ayu", OfferAnswer.ASKED),
+            offer("bagus", OfferAnswer.ASKED),
+            offer("citra", OfferAnswer.DECLINED),
         ),
     )
-    over = search.Search("s_2", state=search.State.CANCELLED, conversation_id="c_2", offers=open_one.offers)
+    over = Search("s_2", state=SearchState.CANCELLED, conversation_id="c_2", offers=open_one.offers)
     for each in (open_one, over):
         await searches.save(searches.fresh(each.id).record, each, (), NOW)
     bookings = Records(stores["bookings"], BOOKING)
@@ -185,10 +185,10 @@ async def test_of_many_who_save_at_once_one_wins(conversations: Records[Conversa
 
 
 async def test_a_second_live_search_of_a_conversation_is_a_fault_and_no_lost_race(
-    searches: Records[search.Search],
+    searches: Records[Search],
 ) -> None:
-    def live(search_id: str) -> search.Search:
-        return search.Search(search_id, state=search.State.ASKING, conversation_id="c_1")
+    def live(search_id: str) -> Search:
+        return Search(search_id, state=SearchState.ASKING, conversation_id="c_1")
 
     assert await searches.save(searches.fresh("s_1").record, live("s_1"), (), NOW)
     with pytest.raises(driver.DuplicateKeyError):
