@@ -245,7 +245,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except CannotBuild as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error}: {why(error.__cause__ or error)}\n")
         return 1
     except PyMongoError as error:
         sys.stderr.write(f"MongoDB cannot be used: {why(error)}\n")

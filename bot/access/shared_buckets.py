@@ -14,13 +14,11 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from bot.access.buckets import Bucket
 from bot.cancelling import cancel
 from bot.logs.failures import why
-from bot.messaging.driver import DRIVER
+from bot.messaging.driver import DRIVER, Redis, RedisError
 
 log = structlog.get_logger()
 

@@ -12,11 +12,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from bot.live.presence import KEPT_FOR, Key, Note
-from bot.messaging.driver import DRIVER
+from bot.messaging.driver import DRIVER, Redis, RedisError
 
 EXCHANGED_WITHIN_S = 0.5
 CLOSED_WITHIN_S = 0.2

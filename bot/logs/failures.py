@@ -11,11 +11,9 @@ from traceback import walk_tb
 from types import CodeType, TracebackType
 from typing import Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
 from bot.errors import Outage, Refusal
 from bot.logs.masking import masked_text
+from bot.messaging.driver import RedisConnectionError, RedisTimeoutError
 from bot.store.driver import ConnectionFailure, OperationFailure, PyMongoError, is_away
 
 REDIS_IS_AWAY = (RedisConnectionError, RedisTimeoutError)

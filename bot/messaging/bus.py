@@ -18,13 +18,11 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from bot.cancelling import cancel
 from bot.clock import Now, machine_now
 from bot.logs.failures import why
-from bot.messaging.driver import DRIVER
+from bot.messaging.driver import DRIVER, Redis, RedisError
 from bot.store.driver import decode_documents, encode_document
 
 log = structlog.get_logger()

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
-from redis.exceptions import RedisError
-
 from bot.access.limits import RateLimits
 from bot.cancelling import cancel
 from bot.clock import Now
 from bot.messaging.bus import Bus
+from bot.messaging.driver import RedisError
 from bot.messaging.jobs import Jobs
 from bot.runtime.loop_lag import LoopLag
 from bot.store.breakers import Breakers

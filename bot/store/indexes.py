@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.logs.failures import why
 from bot.store.devices import KEPT_FOR
 from bot.store.driver import Database, OperationFailure
 
@@ -98,7 +97,7 @@ INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
 
 
 class CannotBuild(Exception):
-    """What stands in the database is in the way of an index; the text names it."""
+    """What stands in the database is in the way of an index: the text names it, the cause is what the server said."""
 
 
 async def build(database: Database) -> None:
@@ -109,4 +108,4 @@ async def build(database: Database) -> None:
                 await database[collection].create_index(keys, **options)
             except OperationFailure as error:
                 fields = ", ".join(field for field, _ in keys)
-                raise CannotBuild(f"the index of {collection} on ({fields}) cannot be built: {why(error)}") from error
+                raise CannotBuild(f"the index of {collection} on ({fields}) cannot be built") from error

@@ -17,12 +17,12 @@ from rq import Queue
 from rq.exceptions import StopRequested
 from rq.job import JobStatus
 
+from bot.messaging.worker import Worker
 from bot.runtime.embedded import Servers
 from tests.agreement import eventually
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import settings_for
 from tests.processes import Process, descendants_of, site
-from workers.rq_worker import Worker
 
 States = Callable[[], Awaitable[list[str | None]]]
 
@@ -30,7 +30,7 @@ States = Callable[[], Awaitable[list[str | None]]]
 def _worker(port: int) -> Worker:
     connection = redis.Redis(port=port, socket_timeout=1.0, socket_connect_timeout=1.0)
     worker = Worker(["default"], connection=connection)
-    worker.told = threading.Event()
+    worker.told, worker.on_stop = threading.Event(), lambda: None
     return worker
 
 
@@ -62,9 +62,8 @@ async def test_a_worker_that_ends_while_redis_hangs_calls_nothing_a_fault(
 
 
 async def test_a_worker_that_is_told_to_stop_in_the_middle_of_something_finishes_it_and_takes_no_job(
-    valkey_port: int, monkeypatch: pytest.MonkeyPatch
+    valkey_port: int,
 ) -> None:
-    monkeypatch.setattr("workers.rq_worker.end_for_certain", lambda: None)
     worker = await asyncio.to_thread(_worker, valkey_port)
     worker.request_stop(signal.SIGTERM, None)
     with pytest.raises(StopRequested):
