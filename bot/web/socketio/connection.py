@@ -8,18 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty
 from engineio.packet import MESSAGE, Packet
 
-from bot.web.socketio.direct_frames import FITS, DirectWebSocket, text_frame
+from bot.web.socketio.direct_frames import FITS, DirectWebSocket, Gathering, text_frame
 from bot.web.socketio.leftovers import let_go_of
-
-if TYPE_CHECKING:
-    from bot.web.socketio.engine import Engine
+from bot.web.socketio.limits import Counters, Limits
+from bot.web.socketio.pace import Pace
 
 Environ = dict[str, Any]
 
@@ -46,6 +45,21 @@ class Listener(Protocol):
     def received(self, text: str) -> None: ...
 
     async def closed(self, reason: str) -> None: ...
+
+
+class Host(Protocol):
+    """What the connections of one engine share: its limits and counters, who is there, and the turns in which to go."""
+
+    limits: Limits
+    counters: Counters
+    compression: bool
+    gathering: Gathering
+    departures: Pace
+    sockets: dict[str, Connection]
+
+    def listen(self, connection: Connection, /) -> Listener: ...
+    def generate_id(self) -> str: ...
+    def _bad_request(self) -> Any: ...
 
 
 class _Nobody:
@@ -108,15 +122,15 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
     closing: bool
     closed: bool
 
-    def __init__(self, engine: Engine, sid: str, environ: Environ) -> None:
-        super().__init__(engine, sid)
-        self.engine = engine
+    def __init__(self, host: Host, sid: str, environ: Environ) -> None:
+        super().__init__(host, sid)
+        self.host = host
         self.environ = environ
         self.queue = Outbox()
         self.transport: asyncio.Transport | None = None
         self.reason = TRANSPORT_CLOSE
         self.strikes = 0
-        self._limits = engine.limits
+        self._limits = host.limits
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._close_code: int = WSCloseCode.OK
@@ -128,7 +142,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._writer: asyncio.Task[None] | None = None
-        self.listener: Listener = engine.listen(self)
+        self.listener: Listener = host.listen(self)
 
     # What goes out
 
@@ -158,7 +172,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
 
     def _gather(self, frame: bytes) -> None:
         if not self._gathered:
-            self.engine.gathering.add(self._write_gathered)
+            self.host.gathering.add(self._write_gathered)
         self._gathered.append(frame)
         self._gathered_bytes += len(frame)
 
@@ -173,7 +187,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             self._writer = asyncio.create_task(self._write(self._websocket))
 
     def abort_slow_reader(self) -> None:
-        self.engine.counters.slow_readers_aborted += 1
+        self.host.counters.slow_readers_aborted += 1
         self.abort(SLOW_READER)
 
     @property
@@ -233,14 +247,14 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         try:
-            await self.engine.departures.turn()
+            await self.host.departures.turn()
             await self.listener.closed(self.reason)
         except Exception:
             logger.exception("A listener failed at the end of its connection")
         finally:
             # Only now: a drain waits for the goodbyes of those who went just before it, too.
-            self.engine.sockets.pop(self.sid, None)
-            self.engine.counters.connections -= 1
+            self.host.sockets.pop(self.sid, None)
+            self.host.counters.connections -= 1
             self.gone.set_result(None)
             self._let_go()
 
@@ -257,10 +271,10 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
 
     def strike(self, why: str) -> None:
         """Counts one frame that no honest client sends; `why` is our own words, never the client's."""
-        self.engine.counters.malformed_frames += 1
+        self.host.counters.malformed_frames += 1
         self.strikes += 1
         if self.strikes >= self._limits.max_strikes and not self.closing:
-            self.engine.counters.strike_outs += 1
+            self.host.counters.strike_outs += 1
             logger.warning("Closed connection %s after %d bad frames, the last: %s", self.sid[:8], self.strikes, why)
             self.abort(PROTOCOL_ERROR)
 
@@ -276,7 +290,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self._heartbeat = self._loop.call_later(self._limits.ping_timeout_s, self._stayed_silent)
 
     def _stayed_silent(self) -> None:
-        self.engine.counters.ping_timeouts += 1
+        self.host.counters.ping_timeouts += 1
         self.abort(PING_TIMEOUT)
 
     def _pong(self) -> None:
@@ -309,7 +323,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         """Upstream's name for serving a WebSocket request, be it the first one or an upgrade from polling."""
         request: web.Request = environ["aiohttp.request"]
         if self.upgraded or self.upgrading:
-            return self.engine._bad_request()
+            return self.host._bad_request()
         ws = self._new_websocket()
         self.upgrading = True
         try:
@@ -327,12 +341,12 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
     def _new_websocket(self) -> web.WebSocketResponse:
         how: dict[str, Any] = {
             "max_msg_size": self._limits.max_frame_bytes + 1,  # aiohttp refuses what reaches it
-            "compress": self.engine.compression,
+            "compress": self.host.compression,
             "timeout": self._limits.close_grace_s,
         }
         # An upgrade from polling begins with a probe, whose two frames are read one by one.
         if FITS and not self.connected:
-            return DirectWebSocket(self._hear, self.engine.departures, **how)
+            return DirectWebSocket(self._hear, self.host.departures, **how)
         return web.WebSocketResponse(**how)
 
     async def _probe(self, ws: web.WebSocketResponse) -> bool:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import WSCloseCode
 from socketio.packet import CONNECT, DISCONNECT
@@ -17,6 +17,7 @@ from bot.logs.failures import is_outage
 from bot.web.socketio.connection import CLIENT_DISCONNECT, SERVER_DISCONNECT, Connection
 from bot.web.socketio.door import Command, Door, Post
 from bot.web.socketio.lane import Lane, is_being_cancelled
+from bot.web.socketio.limits import Counters, Limits
 from bot.web.socketio.packets import (
     Received,
     decode_packet,
@@ -26,9 +27,6 @@ from bot.web.socketio.packets import (
 )
 from bot.web.socketio.token_bucket import TokenBucket
 from conversations.replies import N_
-
-if TYPE_CHECKING:
-    from bot.web.socketio.server import SocketIOServer
 
 RESERVED_NAMES = frozenset({"connect", "connect_error", "disconnect", "*"})
 # Whose commands beyond the rate are this many times the rate is no impatient person, and each one more is a strike.
@@ -55,7 +53,7 @@ class Session:
     def send(self, frame: bytes) -> None:
         if self.is_admitted:
             self.connection.offer(frame)
-        elif len(self.held) < self.connection.engine.limits.max_queued_frames:
+        elif len(self.held) < self.connection.host.limits.max_queued_frames:
             self.held.append(frame)
         else:
             self.connection.abort_slow_reader()
@@ -68,14 +66,32 @@ class Session:
         self.held.clear()
 
 
+Entrance = tuple[Door, Mapping[str, Command], Mapping[str, Post]]
+
+
+class Register(Protocol):
+    """What the clients of one gate share: its limits, its entrances, and the list of who is here, which they keep."""
+
+    limits: Limits
+    counters: Counters
+    admissions: asyncio.Semaphore
+
+    @property
+    def is_draining(self) -> bool: ...
+    def call_timeout_s(self) -> float: ...
+    def entrance(self, namespace: str) -> Entrance | None: ...
+    def enter(self, session: Session) -> None: ...
+    def leave(self, session: Session) -> None: ...
+
+
 class Client:
     """The listener of one connection; it may speak to several namespaces, and has one lane for all it asks."""
 
-    def __init__(self, server: SocketIOServer, connection: Connection) -> None:
-        limits = server.limits
+    def __init__(self, register: Register, connection: Connection) -> None:
+        limits = register.limits
         self.lane = Lane(limits.max_waiting_commands)
-        self._server = server
-        self._counters = server.counters
+        self._register = register
+        self._counters = register.counters
         self._connection = connection
         self._sessions: dict[str, Session] = {}
         self._admitted: set[Session] = set()
@@ -186,7 +202,7 @@ class Client:
 
     async def _in_time(self, call: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(self._server.call_timeout_s()):
+            async with asyncio.timeout(self._register.call_timeout_s()):
                 return await call
         except asyncio.CancelledError:
             if is_being_cancelled():
@@ -212,7 +228,7 @@ class Client:
     # Coming and going
 
     def _knock(self, namespace: str, auth: Any) -> None:
-        entrance = self._server.entrance(namespace)
+        entrance = self._register.entrance(namespace)
         if namespace in self._sessions:
             self._connection.strike("a second connect")
         elif self.lane.is_full or self._commands.take(self._loop.time()) > 0:
@@ -223,13 +239,13 @@ class Client:
             self._turn_away(namespace, Refusal("invalid", "The auth must be an object.").as_error())
         else:
             self._late.cancel()
-            session = Session(self._connection.engine.generate_id(), namespace, *entrance, self._connection)
+            session = Session(self._connection.host.generate_id(), namespace, *entrance, self._connection)
             self._sessions[namespace] = session
-            self._server.enter(session)
+            self._register.enter(session)
             self.lane.add(partial(self._admit, session, auth or {}))
 
     async def _admit(self, session: Session, auth: dict[str, Any]) -> None:
-        async with self._server.admissions:
+        async with self._register.admissions:
             if self._connection.closing:
                 return
             try:
@@ -256,18 +272,18 @@ class Client:
         if session is None:
             self._connection.strike("a disconnect from outside")
             return
-        self._server.leave(session)
+        self._register.leave(session)
         self.lane.add(partial(self._part, session, CLIENT_DISCONNECT))
         if not self._sessions:
             self._late.cancel()
-            self._late = self._loop.call_later(self._server.limits.connect_timeout_s, self._did_not_knock)
+            self._late = self._loop.call_later(self._register.limits.connect_timeout_s, self._did_not_knock)
 
     async def closed(self, reason: str) -> None:
         """Nobody hears the answers any more, but what the client said before it went is still done, then it is over."""
         self._late.cancel()
         for session in self._sessions.values():
-            self._server.leave(session)
-        await self.lane.finish(0 if self._server.is_draining else self._server.call_timeout_s())
+            self._register.leave(session)
+        await self.lane.finish(0 if self._register.is_draining else self._register.call_timeout_s())
         for session in list(self._admitted):
             await self._part(session, reason)
 

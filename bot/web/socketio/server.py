@@ -31,9 +31,9 @@ from aiohttp import WSCloseCode
 from bot.access.connections import Release
 from bot.web.sessions.farewell import GOING_AWAY, farewell
 from bot.web.socketio.connection import SERVER_DISCONNECT, Connection
-from bot.web.socketio.door import Command, Door, Post
+from bot.web.socketio.door import Door
 from bot.web.socketio.engine import Engine
-from bot.web.socketio.gate import RESERVED_NAMES, Client, Session
+from bot.web.socketio.gate import RESERVED_NAMES, Client, Entrance, Session
 from bot.web.socketio.limits import Counters, Limits
 from bot.web.socketio.packets import encode_disconnect, encode_event
 
@@ -46,7 +46,6 @@ COMMANDS_FINISH_S = 2.0
 LAST_HOOKS_S = 1.0
 LOOK_FOR_ROOM_EVERY_S = 0.02
 
-Entrance = tuple[Door, Mapping[str, Command], Mapping[str, Post]]
 
 logger = logging.getLogger(__name__)
 
