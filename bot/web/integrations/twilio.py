@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aiohttp import web
-from twilio.request_validator import SIGNATURE_SETTINGS_HEADER, RequestValidator, get_signature_algorithm
 
 from bot.integrations.incoming import TWILIO
+from bot.providers.twilio_signature import is_signed_by_twilio
 from bot.store.preferences import phone_id
 from bot.web.http.exchange import SERVICES
 from bot.web.integrations.webhooks import WEBHOOKS, keep, not_signed, secret_or_refuse
@@ -57,16 +57,13 @@ def word_of(form: Mapping[str, str]) -> str | None:
 async def _signed_form(request: web.Request) -> Mapping[str, str]:
     """The fields of the form, where Twilio has signed them with our token."""
     settings = request.app[SERVICES].settings
-    validator = RequestValidator(secret_or_refuse(settings.twilio_auth_token))
+    token = secret_or_refuse(settings.twilio_auth_token)
     url = f"{settings.public_url or request.url.origin()}{request.path_qs}"
-    signature = request.headers.get("X-Twilio-Signature", "")
-    algorithm = get_signature_algorithm(request.headers.get(SIGNATURE_SETTINGS_HEADER))
     try:
         form = await request.post()
-        is_signed = bool(validator.validate(url, form, signature, algorithm))
-    except (UnicodeError, ValueError, TypeError):  # what Twilio writes is UTF-8, and no file
-        is_signed = False
-    if not is_signed:
+    except ValueError as error:  # what Twilio writes is UTF-8
+        raise not_signed(request, TWILIO) from error
+    if not is_signed_by_twilio(token, url, form, request.headers):
         raise not_signed(request, TWILIO)
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
