@@ -63,60 +63,88 @@ log = structlog.get_logger()
 EFFECTS_FINISH_S = 0.5
 
 
+class Background:
+    """What a process does beside everything else; all of it ends with the process."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def stop(self) -> None:
+        await cancel(*self._tasks)
+
+
 @dataclass(slots=True, kw_only=True)
-class Services(Stores):
-    """Everything a door needs. One per process."""
+class Ground(Stores):
+    """What every process and every job stands on: the settings, the database, its clock and the words."""
 
     settings: Settings
     database: driver.Database
     clock: Clock
     words: Words
+
+
+@dataclass(slots=True, kw_only=True)
+class Post(Ground):
+    """What a job needs to tell somebody something; it knows neither Redis nor feeds nor turns."""
+
     tokens: Tokens
-    access: Access
-    feeds: Feeds
+    appointments: Appointments
+    unsubscribing: Unsubscribing
+    notification_news: NotificationNews
+
+
+@dataclass(slots=True, kw_only=True)
+class Motion(Post):
+    """What changes records and lets people see it: the feeds, the bus between processes, and the turns."""
+
+    epoch: str
     bus: Bus
-    limits: RateLimits
-    connections: OpenConnections
+    jobs: Jobs
+    feeds: Feeds
     signals: Signals
     receipts: Receipts
-    jobs: Jobs
-    desk: Desk
-    news_desk: NewsDesk
-    unsubscribing: Unsubscribing
-    inbox_work: InboxWork
-    notification_news: NotificationNews
-    delivery_reports: DeliveryReports
-    appointments: Appointments
+    access: Access
     announcements: Announcements
-    unread: Unread
     turns: Turns
     outboxes: Outboxes
     alarms: Alarms
     sweep: Sweep
+    background: Background
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside everything else; it is cancelled when the process ends."""
+        return self.background.spawn(work)
+
+
+@dataclass(slots=True, kw_only=True)
+class Services(Motion):
+    """Everything a door may need. One per process."""
+
+    limits: RateLimits
+    connections: OpenConnections
+    desk: Desk
+    news_desk: NewsDesk
+    inbox_work: InboxWork
+    delivery_reports: DeliveryReports
+    unread: Unread
     loop_lag: LoopLag
     vitals: Vitals
-    epoch: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process has been told to end: streams say goodbye, and nobody is sent here any more."""
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each command over HTTP or a plain WebSocket was answered with which code, or `ok`."""
     unsigned_webhooks: Counter[str] = field(default_factory=Counter)
     """How often a webhook was refused for its signature, by whose it should have been."""
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def is_stopping(self) -> bool:
         return self.stopping.is_set()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside everything else; it is cancelled when the process ends."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _stop(self) -> None:
-        await cancel(*self._tasks)
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -183,165 +211,159 @@ async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterat
             finally:
                 services.alarms.stop()
                 await services.vitals.stop()
-                await services._stop()
+                await services.background.stop()
                 await services.outboxes.close(EFFECTS_FINISH_S)
                 services.jobs.close()
 
 
-async def build(settings: Settings, database: driver.Database) -> Services:
-    """Services whose clocks do not run, as they are enough for a job; `running` makes them run."""
-    assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
+def _fields_of(group: Stores) -> dict[str, Any]:
+    """A group as the beginning of the one that builds on it."""
+    return {each.name: getattr(group, each.name) for each in fields(group)}
+
+
+async def open_ground(settings: Settings, database: driver.Database) -> Ground:
+    """The clock is measured here, and does not run yet."""
     clock = Clock(database)
     await clock.measure()
-    epoch = await _epoch(database)
     stores = stores_of(database, settings)
+    return Ground(**_fields_of(stores), settings=settings, database=database, clock=clock, words=Words())
+
+
+async def open_post(settings: Settings, database: driver.Database) -> Post:
+    """Enough for a job, which opens it, sends what it has to send, and ends."""
+    ground = await open_ground(settings, database)
+    return Post(
+        **_fields_of(ground),
+        tokens=Tokens(settings.secret, ground.clock.now),
+        appointments=Appointments(
+            ground.bookings,
+            ground.external_bookings,
+            ground.conversations,
+            ground.therapists,
+            brand=settings.brand,
+            locale=settings.default_locale,
+            timezone=settings.default_timezone,
+        ),
+        unsubscribing=Unsubscribing(settings.secret, settings.public_url),
+        notification_news=NotificationNews(ground.webhooks, ground.clock.now),
+    )
+
+
+async def open_motion(settings: Settings, database: driver.Database) -> Motion:
+    """Nothing is connected to yet but the database."""
+    assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
+    post, epoch = await open_post(settings, database), await _epoch(database)
+    clock, background = post.clock, Background()
     bus = Bus(settings.redis_url, namespace=epoch, now=clock.now)
     feeds = Feeds(Entries(database["entries"]), bus, clock.now)
     signals = Signals(Noticeboard(settings.redis_url, namespace=epoch), bus, clock.now, rules_of(settings))
     jobs = Jobs(settings.redis_url)
-    tokens = Tokens(settings.secret, clock.now)
-    access = Access(tokens, TokenFamilies(database["token_families"]), bus, clock.now, feeds.forget)
-    appointments = _appointments(settings, stores)
-    announcements = _announcements(settings, stores, appointments, feeds, clock)
-    perform = _perform(settings, stores, feeds, jobs, access, announcements, signals, clock)
-    records = stores.by_kind()
-    outboxes = Outboxes(records, perform)
-    alarms = Alarms(clock.now, lambda key: _ring(services, key))
-    turns = Turns(records, clock.now, alarms, outboxes, tokens.pseudonym)
-    incoming = Incoming(settings, turns, stores.bookings, stores.external_bookings, stores.preferences, clock.now)
-    limits = RateLimits(settings, settings.redis_url, namespace=epoch)
+    access = Access(post.tokens, TokenFamilies(database["token_families"]), bus, clock.now, feeds.forget)
+    announcements = _announcements(post, feeds)
+    records = post.by_kind()
+    outboxes = Outboxes(records, _perform(post, feeds, jobs, access, announcements, signals))
+
+    def ring(key: Key) -> None:
+        background.spawn(sweep.ring(*key))
+
+    alarms = Alarms(clock.now, ring)
+    turns = Turns(records, clock.now, alarms, outboxes, post.tokens.pseudonym)
     sweep = Sweep(records, turns, outboxes, clock.now, every_s=settings.sweep_s)
-    loop_lag = LoopLag()
-    notification_news = NotificationNews(stores.webhooks, clock.now)
-    services = Services(
-        **{each.name: getattr(stores, each.name) for each in fields(stores)},
-        settings=settings,
-        database=database,
-        clock=clock,
-        words=Words(),
-        tokens=tokens,
-        access=access,
-        feeds=feeds,
+    return Motion(
+        **_fields_of(post),
+        epoch=epoch,
         bus=bus,
-        limits=limits,
-        connections=OpenConnections(
-            per_address=settings.connections_per_address, per_token=settings.connections_per_token
-        ),
-        signals=signals,
-        receipts=Receipts(feeds, stores.read_marks),
         jobs=jobs,
-        desk=Desk(settings, stores.notifications, stores.breakers, stores.inbox, clock.now),
-        news_desk=NewsDesk(settings, turns, outboxes, stores.bookings, stores.notifications, clock.now),
-        unsubscribing=Unsubscribing(settings.secret, settings.public_url),
-        inbox_work=InboxWork(stores.inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
-        notification_news=notification_news,
-        delivery_reports=DeliveryReports(stores.notifications, stores.breakers, notification_news, clock.now),
-        appointments=appointments,
+        feeds=feeds,
+        signals=signals,
+        receipts=Receipts(feeds, post.read_marks),
+        access=access,
         announcements=announcements,
-        unread=Unread(
-            stores.bookings,
-            stores.read_marks,
-            stores.notifications,
-            signals,
-            clock.now,
-            after=timedelta(seconds=settings.unread_after_s),
-            every_s=settings.unread_look_s,
-        ),
         turns=turns,
         outboxes=outboxes,
         alarms=alarms,
         sweep=sweep,
+        background=background,
+    )
+
+
+async def build(settings: Settings, database: driver.Database) -> Services:
+    """Services whose clocks do not run; `running` makes them run."""
+    motion = await open_motion(settings, database)
+    clock, bus, jobs, sweep = motion.clock, motion.bus, motion.jobs, motion.sweep
+    assert settings.redis_url is not None, "whoever moves has found Redis"
+    limits = RateLimits(settings, settings.redis_url, namespace=motion.epoch)
+    loop_lag = LoopLag()
+    incoming = Incoming(
+        settings, motion.turns, motion.bookings, motion.external_bookings, motion.preferences, clock.now
+    )
+    return Services(
+        **_fields_of(motion),
+        limits=limits,
+        connections=OpenConnections(
+            per_address=settings.connections_per_address, per_token=settings.connections_per_token
+        ),
+        desk=Desk(settings, motion.notifications, motion.breakers, motion.inbox, clock.now),
+        news_desk=NewsDesk(settings, motion.turns, motion.outboxes, motion.bookings, motion.notifications, clock.now),
+        inbox_work=InboxWork(motion.inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
+        delivery_reports=DeliveryReports(motion.notifications, motion.breakers, motion.notification_news, clock.now),
+        unread=Unread(
+            motion.bookings,
+            motion.read_marks,
+            motion.notifications,
+            motion.signals,
+            clock.now,
+            after=timedelta(seconds=settings.unread_after_s),
+            every_s=settings.unread_look_s,
+        ),
         loop_lag=loop_lag,
         vitals=Vitals(
             database,
-            records,
+            motion.by_kind(),
             bus=bus,
             limits=limits,
             jobs=jobs,
             sweep=sweep,
             loop_lag=loop_lag,
-            notifications=stores.notifications,
-            breakers=stores.breakers,
+            notifications=motion.notifications,
+            breakers=motion.breakers,
             providers=providers_of(settings),
             now=clock.now,
         ),
-        epoch=epoch,
-    )
-    return services
-
-
-def _appointments(settings: Settings, stores: Stores) -> Appointments:
-    return Appointments(
-        stores.bookings,
-        stores.external_bookings,
-        stores.conversations,
-        stores.therapists,
-        brand=settings.brand,
-        locale=settings.default_locale,
-        timezone=settings.default_timezone,
     )
 
 
-def _announcements(
-    settings: Settings, stores: Stores, appointments: Appointments, feeds: Feeds, clock: Clock
-) -> Announcements:
+def _announcements(post: Post, feeds: Feeds) -> Announcements:
     return Announcements(
-        appointments,
-        stores.notifications,
-        stores.catalogue,
-        stores.devices,
-        stores.webhooks,
+        post.appointments,
+        post.notifications,
+        post.catalogue,
+        post.devices,
+        post.webhooks,
         feeds,
-        clock.now,
-        Ladder(settings.reminders_customer, settings.reminders_therapist),
+        post.clock.now,
+        Ladder(post.settings.reminders_customer, post.settings.reminders_therapist),
     )
 
 
 def _perform(
-    settings: Settings,
-    stores: Stores,
-    feeds: Feeds,
-    jobs: Jobs,
-    access: Access,
-    announcements: Announcements,
-    signals: Signals,
-    clock: Clock,
+    post: Post, feeds: Feeds, jobs: Jobs, access: Access, announcements: Announcements, signals: Signals
 ) -> Perform:
-    return Perform(
-        feeds,
-        announcements,
-        Showing(stores.bookings),
-        Searching(
-            stores.therapists,
-            stores.reservations,
-            policy_of(settings),
-            signals.is_at_work,
-            clock.now,
-            timedelta(seconds=settings.arrival_s),
-            settings.reservation_buffer_minutes,
-        ),
-        Booking(
-            stores.therapists,
-            stores.reservations,
-            jobs,
-            access,
-            Erasure(
-                stores.conversations,
-                stores.bookings,
-                stores.searches,
-                stores.redactions,
-                stores.devices,
-                stores.preferences,
-                access,
-            ),
-            announcements,
-            clock.now,
-        ),
+    now, settings = post.clock.now, post.settings
+    erasure = Erasure(
+        post.conversations, post.bookings, post.searches, post.redactions, post.devices, post.preferences, access
     )
-
-
-def _ring(services: Services, key: Key) -> None:
-    services.spawn(services.sweep.ring(*key))
+    searching = Searching(
+        post.therapists,
+        post.reservations,
+        policy_of(settings),
+        signals.is_at_work,
+        now,
+        timedelta(seconds=settings.arrival_s),
+        settings.reservation_buffer_minutes,
+    )
+    booking = Booking(post.therapists, post.reservations, jobs, access, erasure, announcements, now)
+    return Perform(feeds, announcements, Showing(post.bookings), searching, booking)
 
 
 async def _epoch(database: driver.Database) -> str:

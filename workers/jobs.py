@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.services import build, connected
+from bot.services import connected, open_post
 from bot.settings.settings import load_settings
 from bot.store.notifications import Queue
 from bot.store.therapists import Therapists
@@ -36,7 +36,7 @@ def send_sign_in_code(nonce: str) -> None:
 async def _send_sign_in_code(nonce: str) -> None:
     settings = load_settings()
     async with connected(settings) as database:
-        await send_code(await build(settings, database), nonce)
+        await send_code(await open_post(settings, database), nonce)
 
 
 def deliver(queue: Queue, part: int | None) -> int:
@@ -46,5 +46,5 @@ def deliver(queue: Queue, part: int | None) -> int:
 
 async def _deliver(queue: Queue, part: int | None) -> int:
     settings = load_settings()
-    async with connected(settings) as database, post_office(await build(settings, database)) as office:
+    async with connected(settings) as database, post_office(await open_post(settings, database)) as office:
         return await office.drain(queue, part)

@@ -12,7 +12,7 @@ from bot.identity import Audience, conversation_feed
 from bot.live.presence import other_side
 from bot.notifications.unsubscribing import Unsubscribing
 from bot.providers.opening import open_channels
-from bot.services import Services
+from bot.services import Post
 from bot.settings.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
 from conversations.notices import Appointment, Person
@@ -33,7 +33,7 @@ NO_MAIL = "nobody@localhost"
 class PostOffice:
     """Delivers what is due, part by part."""
 
-    def __init__(self, services: Services, delivery: Delivery) -> None:
+    def __init__(self, services: Post, delivery: Delivery) -> None:
         self._ledger: Notifications = services.notifications
         self._now = services.clock.now
         self._delivery = delivery
@@ -60,7 +60,7 @@ class PostOffice:
 
 
 @asynccontextmanager
-async def post_office(services: Services, *, chance: random.Random | None = None) -> AsyncIterator[PostOffice]:
+async def post_office(services: Post, *, chance: random.Random | None = None) -> AsyncIterator[PostOffice]:
     """Opened inside the loop that uses it; nothing is connected to before something leaves."""
     settings, now = services.settings, services.clock.now
     breakers = services.breakers
@@ -118,7 +118,7 @@ class LinksFor:
 class Seen:
     """Whether the message that waits has been read meanwhile."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Post) -> None:
         self._marks = services.read_marks
 
     async def __call__(self, row: Row, appointment: Appointment) -> bool:

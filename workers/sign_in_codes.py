@@ -12,7 +12,7 @@ import structlog
 from bot.providers.messages import NotSent, Sms
 from bot.providers.opening import open_channels
 from bot.providers.sms import SmsChannel
-from bot.services import Services
+from bot.services import Post
 from bot.store.sign_ins import CODE_LIVES
 from bot.words import Words
 from conversations.replies import N_
@@ -24,14 +24,14 @@ PAUSES_S = (2.0, 5.0)
 TEXT = N_("{code} is your Janji code, good for {minutes} minutes. Give it to nobody.")
 
 
-async def send_code(services: Services, nonce: str) -> None:
+async def send_code(post: Post, nonce: str) -> None:
     """The code that was made from this nonce, as long as it has not been used."""
-    phone = await services.sign_ins.phone_of(nonce)
-    therapist = await services.therapists.with_phone(phone) if phone else None
+    phone = await post.sign_ins.phone_of(nonce)
+    therapist = await post.therapists.with_phone(phone) if phone else None
     if phone is None or therapist is None:
         return
-    text = text_of(services.words, therapist.locale, services.tokens.sign_in_code(phone, nonce))
-    async with open_channels(services.settings, services.clock.now) as channels:
+    text = text_of(post.words, therapist.locale, post.tokens.sign_in_code(phone, nonce))
+    async with open_channels(post.settings, post.clock.now) as channels:
         if channels.sms is not None:
             await _send(channels.sms, Sms(to=phone, text=text))
 

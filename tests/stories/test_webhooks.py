@@ -41,7 +41,7 @@ async def house(servers: Servers, database: str) -> AsyncIterator[House]:
 
 async def worked_off(services: Services) -> None:
     """Until what was begun with the answers has come to its end."""
-    await asyncio.gather(*(task for task in services._tasks if "work_off" in repr(task.get_coro())))
+    await asyncio.gather(*(task for task in services.background._tasks if "work_off" in repr(task.get_coro())))
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from bot.runtime.embedded import Servers
+from bot.services import connected, open_post
 from bot.words import Words
 from tests.fakes.twilio_api import ACCOUNT, TOKEN, TwilioApi
 from tests.house import House, house_of, settings_for
@@ -82,6 +83,15 @@ async def test_what_may_be_over_soon_is_tried_again_and_three_times_at_most(
     assert len(twilio.messages) == 1
     twilio.fail("Messages", times=3)
     await send_code(house.services, nonce)
+    assert len(twilio.messages) == 1
+
+
+async def test_a_job_that_sends_one_message_needs_no_web_process_and_no_redis(house: House, twilio: TwilioApi) -> None:
+    await house.add_therapist(phone=PHONE)
+    _, nonce = await ask(house, PHONE)
+    without_redis = house.services.settings.model_copy(update={"redis_url": None})
+    async with connected(without_redis) as database:
+        await send_code(await open_post(without_redis, database), nonce)
     assert len(twilio.messages) == 1
 
 
