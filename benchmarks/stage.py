@@ -21,7 +21,8 @@ from bot.runtime.dependants import die_with_parent
 from bot.runtime.embedded import ServerFailed, Servers
 from bot.runtime.launch import environment_of
 from bot.services import connected, migrate
-from bot.settings.settings import Settings, variables_of
+from bot.settings.settings import Settings
+from bot.settings.variables import variables_of
 from bot.store.catalogue import Catalogue
 from conversations.money.amounts import Money
 from conversations.values import Price, Service

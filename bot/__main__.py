@@ -25,7 +25,8 @@ from bot.runtime.supervisor import run_together
 from bot.schemas.fields import parse_phone
 from bot.services import connected, migrate
 from bot.settings import vapid
-from bot.settings.settings import Settings, SettingsError, load_settings
+from bot.settings.loading import SettingsError, load_settings
+from bot.settings.settings import Settings
 from bot.store.driver import PyMongoError
 from bot.store.indexes import CannotBuild
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists

@@ -23,7 +23,8 @@ import bot.clock
 from bot.app import serve
 from bot.logs.setup import configure
 from bot.runtime.dependants import die_with_parent
-from bot.settings.settings import Settings, load_settings
+from bot.settings.loading import load_settings
+from bot.settings.settings import Settings
 
 TURNS = ("conversations", "searches")
 WRITES = ("insert", "update", "findAndModify", "delete")

@@ -16,7 +16,7 @@ import bot.web.streams.reading
 from bot.access.admission import Access, Renewed
 from bot.app import serve
 from bot.logs.setup import configure
-from bot.settings.settings import load_settings
+from bot.settings.loading import load_settings
 from bot.store.kinds import CONVERSATION
 from bot.store.therapists import Therapists
 from bot.web.http.sign_in import SigningIn

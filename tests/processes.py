@@ -13,7 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from bot.settings.settings import PLATFORM_VARIABLES, PREFIX, Settings
+from bot.settings.settings import Settings
+from bot.settings.variables import PLATFORM_VARIABLES, PREFIX
 from tests.clients import PATIENCE_S
 from tests.nursery import Child, Nursery, shared_nursery
 from tests.ports import free_ports

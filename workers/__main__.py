@@ -19,7 +19,8 @@ from bot.runtime.ending import leave, run, until_told_to_stop
 from bot.runtime.launch import environment_of, with_servers
 from bot.runtime.supervisor import run_together
 from bot.services import running
-from bot.settings.settings import Settings, SettingsError, load_settings
+from bot.settings.loading import SettingsError, load_settings
+from bot.settings.settings import Settings
 from bot.store.driver import PyMongoError
 from workers.dispatch import Dispatch
 from workers.rq_worker import run_rq

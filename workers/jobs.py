@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bot.services import connected, open_post
-from bot.settings.settings import load_settings
+from bot.settings.loading import load_settings
 from bot.store.notifications import Queue
 from bot.store.therapists import Therapists
 from workers.post_office import post_office

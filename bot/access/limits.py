@@ -19,10 +19,11 @@ from ipaddress import IPv6Address, ip_address
 from types import TracebackType
 from typing import Literal
 
-from bot.access.buckets import Bucket, Buckets, Rate
+from bot.access.buckets import Bucket, Buckets
 from bot.access.shared_buckets import SharedBuckets
 from bot.cancelling import cancel
 from bot.errors import Refusal
+from bot.settings.rates import Rate
 from bot.settings.settings import Settings
 from conversations.replies import N_, REFUSALS
 

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TypedDict
 
-from bot.cli.demo_data import CATALOGUE, DEMO_PHONE, JAKARTA, THERAPISTS
+from bot.cli.demo_data import CATALOGUE, THERAPISTS
 from bot.store.catalogue import Catalogue
 from bot.store.driver import Database
 from bot.store.therapists import PhoneTaken, Therapists
-
-__all__ = ["DEMO_PHONE", "MAP_DEFAULT", "MapDefault", "seed", "seed_catalogue"]
-
-
-class MapDefault(TypedDict):
-    """Where the map begins for a guest whose device does not tell where it is; degrees are WGS 84."""
-
-    latitude: float
-    longitude: float
-    address: str
-
-
-MAP_DEFAULT: MapDefault = {
-    "latitude": JAKARTA[0],
-    "longitude": JAKARTA[1],
-    "address": "Jl. Sultan Agung, Jakarta Selatan",
-}
 
 
 async def seed_catalogue(database: Database) -> None:

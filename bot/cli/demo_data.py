@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bot.settings.settings import DEMO_PHONE
 from bot.store.therapists import TherapistRecord
 from conversations.ids import derived_id
 from conversations.money.amounts import Money
 from conversations.values import Locale, Price, Service
 
-DEMO_PHONE = "+6281200000000"
-
-JAKARTA = (-6.2088, 106.8456)
 BALI = (-8.6905, 115.1660)
 
 _THOUSAND_RUPIAH = 100_000  # in minor units

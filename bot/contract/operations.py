@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from bot.cli.demo import MAP_DEFAULT
 from bot.contract import answers, story
 from bot.contract.desk import DESK_OPERATIONS
 from bot.contract.operation import Key, Operation
 from bot.contract.story import Story
 from bot.schemas import fields
 from bot.schemas.views import moment
+from bot.settings.settings import JAKARTA
 
 _STREAM = {"security": "ticket", "query": fields.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
 _PAGE = {"tag": "pages", "is_api": False, "media": "text/html"}
@@ -57,7 +57,7 @@ OPERATIONS: Mapping[Key, Operation] = {
             "demo_therapist_phone": None,
             "app_store_url": None,
             "play_store_url": "https://play.google.com/store/apps/details?id=com.example.janji",
-            "map_default": {**MAP_DEFAULT, "address": ""},
+            "map_default": {"latitude": JAKARTA[0], "longitude": JAKARTA[1], "address": ""},
             "fallback_after_s": 10.0,
         },
     ),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from bot.settings.kinds import key_of_standard
+
 # Who records a webhook and sends it again later is too late. Both senders advise this time.
 TOLERANCE_S = 300
-SECRET_OF_STANDARD_WEBHOOKS = "whsec_"
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
@@ -41,14 +41,6 @@ def is_signed_by_standard(headers: Mapping[str, str], body: bytes, secret: str, 
     expected = base64.b64encode(hmac.new(key_of_standard(secret), signed, hashlib.sha256).digest()).decode()
     signatures = [value for version, _, value in versions if version == "v1"]
     return bool(message_id) and _is_fresh(timestamp, now) and _is_among(expected, signatures)
-
-
-def key_of_standard(secret: str) -> bytes:
-    """The bytes of a secret that is written `whsec_<base64>`. Raises ValueError."""
-    try:
-        return base64.b64decode(secret.removeprefix(SECRET_OF_STANDARD_WEBHOOKS), validate=True)
-    except binascii.Error as error:
-        raise ValueError("must be whsec_ and base64") from error
 
 
 def _is_fresh(timestamp: str, now: datetime) -> bool:

@@ -14,9 +14,9 @@ from typing import Any
 
 import aiohttp
 
-from bot.access.buckets import Rate
 from bot.runtime.engines import MongoDB, Valkey
 from bot.services import Services, connected, migrate, running
+from bot.settings.rates import Rate
 from bot.settings.settings import Settings
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.kept import KeptProcess

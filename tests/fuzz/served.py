@@ -15,7 +15,8 @@ import uvloop
 from bot.app import serving
 from bot.logs.setup import configure
 from bot.runtime.dependants import die_with_parent
-from bot.settings.settings import Settings, load_settings
+from bot.settings.loading import load_settings
+from bot.settings.settings import Settings
 
 
 def write_figures(file: Path) -> None:

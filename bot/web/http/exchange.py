@@ -11,12 +11,12 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.cli.demo import DEMO_PHONE, MAP_DEFAULT
 from bot.errors import Refusal
 from bot.logs.failures import is_outage
 from bot.schemas.fields import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
 from bot.schemas.views import distance_view, error_view, moment, service_view, therapist_view
 from bot.services import Services
+from bot.settings.settings import DEMO_PHONE
 from bot.store.therapists import TherapistRecord
 from bot.web.http.client_address import client_address
 from bot.web.http.sign_in import SigningIn
@@ -127,8 +127,9 @@ async def list_therapists(request: web.Request) -> web.Response:
     """
     services, locale = request.app[SERVICES], locale_of(request)
     query = _therapists_query(request)
-    latitude = MAP_DEFAULT["latitude"] if query.latitude is None else query.latitude
-    longitude = MAP_DEFAULT["longitude"] if query.longitude is None else query.longitude
+    north, east = services.settings.map_center
+    latitude = north if query.latitude is None else query.latitude
+    longitude = east if query.longitude is None else query.longitude
     nearest = await services.therapists.nearest(latitude, longitude, limit=SHOWN_THERAPISTS, duration=query.duration)
     away_km = {each.id: _coarse_distance_km(latitude, longitude, each) for each in nearest}
     # The exact order would tell more than the distances that are shown.
@@ -186,6 +187,7 @@ async def words(request: web.Request) -> web.Response:
 
 async def client_settings(request: web.Request) -> web.Response:
     settings = request.app[SERVICES].settings
+    latitude, longitude = settings.map_center
     return json_response(
         {
             "locale_default": settings.default_locale,
@@ -195,8 +197,7 @@ async def client_settings(request: web.Request) -> web.Response:
             "app_store_url": settings.app_store_url,
             "play_store_url": settings.play_store_url,
             "demo_therapist_phone": DEMO_PHONE if settings.demo else None,
-            # An address is only ever filled in for a guest where nobody can be sent to it by mistake.
-            "map_default": {**MAP_DEFAULT, "address": MAP_DEFAULT["address"] if settings.demo else ""},
+            "map_default": {"latitude": latitude, "longitude": longitude, "address": settings.map_address},
         }
     )
 

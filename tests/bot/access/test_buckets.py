@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.access.buckets import FEW_BUCKETS, MOST_BUCKETS, Bucket, Buckets, Rate
+from bot.access.buckets import FEW_BUCKETS, MOST_BUCKETS, Bucket, Buckets
+from bot.settings.rates import Rate
 
 SECOND_US = 1_000_000
 

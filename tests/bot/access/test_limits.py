@@ -12,11 +12,11 @@ import redis.asyncio
 from redis.asyncio import Redis
 
 from bot.access import shared_buckets
-from bot.access.buckets import Rate
 from bot.access.limits import SCOPES, Asker, Kind, RateLimits, kind_of, network_of, rate_of
 from bot.errors import Refusal
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS
+from bot.settings.rates import Rate
 from bot.settings.settings import Settings
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from bot.cli import demo
-from bot.cli.demo_data import BALI, CATALOGUE, DEMO_PHONE, HELLOS, JAKARTA, REPLIES, THERAPISTS
+from bot.cli.demo_data import BALI, CATALOGUE, HELLOS, REPLIES, THERAPISTS
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import MESSAGE_LENGTH, parse_phone
 from bot.schemas.views import THERAPIST_WORDS
 from bot.services import connected
+from bot.settings.settings import DEMO_PHONE, JAKARTA
 from bot.store.driver import Database, Document
 from bot.store.therapists import TherapistRecord, Therapists
 from bot.words import LOCALES
@@ -69,10 +70,9 @@ def test_a_portrait_is_of_one_gender() -> None:
 
 def test_one_of_them_is_a_person_and_is_nearest_to_where_the_map_begins() -> None:
     people = [each for each in THERAPISTS if not each.is_simulated]
-    begins = (demo.MAP_DEFAULT["latitude"], demo.MAP_DEFAULT["longitude"])
 
     assert [each.phone for each in people] == [DEMO_PHONE]
-    assert min(THERAPISTS, key=lambda each: distance_from(begins, each)) == people[0]
+    assert min(THERAPISTS, key=lambda each: distance_from(JAKARTA, each)) == people[0]
 
 
 def test_enough_of_them_are_near_that_a_first_search_asks_several() -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks import Webhook
 
-from bot.integrations.signatures import TOLERANCE_S, is_signed_by_standard, is_signed_by_stripe, key_of_standard
+from bot.integrations.signatures import TOLERANCE_S, is_signed_by_standard, is_signed_by_stripe
+from bot.settings.kinds import key_of_standard
 
 STRIPE_SECRET = "whsec_test_of_a_secret_of_stripe"
 STANDARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

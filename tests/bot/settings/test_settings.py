@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bot.__main__ import main
 from bot.settings.channels import SmtpServer
-from bot.settings.settings import MIN_SECRET_LENGTH, Settings, SettingsError, load_settings, variables_of
+from bot.settings.loading import SettingsError, load_settings
+from bot.settings.servers import MIN_SECRET_LENGTH
+from bot.settings.settings import Settings
 from bot.settings.vapid import new_private_key, public_key_of
+from bot.settings.variables import variables_of
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 SECRET = "s" * MIN_SECRET_LENGTH
@@ -117,6 +120,15 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
             "apps.example.com",
             "JANJI_APP_STORE_URL must be an address like https://apps.example.com/app, not 'apps.example.com'",
         ),
+        *(
+            (
+                "JANJI_MAP_CENTER",
+                wrong,
+                f"JANJI_MAP_CENTER must be a latitude and a longitude, like -6.2088,106.8456, not {wrong!r}",
+            )
+            for wrong in ("-6.2", "-6.2,106.8,0", "91,106", "-6.2,181")
+        ),
+        ("JANJI_MAP_CENTER", "-6.2,there", "JANJI_MAP_CENTER must be a number, not '-6.2,there'"),
         ("JANJI_DEMO", "perhaps", "JANJI_DEMO must be true or false, not 'perhaps'"),
         ("JANJI_MONGO_DRIVER", "mongoose", "JANJI_MONGO_DRIVER must be 'motor' or 'pymongo', not 'mongoose'"),
         ("JANJI_DEFAULT_LOCALE", "de", "JANJI_DEFAULT_LOCALE must be 'en' or 'id', not 'de'"),

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from bot.cli.demo import DEMO_PHONE, MAP_DEFAULT
 from bot.runtime.embedded import Servers
+from bot.settings.settings import DEMO_ADDRESS, DEMO_PHONE
 from bot.store import driver
 from bot.web.http.exchange import LARGEST_BODY
 from bot.web.http.pages import HTML_BY_PATH, PAGES
@@ -193,7 +193,11 @@ async def test_pages_are_told_what_they_need_and_the_demonstrations_number_only_
             "fallback_after_s": 6.0,
             "app_store_url": None,
             "play_store_url": None,
-            "map_default": {**MAP_DEFAULT, "address": MAP_DEFAULT["address"] if demo else ""},
+            "map_default": {
+                "latitude": JAKARTA[0],
+                "longitude": JAKARTA[1],
+                "address": DEMO_ADDRESS if demo else "",
+            },
         }
 
 
