@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-PAGES = Path(__file__).parents[2] / "bot" / "pages"
-SCRIPTS = sorted(PAGES.glob("*.js"))
-MARKUP = sorted(PAGES.glob("*.html"))
+from bot.web.http.pages import AT_THE_ROOT, PAGES
+
+SCRIPTS = sorted(PAGES.rglob("*.js"))
+MARKUP = sorted(PAGES.rglob("*.html"))
 PICTURES = sorted(PAGES.glob("**/*.svg"))
 
 # Ways to turn text into markup or into a program.
@@ -73,12 +74,17 @@ def read(page: Path) -> Reading:
     return reading
 
 
+def file_at(address: str) -> Path:
+    name = address.lstrip("/")
+    return PAGES / AT_THE_ROOT.get(name, name)
+
+
 def imports_of(address: str) -> set[str]:
     """The modules that a module needs, and those that they need."""
     needed: set[str] = set()
     waiting = [address]
     while waiting:
-        text = (PAGES / waiting.pop().lstrip("/")).read_text(encoding="utf-8")
+        text = file_at(waiting.pop()).read_text(encoding="utf-8")
         new = set(IMPORT.findall(text)) - needed
         needed |= new
         waiting += new
@@ -97,7 +103,7 @@ def test_a_page_has_no_inline_script_and_no_inline_style(page: Path) -> None:
 
 @pytest.mark.parametrize("page", MARKUP, ids=lambda path: path.name)
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
-    assert [address for address in read(page).files if not (PAGES / address.lstrip("/")).is_file()] == []
+    assert [address for address in read(page).files if not file_at(address).is_file()] == []
 
 
 @pytest.mark.parametrize("page", MARKUP, ids=lambda path: path.name)
@@ -125,7 +131,7 @@ def test_what_is_written_can_be_read(scheme: str, ink: str, paper: str, least: f
 
 def tokens(scheme: str) -> dict[str, Colour]:
     """The colours of the style sheet; in the dark those it redefines win."""
-    light, dark, *_ = re.findall(r":root \{(.*?)\}", (PAGES / "style.css").read_text(encoding="utf-8"), re.DOTALL)
+    light, dark, *_ = re.findall(r":root \{(.*?)\}", (PAGES / "parts/style.css").read_text(encoding="utf-8"), re.DOTALL)
     declared = dict(re.findall(r"--([\w-]+): ([^;]+);", light))
     if scheme == "dark":
         declared |= dict(re.findall(r"--([\w-]+): ([^;]+);", dark))

@@ -154,7 +154,7 @@ async def test_a_notification_stands_in_the_chat_and_is_heard_once(
         await touch(chat)
         assert await chat.evaluate("window.heard") == [], "what comes with a snapshot has been heard before"
         ages = """async () => {
-          const { hearNotification } = await import("/sounds.js");
+          const { hearNotification } = await import("/device/sounds.js");
           const entry = (age_ms) => ({
             at: new Date(Date.now() - age_ms).toISOString(), data: { sound: "customer-reminder", urgency: "normal" },
           });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import structlog
 from aiohttp import web
@@ -15,7 +16,19 @@ PAGES = Path(__file__).parents[2] / "pages"
 # npm puts the client here; it is served as it is, and not kept in our repository.
 SOCKET_IO_CLIENT = Path(__file__).parents[3] / "node_modules" / "socket.io-client" / "dist"
 
-HTML_BY_PATH: Mapping[str, str] = {"/": "shop.html", "/chat": "chat.html", "/therapist": "therapist.html"}
+HTML_BY_PATH: Mapping[str, str] = {
+    "/": "shop/shop.html",
+    "/chat": "chat/chat.html",
+    "/therapist": "therapist/therapist.html",
+}
+# What others know by an address at the root: websites that embed us, browsers that keep a worker for all of our pages,
+# devices on which we are installed. Everything else has the address of its place in the folder.
+AT_THE_ROOT: Mapping[str, str] = {
+    "widget.js": "widget/widget.js",
+    "sw-reminders.js": "device/sw-reminders.js",
+    "manifest.webmanifest": "device/manifest.webmanifest",
+    **{path.name: f"icons/{path.name}" for path in (PAGES / "icons").iterdir()},
+}
 # What a browser is told about files whose type the system's own table may not know.
 TYPES: Mapping[str, str] = {
     ".js": "text/javascript",
@@ -62,7 +75,7 @@ def add_pages(app: web.Application, *, chat_frame_ancestors: str) -> None:
         ancestors = chat_frame_ancestors if path == "/chat" else "'self'"
         app.router.add_get(path, _page(PAGES / name, ancestors))
     app.router.add_get("/vendor/{name}", _files_in(SOCKET_IO_CLIENT))
-    app.router.add_get("/{name:.+}", _files_in(PAGES))
+    app.router.add_get("/{name:.+}", _files_in(PAGES, AT_THE_ROOT))
     if not SOCKET_IO_CLIENT.is_dir():
         log.warning("the pages have no Socket.IO client: run npm ci", looked_in=str(SOCKET_IO_CLIENT))
 
@@ -76,12 +89,13 @@ def _page(path: Path, frame_ancestors: str) -> Handler:
     return serve
 
 
-def _files_in(folder: Path) -> Handler:
+def _files_in(folder: Path, known_as: Mapping[str, str] = MappingProxyType({})) -> Handler:
     """Files of one folder, and of none outside it, whatever the name in the address tries."""
     root = folder.resolve()
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        path = _find(root, request.match_info["name"])
+        name = request.match_info["name"]
+        path = _find(root, known_as.get(name, name))
         if path is None:
             raise web.HTTPNotFound
         cached = CACHED.get(path.suffix, ASKED_AGAIN)

@@ -12,7 +12,7 @@ from bot.web.http.exchange import SERVICES, locale_of
 from bot.web.http.pages import PAGES, page_headers
 from conversations.replies import N_
 
-PAGE = Template((PAGES / "unsubscribe.html").read_text(encoding="utf-8"))
+PAGE = Template((PAGES / "unsubscribe/unsubscribe.html").read_text(encoding="utf-8"))
 BUTTON = Template("""<form method="post"><button class="btn btn-primary" type="submit">$label</button></form>""")
 
 ASKED = (

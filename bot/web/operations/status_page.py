@@ -14,7 +14,7 @@ from bot.words import LOCALES, Words
 from conversations.replies import N_
 from conversations.values import Locale
 
-PAGE = Template((PAGES / "status.html").read_text(encoding="utf-8"))
+PAGE = Template((PAGES / "status/status.html").read_text(encoding="utf-8"))
 PART = Template(
     """<li class="status-part" data-part="$name" data-state="$state">
 <h2>$label</h2><span class="status-word" data-field="state_text">$state_text</span>

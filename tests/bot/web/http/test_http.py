@@ -381,9 +381,12 @@ async def test_only_the_named_websites_show_the_chat_in_a_frame(servers: Servers
 
 
 FILES = {
-    "/chat.js": "text/javascript",
-    "/style.css": "text/css",
+    "/chat/chat.js": "text/javascript",
+    "/parts/style.css": "text/css",
     "/icon.svg": "image/svg+xml",
+    "/widget.js": "text/javascript",
+    "/sw-reminders.js": "text/javascript",
+    "/icon-maskable-512.png": "image/png",
     "/manifest.webmanifest": "application/manifest+json",
     "/photos/01.svg": "image/svg+xml",
     "/vendor/socket.io.esm.min.js": "text/javascript",
@@ -402,7 +405,7 @@ async def test_a_file_says_what_it_is_and_is_not_sent_twice(http: ClientSession)
 
 
 async def test_the_head_of_an_answer_can_be_asked_for_alone(http: ClientSession) -> None:
-    for path in ("/", "/chat", "/style.css", "/api/services", "/words/en.json", "/health/live"):
+    for path in ("/", "/chat", "/parts/style.css", "/api/services", "/words/en.json", "/health/live"):
         async with http.get(path) as whole, http.head(path) as head:
             assert (head.status, head.content_type) == (200, whole.content_type), path
             assert head.headers.get("Content-Security-Policy") == whole.headers.get("Content-Security-Policy")
@@ -428,7 +431,7 @@ NOBODYS_FILES = (
     "/vendor/..%2f..%2f..%2f..%2fpyproject.toml",
     "/vendor/../../pyproject.toml",
     "/app.py%00.js",
-    "/style.css%00",
+    "/parts/style.css%00",
     "/%00",
     "/vendor/%00",
     "/%ff%fe",
@@ -439,8 +442,8 @@ NOBODYS_FILES = (
     "/photos/",
     "/.",
     "/..",
-    "/shop.html",
-    "/photos/../shop.html",
+    "/shop/shop.html",
+    "/photos/../shop/shop.html",
     "/nothing.js",
 )
 

@@ -1,0 +1,17 @@
+/** The transports of a page, the best first: each is used while none before it works. */
+
+import { pollTransport } from "/connection/poll-transport.js";
+import { socketTransport } from "/connection/socket-transport.js";
+import { sseTransport } from "/connection/sse-transport.js";
+
+/**
+ * @param {"guest"|"therapist"} audience
+ * @returns {import("/connection/connection.js").Rung[]}
+ */
+export function rungsOf(audience) {
+  return [
+    { name: "socket", transport: socketTransport(`/${audience}`) },
+    { name: "stream", transport: sseTransport(audience) },
+    { name: "poll", transport: pollTransport(audience) },
+  ];
+}

@@ -1,0 +1,145 @@
+/** The offers a therapist is asked to answer, each with its own countdown; a closed one leaves a line that says why. */
+
+import { actionButton, pressOne } from "/parts/actions.js";
+import { countdownRing } from "/parts/countdown.js";
+import { h } from "/parts/dom.js";
+import { refusalOf } from "/connection/http.js";
+import { icon } from "/parts/icons.js";
+import { problemLine } from "/parts/problems.js";
+import { t } from "/parts/words.js";
+
+const OFFER_S = 60;
+const REASON_SHOWN_MS = 20000;
+
+export class OfferList {
+  element;
+  #list = h("ul", { class: "offers" });
+  #reasons = h("div", { class: "offer-reasons", role: "status" });
+  /** @type {Map<string, HTMLElement>} */
+  #cards = new Map();
+  #does;
+
+  /**
+   * @param {object} does
+   * @param {(command: string, offerId: string) => Promise<any>} does.answer
+   * @param {import("/parts/time.js").Clock} does.clock
+   * @param {(sentence: string) => void} does.announce
+   */
+  constructor(does) {
+    this.#does = does;
+    this.element = h("section", { class: "offer-place", aria: { label: t("Offers") } }, this.#reasons, this.#list);
+  }
+
+  get count() {
+    return this.#cards.size;
+  }
+
+  /** @param {any[]} offers all that stand */
+  show(offers) {
+    const ids = new Set(offers.map((offer) => offer.offer_id));
+    for (const id of [...this.#cards.keys()]) if (!ids.has(id)) this.#drop(id);
+    for (const offer of offers) this.add(offer);
+  }
+
+  add(offer) {
+    if (this.#cards.has(offer.offer_id)) return;
+    const card = this.#card(offer);
+    this.#cards.set(offer.offer_id, card);
+    this.#list.append(card);
+    this.#does.announce(
+      t("New offer: {service}, {minutes} minutes, {earnings}", {
+        service: offer.booking.service_name,
+        minutes: offer.booking.duration,
+        earnings: offer.earnings_text,
+      }),
+    );
+  }
+
+  close(offerId, why) {
+    if (!this.#drop(offerId)) return;
+    const line = h(
+      "p",
+      { class: "offer-reason", testid: "offer-closed", data: { why } },
+      icon(why === "accepted" ? "check" : "close"),
+      reasonText(why),
+    );
+    this.#reasons.replaceChildren(line);
+    setTimeout(() => line.remove(), REASON_SHOWN_MS);
+  }
+
+  #drop(offerId) {
+    const card = this.#cards.get(offerId);
+    card?.remove();
+    return this.#cards.delete(offerId);
+  }
+
+  #card(offer) {
+    const { clock, announce } = this.#does;
+    const { booking } = offer;
+    const foot = h("div", { class: "offer-foot" });
+    foot.append(this.#buttons(offer.offer_id, foot));
+    return h(
+      "li",
+      { class: "card offer", testid: "offer", data: { offerId: offer.offer_id } },
+      h(
+        "div",
+        { class: "offer-top" },
+        h(
+          "div",
+          { class: "offer-words" },
+          h("p", { class: "eyebrow" }, t("New offer")),
+          h("h3", {}, `${booking.service_name} · ${t("{minutes} min", { minutes: booking.duration })}`),
+          h("p", { class: "offer-earnings" }, t("You earn {amount}", { amount: offer.earnings_text })),
+        ),
+        countdownRing({
+          clock,
+          announce,
+          deadlineAt: offer.respond_by,
+          whole_s: OFFER_S,
+          testid: "offer-seconds",
+          small: true,
+        }),
+      ),
+      h(
+        "ul",
+        { class: "facts" },
+        h("li", {}, icon("pin"), [offer.distance_text, booking.address].filter(Boolean).join(" · ")),
+        h("li", {}, icon("person"), t("For {name}", { name: offer.guest.name })),
+      ),
+      foot,
+    );
+  }
+
+  #buttons(offerId, foot) {
+    const bar = h("div", { class: "actions" });
+    const answer = (command) => (button) => pressOne(bar, button, () => this.#answer(command, offerId, bar, foot));
+    bar.append(
+      actionButton({ command: "accept_offer", label: t("Accept"), style: "primary" }, answer("accept_offer")),
+      actionButton({ command: "decline_offer", label: t("Decline"), style: "quiet" }, answer("decline_offer")),
+    );
+    return bar;
+  }
+
+  async #answer(command, offerId, bar, foot) {
+    try {
+      await this.#does.answer(command, offerId);
+      if (command === "accept_offer")
+        foot.replaceChildren(
+          h("p", { class: "offer-waiting" }, icon("check"), t("Accepted. The guest decides now; we tell you at once.")),
+        );
+    } catch (error) {
+      const refusal = refusalOf(error);
+      foot.replaceChildren(problemLine({ ...refusal, message: refusal.message }), bar);
+      throw refusal;
+    }
+  }
+}
+
+function reasonText(why) {
+  if (why === "taken") return t("Another therapist was quicker or was chosen.");
+  if (why === "cancelled") return t("The guest has cancelled the request.");
+  if (why === "expired") return t("The time to answer has run out.");
+  if (why === "declined") return t("You declined. The next offer will come.");
+  if (why === "accepted") return t("The guest has accepted you.");
+  return t("This offer is closed.");
+}

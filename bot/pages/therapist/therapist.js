@@ -1,0 +1,61 @@
+/** The therapists' page: asks who it is, shows the desk, and lets go again. */
+
+import { createAnnouncer } from "/parts/announcer.js";
+import { allowSound } from "/device/audio.js";
+import { forgetBearer, registerWorker } from "/device/background.js";
+import { Desk } from "/therapist/desk.js";
+import { h, replaceChildren } from "/parts/dom.js";
+import { forget, onChangeElsewhere, read, write } from "/device/storage.js";
+import { changeLocale, localeSwitch, openPage } from "/parts/page.js";
+import { turnPushOff } from "/device/push.js";
+import { listenForPerson, loadSounds } from "/device/sounds.js";
+import { showNews } from "/device/tab-title.js";
+import { signInCard } from "/therapist/therapist-sign-in.js";
+import { isLocaleKey, preferredLocale } from "/parts/words.js";
+
+const TOKEN_KEY = "janji.therapist";
+const REMINDERS = ["reminder-5h", "reminder-4h", "reminder-3h", "reminder-2h", "reminder-1h"];
+const SOUNDS = ["urgent-booking", "therapist-alert", "booking-success", ...REMINDERS];
+
+const settings = await openPage();
+allowSound();
+listenForPerson();
+loadSounds(SOUNDS);
+registerWorker();
+const announce = createAnnouncer();
+const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
+/** @type {Desk|null} */
+let desk = null;
+
+/** @param {string} [reason] why the therapist is asked again */
+function showSignIn(reason) {
+  const onSignedIn = ({ token }) => {
+    write(TOKEN_KEY, token);
+    showDesk(token);
+  };
+  const language = localeSwitch(settings.locales, async (locale) => {
+    await changeLocale(locale);
+    showSignIn(reason);
+  });
+  const header = h("header", { class: "desk-header desk-header-bare" }, language);
+  replaceChildren(place, header, h("main", { class: "sign-in-place" }, signInCard({ settings, reason, onSignedIn })));
+}
+
+function showDesk(token) {
+  const onSignOut = (reason) => {
+    desk?.stop();
+    desk = null;
+    forget(TOKEN_KEY);
+    forgetBearer("therapist");
+    turnPushOff(token);
+    showNews(0);
+    showSignIn(reason);
+  };
+  desk = new Desk({ place, settings, token, announce, onSignOut });
+  desk.start();
+}
+
+onChangeElsewhere((key) => isLocaleKey(key) && desk?.switchLocale(preferredLocale(settings)));
+const token = read(TOKEN_KEY);
+if (token) showDesk(token);
+else showSignIn();
