@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +24,45 @@ IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "hash", "id"
 TELLS_THE_TIME = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
 # They administer the servers that we start ourselves, before there is anything to drive.
 OWN_SERVERS = {"bot/runtime/embedded.py", "bot/runtime/engines.py"}
-DRIVERS = {"motor", "pymongo", "bson", "gridfs"}
+# Where each library of the outside has its room: whoever else needs it asks there.
+ROOM_OF_LIBRARY: Mapping[str, str] = {
+    **dict.fromkeys(("motor", "pymongo", "bson", "gridfs"), "bot.store.driver"),
+    **dict.fromkeys(("redis", "rq"), "bot.messaging"),
+    **dict.fromkeys(("twilio", "firebase_admin", "pywebpush", "aiosmtplib", "stripe"), "bot.providers"),
+}
+
+# The floors of the house, from the ground up; a folder stands for all that is in it, and the longest name counts. An
+# import goes down, or stays on its floor.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("conversations", "matching"),
+    ("bot", "bot.errors", "bot.identity", "bot.cancelling"),
+    ("bot.settings", "bot.words"),
+    ("bot.schemas",),
+    ("bot.store", "bot.messaging.driver"),
+    ("bot.logs", "bot.clock", "bot.rounds"),
+    ("bot.messaging", "bot.providers"),
+    ("bot.access", "bot.feeds"),
+    ("bot.live",),
+    ("bot.notifications",),
+    ("bot.turns",),
+    ("bot.integrations", "bot.runtime"),
+    ("bot.services", "bot.contract"),
+    ("bot.cli", "workers"),
+    ("bot.web",),
+    ("bot.app",),
+    ("bot.__main__",),
+)
+# What stands in `bot` beside its folders: what joins everything, and what everything needs.
+BESIDE_THE_FOLDERS = {
+    *("__init__", "__main__", "app", "services"),
+    *("cancelling", "clock", "errors", "identity", "rounds", "words"),
+}
+MOST_MODULES_IN_A_FOLDER = 20
+# A file a collection.
+FOLDERS_OF_ANY_SIZE = {"bot/store"}
+# Everything at once for whoever tries the program out: nothing that serves may need it.
+DEMONSTRATION = ("bot.cli",)
+MAY_KNOW_THE_DEMONSTRATION = ("bot.cli", "bot.__main__")
 LONGEST_MODULE = 700
 
 # Who may call what writes into the document of a record: the turn alone changes the record itself; an effect that was
@@ -133,9 +171,127 @@ def test_the_web_process_never_knows_the_workers() -> None:
     assert not [module for module in modules("bot") if "workers" in map(room_of, imports(module))]
 
 
-def test_the_driver_of_the_database_has_one_door() -> None:
-    importing = {module for module in modules("bot", "workers") if DRIVERS & set(map(room_of, imports(module)))}
-    assert importing == {"bot/store/driver.py", *OWN_SERVERS}
+def graph(*rooms: str) -> dict[str, set[str]]:
+    """By its dotted name, what each module of the house imports of the house; a package is its `__init__`."""
+    names = {dotted(module) for module in modules(*rooms)}
+    return {
+        dotted(module): {each for each in imported_modules(module, names) if each != dotted(module)}
+        for module in modules(*rooms)
+    }
+
+
+def dotted(module: str) -> str:
+    return module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def imported_modules(module: str, names: set[str]) -> Iterator[str]:
+    """`from package import module` imports the module, and `from module import name` the module that has the name."""
+    for node in nodes(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from (members & names) or ({node.module} & names)
+
+
+def floor_of(module: str) -> int:
+    """How high this module stands; one that stands nowhere is one too many."""
+    standing = {place: height for height, floor in enumerate(FLOORS) for place in floor}
+    above = [module.rsplit(".", cut)[0] for cut in range(module.count(".") + 1)]
+    place = next((each for each in above if each in standing and (each != "bot" or module == "bot")), None)
+    assert place is not None, f"{module} stands on no floor"
+    return standing[place]
+
+
+def upward(imported: Mapping[str, Iterable[str]]) -> set[tuple[str, str]]:
+    return {(module, each) for module, found in imported.items() for each in found if floor_of(each) > floor_of(module)}
+
+
+def in_circles(imported: Mapping[str, Iterable[str]]) -> set[str]:
+    """The modules that need themselves, by whichever way: what is left when all that lead nowhere are taken away."""
+    left = {module: set(found) for module, found in imported.items()}
+    while leaves := {module for module, found in left.items() if not found & left.keys()}:
+        left = {module: found - leaves for module, found in left.items() if module not in leaves}
+    return set(left)
+
+
+def strangers(importing: Mapping[str, Iterable[str]]) -> set[tuple[str, str]]:
+    """Modules that import a library which has its room elsewhere."""
+    return {
+        (module, library)
+        for module, found in importing.items()
+        for library in map(room_of, found)
+        if library in ROOM_OF_LIBRARY and not is_in(module, (ROOM_OF_LIBRARY[library],))
+    }
+
+
+def is_in(module: str, rooms: Iterable[str]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+def who_know_the_demonstration(imported: Mapping[str, Iterable[str]]) -> set[str]:
+    return {
+        module
+        for module, found in imported.items()
+        if not is_in(module, MAY_KNOW_THE_DEMONSTRATION) and any(is_in(each, DEMONSTRATION) for each in found)
+    }
+
+
+def test_no_import_runs_up_a_floor() -> None:
+    assert not upward(graph(*ROOMS))
+
+
+def test_an_import_that_runs_up_is_seen() -> None:
+    assert upward({**graph(*ROOMS), "bot.store.records": {"bot.web.http.exchange"}}) == {
+        ("bot.store.records", "bot.web.http.exchange")
+    }
+
+
+def test_no_module_needs_itself_by_way_of_others() -> None:
+    assert not in_circles(graph(*ROOMS))
+
+
+def test_a_circle_is_seen() -> None:
+    planted = graph(*ROOMS)
+    planted["bot.web.socketio.connection"] |= {"bot.web.socketio.engine"}
+    assert {"bot.web.socketio.connection", "bot.web.socketio.engine"} <= in_circles(planted)
+
+
+def test_each_library_of_the_outside_has_one_room() -> None:
+    importing = {dotted(module): set(imports(module)) for module in modules("bot", "workers")}
+    own_servers = {dotted(module) for module in OWN_SERVERS}
+    assert not {(module, library) for module, library in strangers(importing) if module not in own_servers}
+
+
+def test_a_library_outside_its_room_is_seen() -> None:
+    assert strangers({"bot.live.signals": {"redis.asyncio"}, "bot.messaging.bus": {"redis.asyncio"}}) == {
+        ("bot.live.signals", "redis")
+    }
+
+
+def test_what_serves_knows_nothing_of_the_demonstration() -> None:
+    assert not who_know_the_demonstration(graph(*ROOMS))
+
+
+def test_one_who_serves_and_knows_the_demonstration_is_seen() -> None:
+    planted = {**graph(*ROOMS), "bot.web.http.pages": {"bot.cli.demo_data"}}
+    assert who_know_the_demonstration(planted) == {"bot.web.http.pages"}
+
+
+def test_the_house_tells_its_architecture_by_its_folders() -> None:
+    beside = {path.stem for path in (HOUSE / "bot").glob("*.py")}
+    assert beside == BESIDE_THE_FOLDERS
+
+
+def test_no_folder_holds_more_than_can_be_seen_at_once() -> None:
+    files = [Path(module) for module in modules(*ROOMS)]
+    files += [path.relative_to(HOUSE) for path in (HOUSE / "bot/pages").rglob("*.js")]
+    counts: dict[str, int] = {}
+    for path in files:
+        if path.name != "__init__.py":
+            counts[str(path.parent)] = counts.get(str(path.parent), 0) + 1
+    crowded = {folder: count for folder, count in counts.items() if count > MOST_MODULES_IN_A_FOLDER}
+    assert not crowded.keys() - FOLDERS_OF_ANY_SIZE, crowded
 
 
 @pytest.mark.parametrize("write", WRITES_TO_RECORDS)
