@@ -16,12 +16,15 @@ from bot.contract.shapes import Sent
 from bot.contract.story import TOKEN, Story
 from bot.contract.streams import frame_of
 from bot.identity import Audience
-from bot.schemas import fields
+from bot.schemas.fields import Payload
+from bot.schemas.guest import GuestConnect
+from bot.schemas.requests import StreamQuery
+from bot.schemas.therapist import TherapistConnect
 from bot.words import Words
 
-CONNECTS: Mapping[Audience, type[fields.Payload]] = {
-    "guest": fields.GuestConnect,
-    "therapist": fields.TherapistConnect,
+CONNECTS: Mapping[Audience, type[Payload]] = {
+    "guest": GuestConnect,
+    "therapist": TherapistConnect,
 }
 CHANNELS: Mapping[ChannelName, tuple[str, str]] = {
     "guest": ("/guest", "The namespace of guests on Socket.IO (Engine.IO 4, WebSocket, any official client v4)."),
@@ -57,7 +60,7 @@ class _Writer:
             answers.RefusedAck: {"ok": False, "error": story.error("not_now")},
         }
         types: list[Any] = [each.model for each in self._spoken]
-        types += [fields.StreamQuery, *CONNECTS.values()]
+        types += [StreamQuery, *CONNECTS.values()]
         types += [model for models in COMMANDS.values() for model in models.values()]
         types += [each for model in self._acks for each in (model, frame_of(model))]
         self._schemas = Schemas(types, WithoutMapping)
@@ -182,8 +185,8 @@ class _Writer:
         message = {
             "name": "query",
             "title": "the query",
-            "summary": summary_of(fields.StreamQuery),
-            "payload": self._schemas.of(fields.StreamQuery),
+            "summary": summary_of(StreamQuery),
+            "payload": self._schemas.of(StreamQuery),
             "examples": _examples({"from_a_cursor": {"since": 12, "wait": 20.0}}),
             "x-sender": "guest or therapist",
             "x-when": "Again and again, each time with the `last_seq` of the answer before.",
@@ -208,7 +211,7 @@ class _Writer:
 
     @property
     def _query(self) -> Schema:
-        return self._schemas.resolved(self._schemas.of(fields.StreamQuery))
+        return self._schemas.resolved(self._schemas.of(StreamQuery))
 
     def _add_message(self, key: str, message: dict[str, Any]) -> None:
         self._messages[key] = message

@@ -15,7 +15,8 @@ from bot.contract import story
 from bot.contract.answers import GUEST_ACKS, THERAPIST_ACKS, AvailabilitySet, Done, Moved, Said
 from bot.errors import STATUS_BY_CODE
 from bot.identity import Audience
-from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS
+from bot.schemas.guest import GUEST_COMMANDS
+from bot.schemas.therapist import THERAPIST_COMMANDS
 
 # Where the sender of an example stands: a guest in a state of the conversation; a therapist who has nothing, one who
 # has an offer, and one on a visit.

@@ -9,11 +9,23 @@ from bot.contract import answers, story
 from bot.contract.desk import DESK_OPERATIONS
 from bot.contract.operation import Key, Operation
 from bot.contract.story import Story
-from bot.schemas import fields
+from bot.schemas.guest import GuestConnect
+from bot.schemas.requests import (
+    ChosenPreferences,
+    FcmDevice,
+    FcmTokenGone,
+    SignIn,
+    SignInConfirm,
+    StreamQuery,
+    TherapistsQuery,
+    WebPushEndpointGone,
+    WebPushSubscription,
+)
+from bot.schemas.therapist import TherapistConnect
 from bot.schemas.views import moment
 from bot.settings.settings import JAKARTA
 
-_STREAM = {"security": "ticket", "query": fields.StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
+_STREAM = {"security": "ticket", "query": StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
 _PAGE = {"tag": "pages", "is_api": False, "media": "text/html"}
 _SOCKET_IO = {"tag": "realtime", "is_api": False, "media": "text/plain"}
 _PREFERENCES = {"ok": True, "off": ["reminder"], "quiet_hours": {"begins": "22:00", "ends": "07:00"}}
@@ -41,7 +53,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "The nearest therapists, those who are available first.",
         "catalogue",
         answers.NearbyTherapists,
-        query=fields.TherapistsQuery,
+        query=TherapistsQuery,
         codes=("invalid",),
         example=lambda tale: tale.therapists,
     ),
@@ -74,7 +86,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Have a code of six digits sent to a therapist's phone.",
         "signing in",
         answers.CodeSent,
-        body=fields.SignIn,
+        body=SignIn,
         codes=("invalid", "too_many_requests"),
         request=_SIGN_IN_PHONE,
         example={"ok": True, "expires_at": moment(story.NOW), "demo_code": None},
@@ -84,7 +96,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Give the code, and get the token.",
         "signing in",
         answers.SignedIn,
-        body=fields.SignInConfirm,
+        body=SignInConfirm,
         codes=("invalid", "unauthorized"),
         request={**_SIGN_IN_PHONE, "code": "123456"},
         example={
@@ -98,7 +110,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Come in as a guest, as the namespace `/guest` has it; without a token a new conversation begins.",
         "sessions",
         answers.GuestSessionAnswer,
-        body=fields.GuestConnect,
+        body=GuestConnect,
         codes=("invalid",),
         request={"locale": "en", "timezone": "Asia/Jakarta"},
         example=_session_of_guest,
@@ -108,7 +120,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "Come in as a therapist, as the namespace `/therapist` has it.",
         "sessions",
         answers.TherapistSessionAnswer,
-        body=fields.TherapistConnect,
+        body=TherapistConnect,
         codes=("invalid", "unauthorized"),
         request={"token": story.TOKEN, "locale": "en"},
         example=_session_of_therapist,
@@ -128,7 +140,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=fields.FcmDevice,
+        body=FcmDevice,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"token": story.FCM_TOKEN, "platform": "android"},
         example={"ok": True},
@@ -139,7 +151,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=fields.FcmTokenGone,
+        body=FcmTokenGone,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"token": story.FCM_TOKEN},
         example={"ok": True},
@@ -150,7 +162,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=fields.WebPushSubscription,
+        body=WebPushSubscription,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request=story.SUBSCRIPTION,
         example={"ok": True},
@@ -161,7 +173,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "devices",
         answers.Done,
         security="anybody_known",
-        body=fields.WebPushEndpointGone,
+        body=WebPushEndpointGone,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"endpoint": story.SUBSCRIPTION["endpoint"]},
         example={"ok": True},
@@ -225,7 +237,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "notifications",
         answers.ChosenPreferences,
         security="anybody_known",
-        body=fields.ChosenPreferences,
+        body=ChosenPreferences,
         codes=("invalid", "unauthorized", "too_many_requests"),
         request={"off": ["reminder"], "quiet_hours": {"begins": "22:00", "ends": "07:00"}},
         example=_PREFERENCES,

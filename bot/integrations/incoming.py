@@ -12,7 +12,7 @@ from bot.clock import Now
 from bot.errors import Refusal
 from bot.integrations.booking_news import BookingNews, Understood, WizardEvent, understand
 from bot.integrations.inbox import Handle, Senseless, TooEarly
-from bot.schemas.fields import parse
+from bot.schemas.parsing import parse
 from bot.settings.settings import Settings
 from bot.store.codec import from_document
 from bot.store.inbox import InboxEvent

@@ -25,8 +25,9 @@ from bot.contract.operation import Key
 from bot.contract.operations import COMMAND_ROUTES, OPERATIONS
 from bot.errors import STATUS_BY_CODE
 from bot.identity import Audience
-from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, Cancel
+from bot.schemas.guest import GUEST_COMMANDS, Cancel
 from bot.schemas.render import CARDS_SHOWN, TYPES_SHOWN
+from bot.schemas.therapist import THERAPIST_COMMANDS
 from bot.services import Services
 from bot.settings.settings import Settings
 from bot.web.http.contracts import routes_of

@@ -14,7 +14,9 @@ from bot.contract.examples import COMMANDS, examples_of
 from bot.contract.operations import OPERATIONS
 from bot.errors import Refusal
 from bot.identity import Audience
-from bot.schemas.fields import Payload, WebSocketFrame, parse
+from bot.schemas.fields import Payload
+from bot.schemas.parsing import parse
+from bot.schemas.requests import WebSocketFrame
 from bot.web.socketio.packets import decode_packet
 from tests.fuzz.nonsense import bend, noise, text_of, value
 

@@ -19,7 +19,9 @@ from yarl import URL
 from bot.access.tokens import LIVES, Tokens
 from bot.identity import Audience
 from bot.runtime.embedded import Servers
-from bot.schemas.fields import GUEST_COMMANDS, MESSAGE_LENGTH, THERAPIST_COMMANDS
+from bot.schemas.fields import MESSAGE_LENGTH
+from bot.schemas.guest import GUEST_COMMANDS
+from bot.schemas.therapist import THERAPIST_COMMANDS
 from bot.services import Services
 from bot.store.kinds import KINDS
 from bot.words import LOCALES, Words

@@ -10,7 +10,7 @@ from aiohttp import ClientPayloadError, ClientSession, ClientWebSocketResponse
 
 import bot.web.streams.reading
 from bot.runtime.embedded import Servers
-from bot.schemas.fields import LONGEST_POLL_S
+from bot.schemas.requests import LONGEST_POLL_S
 from bot.settings.settings import Settings
 from tests.clients import PATIENCE_S, guest
 from tests.fakes.router import Router, router

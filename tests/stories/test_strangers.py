@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS
+from bot.schemas.guest import GUEST_COMMANDS
+from bot.schemas.therapist import THERAPIST_COMMANDS
 from tests.clients import client_id, guest, therapist
 from tests.contract.scenes import Sender
 from tests.contract.ways import Say, bearer, by_http, by_socket_io, by_websocket

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from bot.access.limits import Asker, kind_of
 from bot.identity import Audience
-from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect
+from bot.schemas.guest import GUEST_COMMANDS, GuestConnect
+from bot.schemas.therapist import THERAPIST_COMMANDS, TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import bearer_of, issue_ticket

@@ -7,7 +7,7 @@ from aiohttp import web
 from bot.access.limits import Asker
 from bot.errors import Refusal
 from bot.identity import conversation_feed, key_of, new_id, therapist_feed
-from bot.schemas.fields import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
+from bot.schemas.requests import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
 from bot.schemas.webpush import is_known_service
 from bot.settings.vapid import public_key_of
 from bot.store.devices import Device, device_id, fcm_device, webpush_device

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from bot.errors import Refusal
 from bot.logs.failures import is_outage
-from bot.schemas.fields import Payload, SignIn, SignInConfirm, TherapistsQuery, parse, refusal_of
+from bot.schemas.fields import Payload
+from bot.schemas.parsing import parse, refusal_of
+from bot.schemas.requests import SignIn, SignInConfirm, TherapistsQuery
 from bot.schemas.views import distance_view, error_view, moment, service_view, therapist_view
 from bot.services import Services
 from bot.settings.settings import DEMO_PHONE

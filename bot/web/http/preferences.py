@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.access.limits import Asker
 from bot.identity import key_of
-from bot.schemas.fields import ChosenPreferences
+from bot.schemas.requests import ChosenPreferences
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import bearer_of
 from bot.web.http.exchange import SERVICES, address_of, body_of, json_response

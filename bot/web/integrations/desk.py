@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bot.integrations.booking_news import BookingNews
 from bot.integrations.incoming import Occurrence
 from bot.integrations.notification_desk import DEAD, PREFIX, WAITING, PageQuery
-from bot.schemas.fields import parse, refusal_of
+from bot.schemas.parsing import parse, refusal_of
 from bot.store.notifications import Status
 from bot.web.http.exchange import SERVICES, json_response
 from bot.web.integrations.integrators import key_of, once

@@ -17,7 +17,7 @@ from bot.integrations.booking_news import WizardEvent, as_json
 from bot.integrations.incoming import PAYMENT_EVENTS, STRIPE, WIZARD, payment_of
 from bot.integrations.notification_desk import PREFIX
 from bot.integrations.signatures import is_signed_by_standard, is_signed_by_stripe
-from bot.schemas.fields import parse
+from bot.schemas.parsing import parse
 from bot.store.codec import to_document
 from bot.web.http.exchange import SERVICES, address_of, json_response, raw_body_of
 from conversations.replies import N_, REFUSALS

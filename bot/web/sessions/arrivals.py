@@ -8,7 +8,8 @@ from zoneinfo import available_timezones
 
 from bot.access.limits import Asker
 from bot.identity import Audience, new_id
-from bot.schemas.fields import GuestConnect, TherapistConnect
+from bot.schemas.guest import GuestConnect
+from bot.schemas.therapist import TherapistConnect
 from bot.services import Services
 from bot.store.kinds import CONVERSATION
 from bot.store.tickets import Bearer

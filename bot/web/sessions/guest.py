@@ -11,25 +11,22 @@ from bot.errors import Refusal
 from bot.feeds.feeds import ContentDiffers, Entry, NewEntry
 from bot.identity import Audience, conversation_feed
 from bot.live.signals import person_of
-from bot.schemas.fields import (
+from bot.schemas.fields import CommandPayload
+from bot.schemas.guest import (
     GUEST_COMMANDS,
     AcceptTherapist,
     Book,
     Cancel,
-    CommandPayload,
     ConfirmService,
-    Delivered,
     FindAnother,
     ForgetMe,
     Message,
     Rate,
-    Read,
-    RoomMessage,
     SearchAgain,
-    TabPresence,
-    Typing,
-    parse,
 )
+from bot.schemas.parsing import parse
+from bot.schemas.signals import Delivered, Read, TabPresence, Typing
+from bot.schemas.therapist import RoomMessage
 from bot.services import Services, terms_of
 from bot.store.kinds import CONVERSATION
 from bot.turns.turns import Command, Sender

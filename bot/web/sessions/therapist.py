@@ -11,20 +11,20 @@ from bot.errors import Refusal
 from bot.feeds.feeds import ContentDiffers, Entry
 from bot.identity import Audience, new_id, therapist_feed
 from bot.live.signals import person_of
-from bot.schemas.fields import (
+from bot.schemas.fields import CommandPayload
+from bot.schemas.parsing import parse
+from bot.schemas.signals import TabPresence
+from bot.schemas.therapist import (
     THERAPIST_COMMANDS,
     AcceptOffer,
     Availability,
     CancelBooking,
-    CommandPayload,
     DeclineOffer,
     Progress,
     RoomDelivered,
     RoomMessage,
     RoomRead,
     RoomTyping,
-    TabPresence,
-    parse,
 )
 from bot.services import Services
 from bot.store.kinds import CONVERSATION, SEARCH

@@ -14,7 +14,9 @@ from bot.feeds.feeds import Entry
 from bot.identity import Audience, conversation_of, therapist_feed
 from bot.live.presence import NOTHING_SEEN
 from bot.live.signals import LiveVisit
-from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS, GuestConnect, TherapistConnect, parse
+from bot.schemas.guest import GUEST_COMMANDS, GuestConnect
+from bot.schemas.parsing import parse
+from bot.schemas.therapist import THERAPIST_COMMANDS, TherapistConnect
 from bot.schemas.views import error_view
 from bot.services import Services
 from bot.store.driver import PyMongoError

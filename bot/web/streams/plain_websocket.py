@@ -14,7 +14,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from bot.access.limits import too_fast
 from bot.errors import Refusal
 from bot.logs.failures import is_outage
-from bot.schemas.fields import WebSocketFrame, parse
+from bot.schemas.parsing import parse
+from bot.schemas.requests import WebSocketFrame
 from bot.schemas.views import error_view
 from bot.services import Services
 from bot.web.http.commands import execute

@@ -20,8 +20,9 @@ from bot.feeds.feeds import Entry
 from bot.identity import therapist_feed
 from bot.live.presence import NOTHING_SEEN, Signal
 from bot.logs.failures import is_outage
-from bot.schemas.fields import StreamQuery, refusal_of
+from bot.schemas.parsing import refusal_of
 from bot.schemas.render import encode_entry, render_entry
+from bot.schemas.requests import StreamQuery
 from bot.services import Services
 from bot.store.rooms import is_room_of
 from bot.store.tickets import Bearer

@@ -12,7 +12,8 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot.feeds.feeds import Entry
-from bot.schemas.fields import StreamQuery, refusal_of
+from bot.schemas.parsing import refusal_of
+from bot.schemas.requests import StreamQuery
 from bot.schemas.views import moment
 from bot.services import Services
 from bot.web.http.exchange import SERVICES, json_response

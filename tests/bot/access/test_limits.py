@@ -15,7 +15,8 @@ from bot.access import shared_buckets
 from bot.access.limits import SCOPES, Asker, Kind, RateLimits, kind_of, network_of, rate_of
 from bot.errors import Refusal
 from bot.runtime.embedded import Servers
-from bot.schemas.fields import GUEST_COMMANDS, THERAPIST_COMMANDS
+from bot.schemas.guest import GUEST_COMMANDS
+from bot.schemas.therapist import THERAPIST_COMMANDS
 from bot.settings.rates import Rate
 from bot.settings.settings import Settings
 from tests.clients import PATIENCE_S

@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, Ope
 
 from bot.errors import Outage, Refusal
 from bot.logs.failures import MOST_CALLS, MOST_ERRORS, as_text, told, why
-from bot.schemas.fields import Message
+from bot.schemas.guest import Message
 from bot.store import driver
 
 SAID = "gerbang hijau"

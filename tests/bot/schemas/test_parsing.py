@@ -9,31 +9,20 @@ import pytest
 from pydantic import ValidationError
 
 from bot.errors import Refusal
-from bot.schemas.fields import (
+from bot.schemas.fields import MESSAGE_LENGTH, Payload, parse_phone
+from bot.schemas.guest import (
     GUEST_COMMANDS,
-    LONGEST_FIELD_NAMED,
-    MESSAGE_LENGTH,
-    MOST_FIELDS_NAMED,
-    REASONS,
-    THERAPIST_COMMANDS,
-    Availability,
     Cancel,
-    CancelBooking,
     ConfirmService,
     GuestConnect,
     LocationPayload,
     Message,
-    Payload,
-    Progress,
     Rate,
     SearchAgain,
-    SignInConfirm,
-    TherapistConnect,
-    TherapistsQuery,
-    parse,
-    parse_phone,
-    refusal_of,
 )
+from bot.schemas.parsing import LONGEST_FIELD_NAMED, MOST_FIELDS_NAMED, REASONS, parse, refusal_of
+from bot.schemas.requests import SignInConfirm, TherapistsQuery
+from bot.schemas.therapist import THERAPIST_COMMANDS, Availability, CancelBooking, Progress, TherapistConnect
 
 BUDI = "+6281234567890"
 LONE_SURROGATE = "\ud800"
