@@ -168,7 +168,7 @@ async def test_every_other_route_answers_what_its_example_asks(house: House, htt
     for method, path, operation in order:
         [(status, response)] = [each for each in operation["responses"].items() if each[0] in ("101", "200")]
         address = path.replace("{locale}", "id").replace("/vendor/{name}", "/vendor/socket.io.min.js")
-        address = address.replace("{name}", "style.css")
+        address = address.replace("{name}", "parts/style.css")
         address = address.replace("{id}", notification_id)
         if path.endswith("/retry"):
             stored = house.services.database["notifications"]
