@@ -32,7 +32,7 @@ from bot.messaging.bus import Bus
 from bot.messaging.jobs import Jobs
 from bot.notifications.announcements import Announcements
 from bot.notifications.delivery_reports import DeliveryReports
-from bot.notifications.facts import Appointments
+from bot.notifications.facts import FactsOfBookings
 from bot.notifications.notification_news import NotificationNews
 from bot.notifications.unread import Unread
 from bot.notifications.unsubscribing import Unsubscribing
@@ -94,7 +94,7 @@ class Post(Ground):
     """What a job needs to tell somebody something; it knows neither Redis nor feeds nor turns."""
 
     tokens: Tokens
-    appointments: Appointments
+    facts_of_bookings: FactsOfBookings
     unsubscribing: Unsubscribing
     notification_news: NotificationNews
 
@@ -235,7 +235,7 @@ async def open_post(settings: Settings, database: driver.Database) -> Post:
     return Post(
         **_fields_of(ground),
         tokens=Tokens(settings.secret, ground.clock.now),
-        appointments=Appointments(
+        facts_of_bookings=FactsOfBookings(
             ground.bookings,
             ground.external_bookings,
             ground.conversations,
@@ -335,7 +335,7 @@ async def build(settings: Settings, database: driver.Database) -> Services:
 
 def _announcements(post: Post, feeds: Feeds) -> Announcements:
     return Announcements(
-        post.appointments,
+        post.facts_of_bookings,
         post.notifications,
         post.catalogue,
         post.devices,

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from conversations import notices
 from conversations.money.amounts import Money
-from conversations.notices import Appointment, Side
+from conversations.notices import BookingFacts, Side
 from conversations.replies import N_
 
 
@@ -89,16 +89,16 @@ def text_of(kind: str, side: Side) -> Text | None:
     return TEXTS.get((name, side)) or TEXTS.get((name, other))
 
 
-def settlement_of(appointment: Appointment) -> tuple[Settlement | None, Money | None]:
+def settlement_of(booking_facts: BookingFacts) -> tuple[Settlement | None, Money | None]:
     """What becomes of the money of a cancelled booking, and how much of it is kept.
 
     None while it stands, and where money was taken, by us or another system, and nobody has said what becomes of it.
     """
-    refund, price = appointment.refund, appointment.price
-    if appointment.status != "cancelled":
+    refund, price = booking_facts.refund, booking_facts.price
+    if booking_facts.status != "cancelled":
         return None, None
     if refund is None:
-        is_known_unpaid = appointment.conversation_id is not None and appointment.paid is None
+        is_known_unpaid = booking_facts.conversation_id is not None and booking_facts.paid is None
         return ("nothing_paid" if is_known_unpaid else None), None
     kept = Money(price.amount - refund.amount, price.currency) if price and price.currency == refund.currency else None
     if refund.amount <= 0:

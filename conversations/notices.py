@@ -71,7 +71,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appointment:
+class BookingFacts:
     """A booking as notices see it, wherever it is kept: ours, or one that another system told us of."""
 
     booking_id: str
@@ -226,39 +226,39 @@ _TOLD: Mapping[Occasion, tuple[tuple[str, Side], ...]] = {
 }
 
 
-def plan(occasion: Occasion, appointment: Appointment, ladder: Ladder, now: datetime) -> tuple[Notice, ...]:
+def plan(occasion: Occasion, booking_facts: BookingFacts, ladder: Ladder, now: datetime) -> tuple[Notice, ...]:
     """What is told at once, and of an appointment that stands the reminders that are still ahead."""
     told = [
         notice
         for kind, side in _TOLD[occasion]
-        for notice in _notices(kind, side, MANNERS[kind, side], appointment, now, now + USEFUL[kind])
+        for notice in _notices(kind, side, MANNERS[kind, side], booking_facts, now, now + USEFUL[kind])
     ]
     if occasion in ("confirmed", "scheduled", "moved"):
-        told += plan_reminders(appointment, ladder, now)
+        told += plan_reminders(booking_facts, ladder, now)
     return tuple(told)
 
 
-def plan_reminders(appointment: Appointment, ladder: Ladder, now: datetime) -> list[Notice]:
+def plan_reminders(booking_facts: BookingFacts, ladder: Ladder, now: datetime) -> list[Notice]:
     """The rungs that are still ahead; where none is and the visit begins within the hour, one word shortly before."""
     planned = []
     for side in ("customer", "therapist"):
-        ahead = [rung for rung in ladder.of(side) if appointment.starts_at - rung.lead > now]
+        ahead = [rung for rung in ladder.of(side) if booking_facts.starts_at - rung.lead > now]
         for rung in ahead:
-            due_at = appointment.starts_at - rung.lead
+            due_at = booking_facts.starts_at - rung.lead
             # Half of its lead later it would say what the next one says, or come when all is packed.
-            planned += _notices(rung.kind, side, rung.manner, appointment, due_at, due_at + rung.lead / 2)
-        if not ahead and now < appointment.starts_at <= now + SOON:
-            due_at = max(now, appointment.starts_at - SHORTLY_BEFORE)
+            planned += _notices(rung.kind, side, rung.manner, booking_facts, due_at, due_at + rung.lead / 2)
+        if not ahead and now < booking_facts.starts_at <= now + SOON:
+            due_at = max(now, booking_facts.starts_at - SHORTLY_BEFORE)
             manner = MANNERS[STARTS_SOON, side]
-            planned += _notices(STARTS_SOON, side, manner, appointment, due_at, appointment.starts_at)
+            planned += _notices(STARTS_SOON, side, manner, booking_facts, due_at, booking_facts.starts_at)
     return planned
 
 
 def _notices(
-    kind: str, side: Side, manner: Manner, appointment: Appointment, due_at: datetime, useful_until: datetime
+    kind: str, side: Side, manner: Manner, booking_facts: BookingFacts, due_at: datetime, useful_until: datetime
 ) -> list[Notice]:
     """One for each channel on which this person can be reached at all."""
-    person = appointment.person(side)
+    person = booking_facts.person(side)
     if person is None:
         return []
     return [
@@ -287,18 +287,18 @@ def is_reminder(kind: str) -> bool:
     return kind == STARTS_SOON or kind.startswith(REMINDER)
 
 
-def why_not(kind: str, revision: int, useful_until: datetime, appointment: Appointment, now: datetime) -> str | None:
+def why_not(kind: str, revision: int, useful_until: datetime, booking_facts: BookingFacts, now: datetime) -> str | None:
     """Why a notice that is due makes no sense any more, as a word for the ledger; None where it does."""
     if kind in OF_MONEY:
         return "too_late" if now > useful_until else None
-    if revision < appointment.revision:
+    if revision < booking_facts.revision:
         return "moved"
-    if kind != BOOKING_CANCELLED and appointment.status == "cancelled":
+    if kind != BOOKING_CANCELLED and booking_facts.status == "cancelled":
         return "cancelled"
     if is_reminder(kind):
-        if appointment.status == "over":
+        if booking_facts.status == "over":
             return "over"
-        if appointment.has_begun or now >= appointment.starts_at:
+        if booking_facts.has_begun or now >= booking_facts.starts_at:
             return "begun"
     return "too_late" if now > useful_until else None
 

@@ -13,7 +13,7 @@ from icalendar import Alarm, Calendar, Event, Timezone, vCalAddress
 
 from bot.providers.messages import Invitation
 from bot.words import zone_of
-from conversations.notices import Appointment, Person
+from conversations.notices import BookingFacts, Person
 from workers.visits import as_name
 
 PRODUCT = "-//Janji//Bookings//EN"
@@ -35,7 +35,7 @@ class Occasion:
 
 
 def invitation(
-    method: Literal["REQUEST", "CANCEL"], appointment: Appointment, person: Person, occasion: Occasion, now: datetime
+    method: Literal["REQUEST", "CANCEL"], booking_facts: BookingFacts, person: Person, occasion: Occasion, now: datetime
 ) -> Invitation:
     """The file for one person; the same booking has the same UID, and a later revision wins by its SEQUENCE."""
     calendar = Calendar()
@@ -43,14 +43,14 @@ def invitation(
         calendar.add(name, value)
     zone = zone_of(person.timezone)
     if isinstance(zone, ZoneInfo) and zone.key != "UTC":
-        calendar.add_component(_clocks(zone, appointment.starts_at.year))
-    calendar.add_component(_event(method, appointment, person, occasion, now))
+        calendar.add_component(_clocks(zone, booking_facts.starts_at.year))
+    calendar.add_component(_event(method, booking_facts, person, occasion, now))
     return Invitation(calendar.to_ical(), method)
 
 
-def google_calendar_url(appointment: Appointment, person: Person, occasion: Occasion) -> str:
+def google_calendar_url(booking_facts: BookingFacts, person: Person, occasion: Occasion) -> str:
     """Where somebody without a calendar program adds the visit to the one in their browser."""
-    begins, ends = (each.astimezone(UTC) for each in (appointment.starts_at, appointment.ends_at))
+    begins, ends = (each.astimezone(UTC) for each in (booking_facts.starts_at, booking_facts.ends_at))
     asked = {
         "action": "TEMPLATE",
         "text": occasion.summary,
@@ -68,21 +68,21 @@ def _clocks(zone: ZoneInfo, year: int) -> Timezone:
     return Timezone.from_tzinfo(zone, first_date=date(year - 1, 1, 1), last_date=date(year + 2, 1, 1))
 
 
-def _event(method: str, appointment: Appointment, person: Person, occasion: Occasion, now: datetime) -> Event:
+def _event(method: str, booking_facts: BookingFacts, person: Person, occasion: Occasion, now: datetime) -> Event:
     zone = zone_of(person.timezone)
     event = Event.new(
-        uid=f"{appointment.booking_id}@{occasion.organizer.rpartition('@')[2]}",
+        uid=f"{booking_facts.booking_id}@{occasion.organizer.rpartition('@')[2]}",
         # Taking back is a change too, and a calendar ignores one that is not newer than what it has.
-        sequence=appointment.revision + (method == "CANCEL"),
+        sequence=booking_facts.revision + (method == "CANCEL"),
         stamp=now,
-        start=_on_clocks(appointment.starts_at, zone),
-        end=_on_clocks(appointment.ends_at, zone),
+        start=_on_clocks(booking_facts.starts_at, zone),
+        end=_on_clocks(booking_facts.ends_at, zone),
         summary=occasion.summary,
         description=occasion.description,
         location=occasion.location,
         url=occasion.link,
         status="CANCELLED" if method == "CANCEL" else "CONFIRMED",  # type: ignore[arg-type]  # its enum is of strings
-        organizer=vCalAddress.new(occasion.organizer, cn=as_name(appointment.brand)),
+        organizer=vCalAddress.new(occasion.organizer, cn=as_name(booking_facts.brand)),
         attendees=[_attendee(person)] if person.email else [],
     )
     if method == "REQUEST":

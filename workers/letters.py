@@ -13,7 +13,7 @@ from bot.schemas.notice_words import notice_params, said, said_values, settlemen
 from bot.words import Words
 from conversations import notices
 from conversations.notice_texts import A_VISIT, Text, text_of
-from conversations.notices import Appointment, Person, Side, Urgency, is_reminder
+from conversations.notices import BookingFacts, Person, Side, Urgency, is_reminder
 from conversations.replies import N_
 from workers.invitations import Occasion, google_calendar_url, invitation
 from workers.mail_templates import Templates
@@ -60,7 +60,7 @@ class Matter:
     row_id: str
     kind: str
     side: Side
-    appointment: Appointment
+    booking_facts: BookingFacts
     person: Person
     links: Links
     now: datetime
@@ -80,7 +80,7 @@ class Letters:
 
     def email(self, matter: Matter) -> Email:
         """The mail to somebody who has an address."""
-        person, brand = matter.person, as_name(matter.appointment.brand)
+        person, brand = matter.person, as_name(matter.booking_facts.brand)
         assert person.email is not None, "who has no address is not written to"
         mail, values = MAIL_OF.get(_name_of(matter.kind), "notice"), self._values(matter)
         return Email(
@@ -102,18 +102,18 @@ class Letters:
 
     def push(self, matter: Matter, urgency: Urgency, sound: str | None, useful_until: datetime) -> Push:
         """What a phone shows; a later reminder of the same booking takes the place of an earlier one."""
-        appointment, kind = matter.appointment, matter.kind
+        booking_facts, kind = matter.booking_facts, matter.kind
         title, body = self._short(matter)
         group = notices.REMINDER if is_reminder(kind) else kind
         return Push(
             title=title,
             body=body,
             url=matter.links.chat or "",
-            collapse_key=_digest(f"{appointment.booking_id} {group}"),
+            collapse_key=_digest(f"{booking_facts.booking_id} {group}"),
             ttl_s=max(0, int((useful_until - matter.now).total_seconds())),
             urgency=urgency,
             sound=sound,
-            data={"kind": kind, "booking_id": appointment.booking_id},
+            data={"kind": kind, "booking_id": booking_facts.booking_id},
         )
 
     def _short(self, matter: Matter) -> tuple[str, str]:
@@ -121,7 +121,7 @@ class Letters:
         return said(self._words, _text(matter), self._said_values(matter), matter.person.locale)
 
     def _said_values(self, matter: Matter) -> dict[str, Any]:
-        params = notice_params(matter.side, matter.appointment, matter.person, matter.now)
+        params = notice_params(matter.side, matter.booking_facts, matter.person, matter.now)
         visit = self._visit(matter)
         return {
             **said_values(self._words, params, matter.person.locale),
@@ -136,10 +136,10 @@ class Letters:
             **self._said_values(matter),
             "service": _cut(visit.service, room) or self._words.say(locale, A_VISIT),
             "other": _cut(visit.other, room),
-            "when": self._words.when_briefly(locale, matter.appointment.starts_at, matter.person.timezone),
+            "when": self._words.when_briefly(locale, matter.booking_facts.starts_at, matter.person.timezone),
         }
         title, body = said(self._words, _text(matter), values, locale)
-        brand = shortened(as_name(matter.appointment.brand), LONGEST_BRAND)
+        brand = shortened(as_name(matter.booking_facts.brand), LONGEST_BRAND)
         parts = [
             f"{brand}:" if brand else "",
             "" if matter.kind in TELLING else f"{title}.",
@@ -153,16 +153,16 @@ class Letters:
 
     def _subject(self, matter: Matter) -> str:
         """Beside the occasion the service and the time, and nobody's name."""
-        locale, appointment = matter.person.locale, matter.appointment
+        locale, booking_facts = matter.person.locale, matter.booking_facts
         title = self._words.say(locale, _text(matter).title)
         if matter.kind == notices.MESSAGE_WAITING:
             return title
-        when = self._words.when_briefly(locale, appointment.starts_at, matter.person.timezone)
+        when = self._words.when_briefly(locale, booking_facts.starts_at, matter.person.timezone)
         return f"{title}: {self._visit(matter).service}, {when}"
 
     def _values(self, matter: Matter) -> dict[str, Any]:
         """What the templates mention."""
-        locale, appointment, links = matter.person.locale, matter.appointment, matter.links
+        locale, booking_facts, links = matter.person.locale, matter.booking_facts, matter.links
         title, body = self._short(matter)
         said_values = self._said_values(matter)
         occasion = self._occasion(matter)
@@ -170,7 +170,7 @@ class Letters:
             "title": title,
             "body": body,
             "preheader": body,
-            "brand": as_name(appointment.brand),
+            "brand": as_name(booking_facts.brand),
             "name": as_name(matter.person.name),
             "kind": matter.kind,
             "side": matter.side,
@@ -179,23 +179,23 @@ class Letters:
             "today": self._words.day(locale, matter.now, matter.person.timezone),
             "settlement": settlement_text(self._words, said_values, locale),
             "is_refunded": said_values["settlement"] in ("refunded", "partly_refunded"),
-            "calendar_url": google_calendar_url(appointment, matter.person, occasion),
+            "calendar_url": google_calendar_url(booking_facts, matter.person, occasion),
             "links": links,
             "unsubscribe": None if matter.kind in notices.NEEDED else links.unsubscribe,
         }
 
     def _invitation(self, matter: Matter) -> Invitation | None:
         if matter.kind == notices.BOOKING_CANCELLED:
-            return invitation("CANCEL", matter.appointment, matter.person, self._occasion(matter), matter.now)
-        if matter.kind in INVITING and matter.appointment.status == "confirmed":
-            return invitation("REQUEST", matter.appointment, matter.person, self._occasion(matter), matter.now)
+            return invitation("CANCEL", matter.booking_facts, matter.person, self._occasion(matter), matter.now)
+        if matter.kind in INVITING and matter.booking_facts.status == "confirmed":
+            return invitation("REQUEST", matter.booking_facts, matter.person, self._occasion(matter), matter.now)
         return None
 
     def _occasion(self, matter: Matter) -> Occasion:
         visit = self._visit(matter)
         rows = [f"{label}: {value}" for label, value in visit.facts]
         return Occasion(
-            summary=f"{visit.service} – {as_name(matter.appointment.brand)}",
+            summary=f"{visit.service} – {as_name(matter.booking_facts.brand)}",
             description="\n".join([*rows, *filter(None, [matter.links.chat])]),
             organizer=self._sender,
             location=visit.address or None,
@@ -203,7 +203,7 @@ class Letters:
         )
 
     def _visit(self, matter: Matter) -> Visit:
-        return Visit(self._words, matter.appointment, matter.person, matter.side)
+        return Visit(self._words, matter.booking_facts, matter.person, matter.side)
 
 
 def _text(matter: Matter) -> Text:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.clock import Now
-from bot.notifications.facts import Appointments
+from bot.notifications.facts import FactsOfBookings
 from bot.providers.opening import Channels
 from bot.store.breakers import Breakers
 from bot.store.devices import Device, Devices
@@ -16,7 +16,7 @@ from bot.store.notifications import Notifications, Row, Status
 from bot.store.preferences import PreferencesStore
 from bot.store.together import Together
 from conversations import notices
-from conversations.notices import Appointment, Channel, Person
+from conversations.notices import BookingFacts, Channel, Person
 from workers.letters import Links, Matter
 
 CAP_WINDOW = timedelta(hours=1)
@@ -24,8 +24,8 @@ CAP_WINDOW = timedelta(hours=1)
 WITHOUT_IDEMPOTENCY: frozenset[Channel] = frozenset({"email", "sms"})
 MOST_DOUBTS = 1
 
-IsSeen = Callable[[Row, Appointment], Awaitable[bool]]
-LinksOf = Callable[[Row, Appointment, Person], Links]
+IsSeen = Callable[[Row, BookingFacts], Awaitable[bool]]
+LinksOf = Callable[[Row, BookingFacts, Person], Links]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Lookout:
         self,
         *,
         ledger: Notifications,
-        appointments: Appointments,
+        facts_of_bookings: FactsOfBookings,
         preferences: PreferencesStore,
         devices: Devices,
         breakers: Breakers,
@@ -109,7 +109,7 @@ class Lookout:
     ) -> None:
         self._ledger = ledger
         self._sent_lately = Together(self._sent_within_the_hour)
-        self._appointments = appointments
+        self._facts_of_bookings = facts_of_bookings
         self._preferences = preferences
         self._devices = devices
         self._breakers = breakers
@@ -120,27 +120,27 @@ class Lookout:
         self._caps = caps
 
     async def __call__(self, row: Row) -> Outlook:
-        appointment = await self._appointment(row)
-        person = appointment.person(row.side) if appointment else None
-        if appointment is None or person is None or person.id != row.person_id:
+        booking_facts = await self._booking_facts(row)
+        person = booking_facts.person(row.side) if booking_facts else None
+        if booking_facts is None or person is None or person.id != row.person_id:
             return Ending("skipped", "nobody")
-        sense = await self._sense(row, appointment)
+        sense = await self._sense(row, booking_facts)
         if sense is not None:
             return sense
         wish = await self._wish(row, person)
         if wish is not None:
             return wish
-        return await self._addressed(row, appointment, person)
+        return await self._addressed(row, booking_facts, person)
 
-    async def _appointment(self, row: Row) -> Appointment | None:
+    async def _booking_facts(self, row: Row) -> BookingFacts | None:
         if row.kind == notices.NEW_OFFER:
-            return await self._appointments.offered(row.booking_id, row.person_id)
-        return await self._appointments.find(row.room, row.booking_id)
+            return await self._facts_of_bookings.offered(row.booking_id, row.person_id)
+        return await self._facts_of_bookings.find(row.room, row.booking_id)
 
-    async def _sense(self, row: Row, appointment: Appointment) -> Ending | None:
+    async def _sense(self, row: Row, booking_facts: BookingFacts) -> Ending | None:
         """Why it is not worth being sent, None where it is."""
-        why = notices.why_not(row.kind, row.revision, row.useful_until, appointment, self._now())
-        if why is None and row.kind == notices.MESSAGE_WAITING and await self._is_seen(row, appointment):
+        why = notices.why_not(row.kind, row.revision, row.useful_until, booking_facts, self._now())
+        if why is None and row.kind == notices.MESSAGE_WAITING and await self._is_seen(row, booking_facts):
             why = "seen"
         if why is not None:
             return Ending("skipped", why)
@@ -175,7 +175,7 @@ class Lookout:
     ) -> Mapping[tuple[str, Channel], list[datetime]]:
         return await self._ledger.sent_since(people, self._now() - CAP_WINDOW)
 
-    async def _addressed(self, row: Row, appointment: Appointment, person: Person) -> Outlook:
+    async def _addressed(self, row: Row, booking_facts: BookingFacts, person: Person) -> Outlook:
         """Where it goes, by providers that are in order."""
         devices: tuple[Device, ...] = ()
         if row.channel == "push":
@@ -190,9 +190,9 @@ class Lookout:
             row_id=row.id,
             kind=row.kind,
             side=row.side,
-            appointment=appointment,
+            booking_facts=booking_facts,
             person=person,
-            links=self._links_of(row, appointment, person),
+            links=self._links_of(row, booking_facts, person),
             now=self._now(),
         )
         ready = Ready(row, matter, tuple(each for each in devices if each.id not in row.reached))

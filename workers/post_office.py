@@ -15,7 +15,7 @@ from bot.providers.opening import open_channels
 from bot.services import Post
 from bot.settings.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
-from conversations.notices import Appointment, Person
+from conversations.notices import BookingFacts, Person
 from workers.delivery import Delivery
 from workers.letters import Letters, Links
 from workers.mail_templates import Templates
@@ -67,7 +67,7 @@ async def post_office(services: Post, *, chance: random.Random | None = None) ->
     async with open_channels(settings, now) as channels:
         lookout = Lookout(
             ledger=services.notifications,
-            appointments=services.appointments,
+            facts_of_bookings=services.facts_of_bookings,
             preferences=services.preferences,
             devices=services.devices,
             breakers=breakers,
@@ -104,11 +104,11 @@ class LinksFor:
         self._settings = settings
         self._unsubscribing = unsubscribing
 
-    def __call__(self, row: Row, appointment: Appointment, person: Person) -> Links:
+    def __call__(self, row: Row, booking_facts: BookingFacts, person: Person) -> Links:
         home = self._settings.public_url
         page = None if home is None else f"{home}/therapist" if row.side == "therapist" else f"{home}/chat"
         return Links(
-            chat=page if appointment.conversation_id else None,
+            chat=page if booking_facts.conversation_id else None,
             unsubscribe=self._unsubscribing.link(person.email) if person.email else None,
             app_store=self._settings.app_store_url,
             play_store=self._settings.play_store_url,
@@ -121,8 +121,8 @@ class Seen:
     def __init__(self, services: Post) -> None:
         self._marks = services.read_marks
 
-    async def __call__(self, row: Row, appointment: Appointment) -> bool:
+    async def __call__(self, row: Row, booking_facts: BookingFacts) -> bool:
         reader: Audience = "guest" if row.side == "customer" else "therapist"
-        feed = conversation_feed(appointment.conversation_id or "")
+        feed = conversation_feed(booking_facts.conversation_id or "")
         read = await self._marks.last(feed, reader)
         return not await self._marks.has_message(feed, other_side(reader), after=read, up_to=row.seq or 0)

@@ -10,7 +10,7 @@ from bot.schemas.notice_words import LONGEST_NAME, shortened
 from bot.schemas.views import in_language
 from bot.words import BIDI_CONTROLS, Words
 from conversations.notice_texts import A_VISIT
-from conversations.notices import Appointment, Person, Side
+from conversations.notices import BookingFacts, Person, Side
 from conversations.replies import N_
 
 Rows = tuple[tuple[str, str], ...]
@@ -26,38 +26,38 @@ class Visit:
     """A booking in one person's words; what is not known is left out."""
 
     words: Words
-    appointment: Appointment
+    booking_facts: BookingFacts
     person: Person
     side: Side
 
     @property
     def service(self) -> str:
-        named = in_language(self.appointment.service_names, self.person.locale)
+        named = in_language(self.booking_facts.service_names, self.person.locale)
         return as_name(named) or self._say(A_VISIT)
 
     @property
     def other(self) -> str:
         """Whom the reader meets, empty where nobody is known."""
-        other = self.appointment.person("therapist" if self.side == "customer" else "customer")
+        other = self.booking_facts.person("therapist" if self.side == "customer" else "customer")
         return as_name(other.name) if other else ""
 
     @property
     def when(self) -> str:
         """Where a line ends, the zone and `pukul` stay with their hour."""
-        when = self.words.when(self.person.locale, self.appointment.starts_at, self.person.timezone)
+        when = self.words.when(self.person.locale, self.booking_facts.starts_at, self.person.timezone)
         return "\N{NO-BREAK SPACE}".join(when.rsplit(" ", 2))
 
     @property
     def address(self) -> str:
-        return as_name(self.appointment.address or "", LONGEST_ADDRESS)
+        return as_name(self.booking_facts.address or "", LONGEST_ADDRESS)
 
     @property
     def reference(self) -> str:
-        return as_name(self.appointment.reference)
+        return as_name(self.booking_facts.reference)
 
     @property
     def price(self) -> str:
-        price = self.appointment.price
+        price = self.booking_facts.price
         return self.words.money(self.person.locale, price) if price else ""
 
     @property
@@ -67,7 +67,7 @@ class Visit:
             (N_("Service"), self.service),
             (_WITH[self.side], self.other),
             (N_("When"), self.when),
-            (N_("Duration"), self._say(N_("{minutes} minutes"), minutes=self.appointment.duration)),
+            (N_("Duration"), self._say(N_("{minutes} minutes"), minutes=self.booking_facts.duration)),
             (N_("Where"), self.address),
             (N_("Price"), self.price if self.side == "customer" else ""),
             (N_("Reference"), self.reference),
@@ -86,7 +86,7 @@ class Visit:
     @property
     def is_ours(self) -> bool:
         """Whether it was booked in a chat of ours: of other systems we do not know who goes where."""
-        return self.appointment.conversation_id is not None
+        return self.booking_facts.conversation_id is not None
 
     @property
     def goes_there(self) -> bool:

@@ -20,7 +20,7 @@ from conversations import replies
 from conversations.booking import Booking, Status
 from conversations.conversation import Conversation, State, card_on_screen, state_on_screen
 from conversations.money.amounts import Money
-from conversations.notices import Appointment, Person
+from conversations.notices import BookingFacts, Person
 from conversations.values import Contact, Countdown, Draft, Location, Price, Service, Therapist, Visit
 
 CONVERSATION_ID = "c_01j9zq3v7k5m2n8p4r6t0w1x2y"
@@ -71,7 +71,7 @@ BOOKED = Booking(
 SEARCHED = replace(BOOKED, state=Status.SEARCHING, therapist=None, arrives_by=None)
 APPOINTED_GUEST = Person(f"guest:{CONVERSATION_ID}", GUEST.name, "en", "Asia/Jakarta", GUEST.phone)
 AT_WORK = Person(f"therapist:{THERAPIST_ID}", SARI.name, "id", "Asia/Jakarta")
-APPOINTMENT = Appointment(
+BOOKING_FACTS = BookingFacts(
     booking_id=BOOKING_ID,
     reference="JNJ-4C1F",
     revision=0,
@@ -171,7 +171,7 @@ class Story:
             "card_service": _in_chat(3, "card", _card(CONFIRMING)),
             "card_therapist": _in_chat(9, "card", _card(CHOOSING)),
             "card_no_therapist": _in_chat(9, "card", _card(NO_THERAPIST)),
-            "card_app_download": _in_chat(15, "card", app_offer_data(APPOINTMENT)),
+            "card_app_download": _in_chat(15, "card", app_offer_data(BOOKING_FACTS)),
             "card_rating": _in_chat(16, "card", _card(COMPLETED)),
             "card_problem": _in_chat(5, "card", {"card": "problem", "revision": 2, "code": "unavailable"}),
             "state_searching": _in_chat(5, "state", self._standing(SEARCHING, SEARCHED)),
@@ -179,7 +179,7 @@ class Story:
             "notification_to_guest": _in_chat(
                 14,
                 "notification",
-                notice_data("reminder_3h", "customer", APPOINTMENT, APPOINTED_GUEST, "normal", "app-download", NOW),
+                notice_data("reminder_3h", "customer", BOOKING_FACTS, APPOINTED_GUEST, "normal", "app-download", NOW),
             ),
         }
         return {name: self._shown(line, "guest") for name, line in lines.items()}
@@ -198,7 +198,7 @@ class Story:
             "notification": _to_therapist(
                 5,
                 "notification",
-                notice_data("new_booking", "therapist", APPOINTMENT, AT_WORK, "urgent", "urgent-booking", NOW),
+                notice_data("new_booking", "therapist", BOOKING_FACTS, AT_WORK, "urgent", "urgent-booking", NOW),
             ),
         }
         return {name: self._shown(line, "therapist") for name, line in lines.items()}

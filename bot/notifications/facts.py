@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from bot.identity import key_of
-from bot.store.notifications import Room
+from bot.store.notifications import BookingKind
 from bot.store.records import Records
 from bot.store.therapists import Therapists
 from conversations.booking import Booking, Status
 from conversations.conversation import Conversation
 from conversations.external_booking import ExternalBooking
 from conversations.external_booking import Status as ExternalStatus
-from conversations.notices import Appointment, Person
+from conversations.notices import BookingFacts, Person
 from conversations.values import Locale
 
 REFERENCE_LENGTH = 8
@@ -35,7 +35,7 @@ def reference_of(booking_id: str) -> str:
     return booking_id.rpartition("_")[2][:REFERENCE_LENGTH].upper()
 
 
-class Appointments:
+class FactsOfBookings:
     """Finds a booking and whom it concerns."""
 
     def __init__(
@@ -57,39 +57,39 @@ class Appointments:
         self._locale = locale
         self._timezone = timezone
 
-    async def offered(self, booking_id: str, person_id: str) -> Appointment | None:
+    async def offered(self, booking_id: str, person_id: str) -> BookingFacts | None:
         """The booking as one sees it who is asked to take it: it stands as long as nobody has."""
         stored = await self._bookings.load_with_others(booking_id)
         if stored is None or stored.record.visit is None or stored.record.created_at is None:
             return None
         conversation = await self._conversation(stored.record)
         asked = await self._person(person_id.partition(":")[2], conversation)
-        appointment = self._appointment(stored.record, conversation, asked)
+        booking_facts = self._booking_facts(stored.record, conversation, asked)
         is_open = stored.record.state is Status.SEARCHING
-        return replace(appointment, revision=0, status="confirmed" if is_open else "cancelled")
+        return replace(booking_facts, revision=0, status="confirmed" if is_open else "cancelled")
 
-    async def find(self, room: Room, booking_id: str) -> Appointment | None:
+    async def find(self, room: BookingKind, booking_id: str) -> BookingFacts | None:
         """None where nobody knows the booking, or nothing has been agreed yet."""
         if room == "external_booking":
             external = await self._external_bookings.load_with_others(booking_id)
-            return _external_appointment(external.record) if external else None
+            return _facts_of_external(external.record) if external else None
         stored = await self._bookings.load_with_others(booking_id)
         if stored is None or stored.record.visit is None:
             return None
         booking = stored.record
         conversation = await self._conversation(booking)
-        return self._appointment(booking, conversation, await self._therapist(booking, conversation))
+        return self._booking_facts(booking, conversation, await self._therapist(booking, conversation))
 
     async def _conversation(self, booking: Booking) -> Conversation:
         known = await self._conversations.load_with_others(booking.conversation_id)
         return known.record if known else Conversation(booking.conversation_id)
 
-    def _appointment(self, booking: Booking, conversation: Conversation, therapist: Person | None) -> Appointment:
+    def _booking_facts(self, booking: Booking, conversation: Conversation, therapist: Person | None) -> BookingFacts:
         visit = booking.visit
         assert visit is not None, "find() looks for one"
         created_at = booking.created_at
         assert created_at is not None, "a booking with a visit has been opened"
-        return Appointment(
+        return BookingFacts(
             booking_id=booking.id,
             reference=reference_of(booking.id),
             revision=booking.revision,
@@ -140,14 +140,14 @@ class Appointments:
         )
 
 
-def _external_appointment(booking: ExternalBooking) -> Appointment | None:
+def _facts_of_external(booking: ExternalBooking) -> BookingFacts | None:
     """As the other system told of it; whom it is with is known by name alone."""
     details = booking.details
     if details is None:
         return None
     customer = details.customer
     provider = Person(f"provider:{booking.id}", details.provider_name, customer.locale, customer.timezone)
-    return Appointment(
+    return BookingFacts(
         booking_id=booking.id,
         reference=reference_of(booking.reference),
         revision=booking.revision,

@@ -12,7 +12,7 @@ from bot.schemas.views import in_language
 from bot.words import Words
 from conversations.money.amounts import Money
 from conversations.notice_texts import A_VISIT, SETTLEMENTS, TEXTS, Text, settlement_of, text_of
-from conversations.notices import BOOKING_CANCELLED, Appointment, Person, Side, Urgency
+from conversations.notices import BOOKING_CANCELLED, BookingFacts, Person, Side, Urgency
 from conversations.values import Locale
 
 Params = Mapping[str, Any]
@@ -20,32 +20,38 @@ LONGEST_NAME = 60
 
 
 def notice_data(
-    kind: str, side: Side, appointment: Appointment, reader: Person, urgency: Urgency, sound: str | None, now: datetime
+    kind: str,
+    side: Side,
+    booking_facts: BookingFacts,
+    reader: Person,
+    urgency: Urgency,
+    sound: str | None,
+    now: datetime,
 ) -> dict[str, Any]:
     """The data of a `notification` entry: values alone, which are put into words when somebody reads them."""
-    params = notice_params(side, appointment, reader, now)
+    params = notice_params(side, booking_facts, reader, now)
     return {"kind": kind, "side": side, "params": params, "sound": sound, "urgency": urgency}
 
 
-def app_offer_data(appointment: Appointment) -> dict[str, Any]:
+def app_offer_data(booking_facts: BookingFacts) -> dict[str, Any]:
     """The data of a `card` entry that offers the app: it can be taken as long as the visit stands as it does."""
-    return {"card": "app_download", "revision": appointment.conversation_revision, "buttons": []}
+    return {"card": "app_download", "revision": booking_facts.conversation_revision, "buttons": []}
 
 
-def notice_params(side: Side, appointment: Appointment, reader: Person, now: datetime) -> dict[str, Any]:
+def notice_params(side: Side, booking_facts: BookingFacts, reader: Person, now: datetime) -> dict[str, Any]:
     """What the short text of any kind may mention; `said_at` is when, for a day that is called today."""
-    other = appointment.person("therapist" if side == "customer" else "customer")
-    settlement, kept = settlement_of(appointment) if side == "customer" else (None, None)
+    other = booking_facts.person("therapist" if side == "customer" else "customer")
+    settlement, kept = settlement_of(booking_facts) if side == "customer" else (None, None)
     return {
-        "service": dict(appointment.service_names),
+        "service": dict(booking_facts.service_names),
         "other": other.name if other else None,
-        "reference": appointment.reference,
-        "amount": _raw_money(appointment.price),
+        "reference": booking_facts.reference,
+        "amount": _raw_money(booking_facts.price),
         "settlement": settlement,
-        "refund": _raw_money(appointment.refund),
+        "refund": _raw_money(booking_facts.refund),
         "kept": _raw_money(kept),
-        "duration": appointment.duration,
-        "starts_at": appointment.starts_at,
+        "duration": booking_facts.duration,
+        "starts_at": booking_facts.starts_at,
         "timezone": reader.timezone,
         "said_at": now,
     }

@@ -18,7 +18,7 @@ from conversations.ids import derived_id
 from conversations.notices import Channel, Notice, Side, Urgency, is_reminder
 
 Status = Literal["pending", "sending", "sent", "delivered", "skipped", "dead"]
-Room = Literal["booking", "external_booking"]
+BookingKind = Literal["booking", "external_booking"]
 Queue = Literal["critical", "notify"]
 
 OPEN: tuple[Status, ...] = ("pending", "sending")
@@ -45,7 +45,7 @@ class Row:
     """A row as it stands. `attempts` counts claims; `doubts` those of which nobody knows whether they were sent."""
 
     id: str
-    room: Room
+    room: BookingKind
     booking_id: str
     revision: int
     kind: str
@@ -108,7 +108,7 @@ class Notifications:
 
     async def write(
         self,
-        room: Room,
+        room: BookingKind,
         booking_id: str,
         revision: int,
         notices: Sequence[Notice],

@@ -226,13 +226,13 @@ async def test_a_receipt_comes_whenever_the_visit_takes_place_and_if_it_does_not
     await shop.tell("booking-confirmed", appointment_date="2099-12-02T10:00:00Z")
     await shop.tell("booking-cancelled")
     receipt = await services.notifications.get(receipt_id)
-    appointment = await services.appointments.find("external_booking", paid["id"])
+    booking_facts = await services.facts_of_bookings.find("external_booking", paid["id"])
     assert receipt is not None
-    assert appointment is not None
+    assert booking_facts is not None
     assert receipt.status == "pending"
     now = services.clock.now()
-    assert why_not(receipt.kind, receipt.revision, receipt.useful_until, appointment, now) is None
-    assert why_not("reminder_24h", receipt.revision, receipt.useful_until, appointment, now) == "moved"
+    assert why_not(receipt.kind, receipt.revision, receipt.useful_until, booking_facts, now) is None
+    assert why_not("reminder_24h", receipt.revision, receipt.useful_until, booking_facts, now) == "moved"
 
 
 async def test_the_same_id_in_two_systems_is_two_bookings_and_a_new_key_of_one_finds_its_own(

@@ -9,7 +9,7 @@ from typing import Any
 
 from conversations.money.amounts import Money
 from conversations.notice_texts import TEXTS
-from conversations.notices import BOOKING_CANCELLED, REMINDER, Appointment, Person, Side
+from conversations.notices import BOOKING_CANCELLED, REMINDER, BookingFacts, Person, Side
 from conversations.values import Locale
 from workers.letters import Links, Matter
 
@@ -17,7 +17,7 @@ NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 SENDER = "no-reply@janji.example"
 BUDI = Person("guest:c_1", "Budi Santoso", "id", "Asia/Jakarta", "+6281234567890", "budi@mail.example")
 AYU = Person("therapist:t_ayu", "Ayu Lestari", "en", "Asia/Makassar", "+6281234567891", "ayu@mail.example")
-VISIT = Appointment(
+VISIT = BookingFacts(
     booking_id="b_4c1f7a2e9d3b6058",
     reference="JNJ-4C1F",
     revision=2,
@@ -42,16 +42,16 @@ LINKS = Links(
 CASES: list[tuple[str, Side]] = [("reminder_24h" if kind == REMINDER else kind, side) for kind, side in TEXTS]
 
 
-def matter(kind: str, side: Side, locale: Locale = "en", of: Appointment = VISIT, **others: Any) -> Matter:
+def matter(kind: str, side: Side, locale: Locale = "en", of: BookingFacts = VISIT, **others: Any) -> Matter:
     """A notice to one of the two, in a language; a booking whose cancellation is told of is cancelled."""
     person = of.person(side)
     assert person is not None
-    appointment = replace(of, status="cancelled") if kind == BOOKING_CANCELLED else of
+    booking_facts = replace(of, status="cancelled") if kind == BOOKING_CANCELLED else of
     known = {"row_id": "n_1", "links": LINKS, "now": NOW, "person": replace(person, locale=locale), **others}
-    return Matter(kind=kind, side=side, appointment=appointment, **known)
+    return Matter(kind=kind, side=side, booking_facts=booking_facts, **known)
 
 
-def cancellations() -> Iterator[tuple[str, Appointment]]:
+def cancellations() -> Iterator[tuple[str, BookingFacts]]:
     """Each way the money of a cancelled booking may go."""
     price = VISIT.price
     assert price is not None

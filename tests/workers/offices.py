@@ -14,7 +14,7 @@ from bot.runtime.embedded import Servers
 from bot.services import Services, build, connected
 from bot.store.devices import fcm_device, webpush_device
 from bot.store.notifications import Row
-from conversations.notices import Appointment, Notice, Person
+from conversations.notices import BookingFacts, Notice, Person
 from tests.clock import FakeClock
 from tests.fakes.certificates import make_certificate
 from tests.fakes.fcm_api import FcmApi
@@ -30,7 +30,7 @@ SARI = Person("therapist:t_1", "Sari", "id", "Asia/Jakarta", "+6281298765432")
 PATIENT_S = 5.0
 
 
-def an_appointment(**more: Any) -> Appointment:
+def a_booking(**more: Any) -> BookingFacts:
     fields: dict[str, Any] = {
         "booking_id": "b_1",
         "reference": "JNJ1",
@@ -44,7 +44,7 @@ def an_appointment(**more: Any) -> Appointment:
         "brand": "Janji",
         "conversation_id": "c_1",
     }
-    return Appointment(**{**fields, **more})
+    return BookingFacts(**{**fields, **more})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,13 @@ def providers_of(folder: Path) -> Iterator[Providers]:
 class Known:
     """The bookings there are, in place of the records that a web process writes."""
 
-    appointments: dict[str, Appointment] = field(default_factory=dict)
+    facts_of_bookings: dict[str, BookingFacts] = field(default_factory=dict)
 
-    async def find(self, room: str, booking_id: str) -> Appointment | None:
-        return self.appointments.get(booking_id)
+    async def find(self, room: str, booking_id: str) -> BookingFacts | None:
+        return self.facts_of_bookings.get(booking_id)
 
-    def put(self, appointment: Appointment) -> None:
-        self.appointments[appointment.booking_id] = appointment
+    def put(self, booking_facts: BookingFacts) -> None:
+        self.facts_of_bookings[booking_facts.booking_id] = booking_facts
 
 
 @dataclass(slots=True)
@@ -161,8 +161,8 @@ async def office_of(servers: Servers, database: str, folder: Path, **more: Any) 
         services = await build(settings, await stack.enter_async_context(connected(settings)))
         clock, known = FakeClock(START), Known()
         services.clock = clock  # type: ignore[assignment]  # all that a post office wants of it is `now`
-        services.appointments = known  # type: ignore[assignment]
-        known.put(an_appointment())
+        services.facts_of_bookings = known  # type: ignore[assignment]
+        known.put(a_booking())
         post = await stack.enter_async_context(post_office(services, chance=random.Random(1)))
         yield Office(services, clock, known, post, by.mail, by.twilio, by.fcm, by.push)
         services.jobs.close()

@@ -15,7 +15,7 @@ from bot.runtime.embedded import Servers
 from bot.store.breakers import Breakers
 from bot.store.entries import Entry
 from bot.store.preferences import PreferencesStore
-from tests.workers.offices import BUDI, SARI, START, Office, an_appointment, office_of
+from tests.workers.offices import BUDI, SARI, START, Office, a_booking, office_of
 from workers.delivery import LEASE, Delivery
 
 
@@ -268,7 +268,7 @@ async def test_all_devices_of_a_person_are_written_to_side_by_side(office: Offic
 
 async def test_who_has_said_stop_gets_nothing_more_by_sms(office: Office) -> None:
     stopped = replace(BUDI, phone="+15005550004")
-    office.known.put(an_appointment(customer=stopped))
+    office.known.put(a_booking(customer=stopped))
     row_id = await office.write()
     await office.drain()
     assert await office.standing(row_id) == ("skipped", "not_wanted")
@@ -333,7 +333,7 @@ async def test_a_row_looks_at_its_booking_again_and_says_why_it_was_skipped(
     office: Office, change: dict[str, Any], kind: str, why: str
 ) -> None:
     row_id = await office.write(kind=kind)
-    office.known.put(an_appointment(**change))
+    office.known.put(a_booking(**change))
     await office.drain()
     assert await office.standing(row_id) == ("skipped", why)
     assert not office.twilio.asked

@@ -20,7 +20,7 @@ from bot.providers.messages import Email
 from bot.words import LOCALES, Words
 from conversations import notices
 from conversations.money.amounts import Money
-from conversations.notices import Appointment, Person, Side
+from conversations.notices import BookingFacts, Person, Side
 from conversations.values import Locale
 from tests.workers.mails import AYU, BUDI, CASES, LINKS, NOW, SENDER, VISIT, cancellations, matter
 from workers.letters import Letters, Links, UnknownKind
@@ -212,9 +212,9 @@ def test_amounts_have_the_digits_of_their_currency(letters: Letters, currency: s
 
 
 @pytest.mark.parametrize(
-    ("way", "appointment"), list(cancellations()), ids=lambda each: each if isinstance(each, str) else ""
+    ("way", "booking_facts"), list(cancellations()), ids=lambda each: each if isinstance(each, str) else ""
 )
-def test_a_cancellation_says_what_happens_to_the_money(letters: Letters, way: str, appointment: Appointment) -> None:
+def test_a_cancellation_says_what_happens_to_the_money(letters: Letters, way: str, booking_facts: BookingFacts) -> None:
     settled = {
         "nothing_paid": "Nothing was charged.",
         "refunded": "Rp360.000 will be refunded.",
@@ -222,7 +222,7 @@ def test_a_cancellation_says_what_happens_to_the_money(letters: Letters, way: st
         "kept": "Rp360.000 is not refundable.",
         "all_kept": "The payment is not refundable.",
     }[way]
-    told = matter("booking_cancelled", "customer", of=appointment)
+    told = matter("booking_cancelled", "customer", of=booking_facts)
     email = letters.email(told)
 
     assert settled in read(email)
@@ -232,7 +232,7 @@ def test_a_cancellation_says_what_happens_to_the_money(letters: Letters, way: st
     assert ("until your bank shows" in read(email)) == ("will be refunded" in settled)
     assert email.invitation
     assert email.invitation.method == "CANCEL"
-    to_therapist = matter("booking_cancelled", "therapist", of=appointment)
+    to_therapist = matter("booking_cancelled", "therapist", of=booking_facts)
     assert settled not in letters.email(to_therapist).text
 
 
@@ -307,7 +307,7 @@ def test_a_kind_without_words_is_refused(letters: Letters) -> None:
 # --- names that are long, hostile or not there ------------------------------------------------------------------------
 
 
-def called(name: str) -> Appointment:
+def called(name: str) -> BookingFacts:
     """The booking whose people, service, brand and address all have this name."""
     return replace(
         VISIT,
@@ -384,7 +384,7 @@ def test_nothing_that_is_not_known_stops_a_letter(letters: Letters, words: Words
 
 def test_a_booking_of_another_system_is_told_in_its_own_names(letters: Letters) -> None:
     john = Person("customer:42", "John Doe", "en", "America/New_York", "+1234567890", "john@mail.example")
-    cut = Appointment(
+    cut = BookingFacts(
         booking_id="5b0f1a52-6c7e-4a3e-9a57-2f6f1d0c8a11",
         reference="5B0F1A52",
         revision=0,

@@ -14,14 +14,14 @@ from bot.words import LOCALES, Words
 from conversations import notices
 from conversations.money.amounts import Money
 from conversations.notice_texts import TEXTS, text_of
-from conversations.notices import Appointment, Person, Side
+from conversations.notices import BookingFacts, Person, Side
 from conversations.values import Locale
 from tests.bot.schemas.test_render import Line, stored
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 BUDI = Person("guest:c_1", "Budi", "id", "Asia/Jakarta", "+6281234567890", "budi@example.com")
 AYU = Person("therapist:t_ayu", "Ayu", "en", "Asia/Makassar", "+6281234567891")
-APPOINTMENT = Appointment(
+BOOKING_FACTS = BookingFacts(
     booking_id="b_1",
     reference="JNJ-7",
     revision=0,
@@ -50,7 +50,9 @@ def words(loaded: Words) -> Words:
     return loaded
 
 
-def said(words: Words, kind: str, side: Side, locale: Locale, of: Appointment = APPOINTMENT, at: datetime = NOW) -> str:
+def said(
+    words: Words, kind: str, side: Side, locale: Locale, of: BookingFacts = BOOKING_FACTS, at: datetime = NOW
+) -> str:
     reader = of.person(side)
     assert reader is not None
     text = notice_text(words, kind, side, notice_params(side, of, reader, at), locale)
@@ -92,7 +94,7 @@ def test_every_kind_that_is_ever_planned_has_its_words() -> None:
 
 @pytest.mark.parametrize(("kind", "side"), CASES)
 def test_the_body_does_without_what_is_not_known(words: Words, kind: str, side: Side) -> None:
-    alone = replace(APPOINTMENT, price=None, service_names={}, **{_other(side): None})
+    alone = replace(BOOKING_FACTS, price=None, service_names={}, **{_other(side): None})
     body = said(words, kind, side, "en", alone).partition("|")[2]
 
     assert "…" not in body
@@ -132,7 +134,7 @@ def test_each_reads_the_hour_of_their_own_clock(words: Words) -> None:
 
 
 def test_an_entry_keeps_values_and_is_put_into_words_when_it_is_read(words: Words) -> None:
-    data = notice_data("payment_confirmed", "customer", APPOINTMENT, BUDI, "low", "booking-success", NOW)
+    data = notice_data("payment_confirmed", "customer", BOOKING_FACTS, BUDI, "low", "booking-success", NOW)
 
     assert shown(words, data, "id", "guest") == {
         "kind": "payment_confirmed",
@@ -145,7 +147,7 @@ def test_an_entry_keeps_values_and_is_put_into_words_when_it_is_read(words: Word
 
 
 def test_what_is_meant_for_the_guest_makes_no_sound_at_the_therapists(words: Words) -> None:
-    data = notice_data("reminder_3h", "customer", APPOINTMENT, BUDI, "normal", "app-download", NOW)
+    data = notice_data("reminder_3h", "customer", BOOKING_FACTS, BUDI, "normal", "app-download", NOW)
     guests, therapists = (shown(words, data, "en", audience) for audience in ("guest", "therapist"))
 
     assert (guests["sound"], guests["urgency"]) == ("app-download", "normal")
@@ -155,14 +157,14 @@ def test_what_is_meant_for_the_guest_makes_no_sound_at_the_therapists(words: Wor
 
 def test_a_kind_that_both_vocabularies_know_is_said_by_the_one_that_wrote_it(words: Words) -> None:
     old = {"kind": "booking_cancelled", "params": {"guest": "Budi"}, "sound": None, "urgency": "high"}
-    new = notice_data("booking_cancelled", "therapist", APPOINTMENT, AYU, "high", "therapist-alert", NOW)
+    new = notice_data("booking_cancelled", "therapist", BOOKING_FACTS, AYU, "high", "therapist-alert", NOW)
 
     assert shown(words, old, "en", "therapist")["body"] == "The booking with Budi was cancelled."
     assert shown(words, new, "en", "therapist")["body"].startswith("Balinese massage for Budi, today")
 
 
 def test_a_long_name_leaves_room_for_the_hour(words: Words) -> None:
-    verbose = replace(APPOINTMENT, therapist=replace(AYU, name="Ayu " * 100))
+    verbose = replace(BOOKING_FACTS, therapist=replace(AYU, name="Ayu " * 100))
     body = said(words, "reminder_1h", "customer", "en", verbose)
 
     assert len(body) < 200

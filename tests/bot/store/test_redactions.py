@@ -17,8 +17,8 @@ from bot.words import LOCALES, Words
 from conversations import replies
 from conversations.conversation import Conversation, State, state_on_screen
 from conversations.values import Draft
-from tests.bot.schemas.test_notice_words import APPOINTMENT
 from tests.bot.schemas.test_notice_words import AYU as AT_WORK
+from tests.bot.schemas.test_notice_words import BOOKING_FACTS
 from tests.bot.schemas.test_render import ACTIVE, AYU, COMPLETED, NOW, SERVICE, Line
 
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
@@ -38,7 +38,7 @@ ENTRIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("state", state_data(ON_SCREEN, raw_booking(replace(ACTIVE, progress="arrived")))),
     ("state", state_data(state_on_screen(Conversation("c_1")), None)),
     ("notification", {"kind": "booking_closed", "params": PEOPLE, "sound": None, "urgency": "high"}),
-    ("notification", notice_data("reminder_1h", "therapist", APPOINTMENT, AT_WORK, "urgent", "reminder-1h", NOW)),
+    ("notification", notice_data("reminder_1h", "therapist", BOOKING_FACTS, AT_WORK, "urgent", "reminder-1h", NOW)),
     ("offer", offer_data(raw_booking(ACTIVE), "o_1", 2.34, NOW, 1)),
     ("offer_closed", {"offer_id": "o_1", "why": "taken"}),
     ("booking", {"booking": raw_booking(COMPLETED)}),
