@@ -10,14 +10,26 @@ is_new_enough := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(is_new_enough)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test check format faults soak faults-mutants bench fuzz diagram contracts lock clean
+.PHONY: demo pure quick test check format faults soak faults-mutants bench fuzz diagram contracts lock clean
 
 demo: $(installed)
 	@$(python) -m bot demo
 
-# make test ARGS="tests/bot -k settings" runs some of them. Stories wait more than they work, hence one more than two cores.
+# Tests wait more than they work, hence one more of them at a time than two cores.
+spread := -n 3 --dist worksteal
+tested := @chromium=$$(scripts/chromium) && JANJI_CHROMIUM=$$chromium $(python) -m pytest
+
+# The rooms that decide, without anything of the shell: two seconds.
+pure: $(installed)
+	@$(python) -m pytest tests/conversations tests/matching tests/together --confcutdir=tests/conversations $(ARGS)
+
+# Everything but what is marked as slow, one story in the browser included: what one runs all day.
+quick: $(installed)
+	$(tested) -m "not slow" $(or $(ARGS),$(spread))
+
+# Every test. make test ARGS="tests/bot -k settings" runs some of them.
 test: $(installed)
-	@chromium=$$(scripts/chromium) && JANJI_CHROMIUM=$$chromium $(python) -m pytest $(or $(ARGS),-n 3 --dist worksteal)
+	$(tested) $(or $(ARGS),$(spread))
 
 check: $(installed)
 	$(python) -m ruff format --check

@@ -1,4 +1,8 @@
-"""The fixtures that every test may use."""
+"""The fixtures that every test may use, and the order in which tests run."""
+
+from __future__ import annotations
+
+import pytest
 
 from tests.contract.watch import _as_the_contract_says, _watched
 from tests.house import database, house, migrated, sweepers
@@ -18,3 +22,8 @@ __all__ = [
     "servers",
     "sweepers",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, so that no worker begins one of them while all others have come to their end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

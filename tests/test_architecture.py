@@ -356,6 +356,17 @@ def test_the_program_and_its_package_have_the_same_version() -> None:
     assert project["version"] == bot.__version__
 
 
+def is_marked_slow(module: ast.Module) -> bool:
+    return any(ast.unparse(node) == "pytestmark = pytest.mark.slow" for node in module.body)
+
+
+def test_what_plays_the_whole_program_is_marked_as_slow_but_for_one_story_in_the_browser() -> None:
+    """`make quick` is what one runs all day: it leaves out what is slow, and still books a massage in Chromium."""
+    playing = [path for room in ("stories", "browser", "fuzz") for path in (HOUSE / "tests" / room).glob("test_*.py")]
+    quick = {path.name for path in playing if not is_marked_slow(ast.parse(path.read_text(encoding="utf-8")))}
+    assert quick == {"test_story.py", "test_pages_sources.py"}
+
+
 # --- shape ------------------------------------------------------------------------------------------------------------
 
 

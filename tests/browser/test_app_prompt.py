@@ -17,6 +17,8 @@ from tests.browser.conftest import Screenshot
 from tests.browser.people import DESK_SIZE, PHONE_SIZE, Visit, carried_by, guest_page, visit
 from tests.house import House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 APP_STORE, PLAY_STORE = "https://apps.example.com/janji", "https://play.example.com/janji"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile Safari/604.1"
 ANDROID = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/140.0.0.0 Mobile Safari/537.36"

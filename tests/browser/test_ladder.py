@@ -25,6 +25,8 @@ from tests.browser.people import (
 from tests.clients import PATIENCE_S
 from tests.house import House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 # When the page has opened a WebSocket, and when it has lost one, in milliseconds.
 WATCH = """
 window.openings = [];

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import BrowserContext, expect
 
 from bot.runtime.embedded import Servers
 from tests.browser.test_story import fill_form, open_page
 from tests.house import house_of, settings_for
+
+pytestmark = pytest.mark.slow
 
 NUMBER = "+6281234567001"
 COUNTS_DOWN = re.compile(r"You can try again in \d+ seconds\.")

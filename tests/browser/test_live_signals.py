@@ -21,6 +21,8 @@ from tests.browser.people import (
 )
 from tests.house import House
 
+pytestmark = pytest.mark.slow
+
 # What the browser does when the person turns to another tab, and back.
 TURN = """isHidden => {
   Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });

@@ -18,6 +18,8 @@ from tests.workers.mails import AYU, BUDI, SENDER, VISIT, matter
 from workers.letters import Letters, Matter
 from workers.mail_templates import Templates
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (360, 700)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # The least contrast between a text and what is behind it (WCAG 2.2, 1.4.3).

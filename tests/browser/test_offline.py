@@ -21,6 +21,8 @@ from tests.browser.people import (
 )
 from tests.house import House
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def particulars() -> dict[str, Any]:

@@ -18,6 +18,8 @@ from tests.browser.people import carried_by, guest_page, lose_network, messages,
 from tests.clients import PATIENCE_S
 from tests.house import VAPID_PRIVATE_KEY, House
 
+pytestmark = pytest.mark.slow
+
 # No press of a test reaches the browser's own question, and no push service is there to subscribe to.
 ASKED = """
 window.asked = 0;

@@ -14,6 +14,8 @@ from tests.browser.people import carried_by, guest_page, therapist_page, visit
 from tests.clients import guest
 from tests.house import House
 
+pytestmark = pytest.mark.slow
+
 SOUNDS = Path(__file__).parents[2] / "bot" / "pages" / "sounds"
 NAMES = (
     *("therapist-alert", "urgent-booking", "customer-reminder", "booking-success", "app-download"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from bot.runtime.embedded import Servers
@@ -13,6 +14,8 @@ from tests.agreement import eventually
 from tests.browser.conftest import Screenshot
 from tests.frail import frail
 from tests.house import house_of, settings_for
+
+pytestmark = pytest.mark.slow
 
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")

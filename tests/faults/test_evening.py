@@ -6,9 +6,13 @@ import asyncio
 import sys
 from itertools import pairwise
 
+import pytest
+
 from bot.runtime.dependants import die_with_parent
 from tests.faults.schedule import KINDS, QUIET, schedule
 from tests.project import ROOT
+
+pytestmark = pytest.mark.slow
 
 SEED = "1507"
 WITHIN_S = 36.0

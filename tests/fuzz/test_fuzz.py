@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 
 from bot.runtime.embedded import Servers
 from tests.fuzz import campaign
 from tests.house import settings_for
+
+pytestmark = pytest.mark.slow
 
 # The same cases each time, so that a change of the code alone can turn this red; `make fuzz` draws others.
 SEED = 20_261

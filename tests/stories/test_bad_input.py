@@ -30,6 +30,8 @@ from conversations.values import Locale
 from tests.clients import JAKARTA, PATIENCE_S, Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import SECRET, House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 Dump = dict[str, list[dict[str, Any]]]
 
 

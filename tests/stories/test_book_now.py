@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.clients import guest, therapist
 from tests.house import House
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_guest_books_is_found_a_therapist_accepts_chats_and_the_visit_is_completed(house: House) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from bot.access.tokens import Tokens
@@ -25,6 +26,8 @@ from tests.stories.test_logs import (
     next_ack,
     open_shop,
 )
+
+pytestmark = pytest.mark.slow
 
 TICKET = "Zb3-kP0xQ_rV7sT1uW9yA2cE4gI6mO8n"
 CODE = "918273"

@@ -22,6 +22,8 @@ from tests.clients import Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import MASSAGE, House, add_therapist, house_of, settings_for
 from tests.processes import Web, site
 
+pytestmark = pytest.mark.slow
+
 
 async def watching(stack: AsyncExitStack, settings: Settings) -> Services:
     """A look at the database that rings nothing and performs nothing."""

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from bot.runtime.embedded import Servers
 from bot.services import running
 from tests.agreement import until_agreed
@@ -16,6 +18,8 @@ from tests.clients import Guest, Therapist, guest, therapist
 from tests.commits import Replay, recorded
 from tests.house import MASSAGE, add_therapist, settings_for
 from tests.processes import site
+
+pytestmark = pytest.mark.slow
 
 GUESTS = 60
 THERAPISTS = 12

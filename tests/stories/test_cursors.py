@@ -14,6 +14,8 @@ from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.house import House
 from tests.stories.test_transports import Stream, bearer
 
+pytestmark = pytest.mark.slow
+
 # What a client says of where it stood: `since`, and the `epoch` that its numbering belongs to.
 Cursor = Mapping[str, Any]
 

@@ -20,6 +20,8 @@ from tests.processes import Web, site
 from tests.stories.test_crashes import countdowns, watching
 from tests.stories.test_races import Houses, Town, after, outcome
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 16
 WRONG_S = 300
 # What each process knows of the database's time; on a busy machine half the journey of a question.

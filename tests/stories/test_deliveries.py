@@ -23,6 +23,8 @@ from tests.house import House
 from tests.processes import Site, site
 from workers.dispatch import Dispatch
 
+pytestmark = pytest.mark.slow
+
 DISPATCH_S = 0.1
 CONFIRMATION = ("booking_confirmed", "sms")
 

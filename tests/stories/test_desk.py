@@ -23,6 +23,8 @@ from conversations.notices import why_not
 from tests.clients import guest, therapist
 from tests.house import House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 SEED: Mapping[str, Any] = {
     "booking_id": "3f2b8c0d-4e1a-4957-9b8d-2f4a6c1e3075",
     "customer_name": "Budi Santoso",

@@ -14,6 +14,8 @@ from tests.clients import PATIENCE_S
 from tests.fuzz import campaign
 from tests.house import settings_for
 
+pytestmark = pytest.mark.slow
+
 # The first ones pay for what all others share.
 FIRST, QUIET = 50, 150
 MOST_FOR_ONE = 45 * 1024

@@ -29,6 +29,8 @@ from tests.processes import site
 from tests.stories.test_crashes import watching
 from tests.stories.test_transports import bearer
 
+pytestmark = pytest.mark.slow
+
 # Everything personal that is told in the stories below, by what it is.
 CANARIES: Mapping[str, str] = {
     "the name": "Kusumawardhani",

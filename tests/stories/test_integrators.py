@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from bot.clock import machine_now
 from bot.runtime.embedded import Servers
@@ -20,6 +21,8 @@ from tests.house import METRICS_TOKEN, House
 from tests.stories.test_notices import book
 from tests.workers.offices import office_of
 from workers.webhooks import open_webhooks
+
+pytestmark = pytest.mark.slow
 
 OURS = ChannelSettings(webhooks_to_private_addresses=True)
 

@@ -22,6 +22,8 @@ from tests.agreement import eventually
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House
 
+pytestmark = pytest.mark.slow
+
 MADE_FOR_ONE = (
     *(Attendance, Client, Connection, Following, GuestCommands, Reader, Session),
     *(web.Request, web.StreamResponse),

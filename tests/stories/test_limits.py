@@ -22,6 +22,8 @@ from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import House, house_of, settings_for
 from tests.stories.test_transports import bearer, post, sse, visit
 
+pytestmark = pytest.mark.slow
+
 TOO_FAST = "That was a bit fast. Please try again in a moment."
 
 

@@ -27,6 +27,8 @@ from tests.clients import JAKARTA, PATIENCE_S, Guest, guest, therapist
 from tests.house import MASSAGE, SECRET, settings_for
 from tests.processes import Web, site
 
+pytestmark = pytest.mark.slow
+
 PHONE, THERAPISTS_PHONE = "081377788899", "+6285211122233"
 ADDRESS = "Jalan Teratai Gang Nangka 77"
 # Everything that is told in the story, by what it is.

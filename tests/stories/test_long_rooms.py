@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 from bson import BSON
 
@@ -17,6 +18,8 @@ from bot.web.streams.reading import PAGE
 from tests.clients import Guest, guest
 from tests.house import House, house_of, settings_for
 from tests.stories.test_transports import bearer, visit
+
+pytestmark = pytest.mark.slow
 
 PROCESSES = 4
 TIMES = 20

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.agreement import eventually
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.house import House
+
+pytestmark = pytest.mark.slow
 
 
 def notices(client: Any, feed: str) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ from tests.frail import Frail, frail
 from tests.house import House, house_of, settings_for
 from tests.processes import site
 
+pytestmark = pytest.mark.slow
+
 # What is promised without Redis: nobody waits for it, and the look at the heads brings the rest. It is tried again:
 # the machine that runs the tests has other things to do.
 ACKED_WITHIN_S = 0.5

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.runtime.embedded import Servers
 from tests.agreement import until_agreed
 from tests.clients import Guest, client_id, guest
@@ -16,6 +18,8 @@ from tests.house import house_of, settings_for
 from tests.processes import Web, site
 from tests.stories.test_crashes import Pair, Said, confirmation, offer_accepted, pair_up
 from tests.stories.test_races import outcome
+
+pytestmark = pytest.mark.slow
 
 # How long an offer, its hold and a choice last.
 LIVES_S = 1.5

@@ -24,6 +24,8 @@ from tests.lines import line_to
 from tests.processes import environment_of, site
 from tests.project import ROOT
 
+pytestmark = pytest.mark.slow
+
 SELF_SIGNED = ROOT / "tests" / "fakes" / "self_signed.pem"
 
 

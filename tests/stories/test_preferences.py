@@ -17,6 +17,8 @@ from conversations.notices import BOOKING_CONFIRMED, Person, Preferences, is_wan
 from tests.clients import guest
 from tests.house import SECRET, House
 
+pytestmark = pytest.mark.slow
+
 PATH = "/api/users/preferences"
 EMAIL, PHONE = "Budi@Example.com", "+6281234567890"
 BUDI = Person("guest:c_1", "Budi", "en", "Asia/Jakarta", PHONE, EMAIL)

@@ -21,6 +21,8 @@ from tests.agreement import until_agreed, until_free
 from tests.clients import JAKARTA, Guest, Therapist, client_id, guest, therapist
 from tests.house import House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 12
 
 Houses = tuple[House, House]

@@ -28,6 +28,8 @@ from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import MASSAGE, add_therapist, house_of, settings_for
 from tests.processes import Site, Web, site
 
+pytestmark = pytest.mark.slow
+
 # It takes three or four seconds where some stall, and is meant to take less than five; here the machine is busy. The
 # platform kills after thirty.
 END_WITHIN_S = 10.0

@@ -17,6 +17,8 @@ from tests.fakes.router import Router, router
 from tests.house import house_of, settings_for
 from tests.stories.test_transports import bearer, sse
 
+pytestmark = pytest.mark.slow
+
 # So many times faster than real time, for the router's limits and for what we do about them.
 SCALE = 30.0
 WINDOWS = 2

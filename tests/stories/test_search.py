@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from bot.runtime.embedded import Servers
 from bot.store.therapists import TherapistRecord
 from matching.policy import Policy
@@ -14,6 +16,8 @@ from matching.records import State as SearchState
 from tests.agreement import until_agreed, until_free
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.house import House, house_of, settings_for
+
+pytestmark = pytest.mark.slow
 
 # When a search that lacks somebody would look again without being asked to.
 NEXT_LOOK = timedelta(seconds=Policy().look_again_s)

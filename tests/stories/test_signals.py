@@ -23,6 +23,8 @@ from tests.house import House, house_of, settings_for
 from tests.processes import site
 from tests.stories.test_transports import bearer, http, post, sse
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["http"]
 
 # Faster than people's, and far enough apart for a busy machine.

@@ -17,6 +17,8 @@ from matching.records import Answer
 from tests.clients import Guest, guest, therapist
 from tests.house import House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = (0.0, 0.0)
 FOR_EVER = (3600.0, 3600.0)
 

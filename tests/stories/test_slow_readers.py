@@ -31,6 +31,8 @@ from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest
 from tests.house import settings_for
 
+pytestmark = pytest.mark.slow
+
 ROOMS = [f"c_busy{number}" for number in range(5)]
 PATHS = {"server-sent events": "/api/sse/bookings", "websocket": "/ws/bookings"}
 # Of each room.

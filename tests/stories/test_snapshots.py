@@ -20,6 +20,8 @@ from tests.agreement import eventually, until_agreed
 from tests.clients import Client, Guest, Therapist, guest, therapist
 from tests.house import House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 Session = dict[str, Any]
 Entry = dict[str, Any]
 

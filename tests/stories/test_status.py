@@ -27,6 +27,8 @@ from tests.frail import Frail, frail
 from tests.house import House, house_of, settings_for
 from tests.processes import site
 
+pytestmark = pytest.mark.slow
+
 Parts = dict[str, dict[str, Any]]
 
 

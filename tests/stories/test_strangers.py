@@ -17,6 +17,8 @@ from tests.house import House
 from tests.stories.test_bad_input import nothing_changes
 from tests.stories.test_transports import visit
 
+pytestmark = pytest.mark.slow
+
 STREAMS = ("/api/poll/bookings", "/api/sse/bookings", "/ws/bookings", "/api/bookings/realtime")
 SOCKET_IO = "/socket.io/?EIO=4"
 

@@ -18,6 +18,8 @@ from tests.processes import environment_of
 from tests.project import ROOT
 from tests.stories.test_transports import Stream, bearer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def http() -> AsyncIterator[ClientSession]:

@@ -16,6 +16,8 @@ from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest, Therapist, client_id, guest, therapist
 from tests.house import House
 
+pytestmark = pytest.mark.slow
+
 
 class Stream:
     """Server-sent events or frames of a plain WebSocket, as they come."""

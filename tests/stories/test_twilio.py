@@ -21,6 +21,8 @@ from tests.house import House, house_of, settings_for
 from tests.stories.test_desk import NEWS, integrator_of
 from tests.stories.test_webhooks import worked_off
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "0123456789abcdef0123456789abcdef"
 PUBLIC = "https://janji.example.com"
 SID = "SM0123456789abcdef0123456789abcdef"

@@ -14,6 +14,8 @@ from tests.agreement import eventually
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.house import House, house_of, settings_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def house(servers: Servers, database: str) -> AsyncIterator[House]:

@@ -27,6 +27,8 @@ from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House, house_of, settings_for
 from tests.stories.test_desk import NEWS, integrator_of
 
+pytestmark = pytest.mark.slow
+
 STRIPE_SECRET = "whsec_test_of_a_secret_of_stripe"
 WIZARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BOOKING_ID = NEWS["booking_id"]

@@ -24,6 +24,8 @@ from redis import Redis
 from bot.runtime.embedded import PORTS, ServerFailed, Servers, running
 from bot.store import driver
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 30
 
