@@ -1,3 +1,3 @@
 """The web process: it listens, remembers and speaks; every decision is made in `conversations` and `matching`."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

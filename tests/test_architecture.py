@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -351,9 +352,10 @@ def test_only_the_clock_asks_the_machine_what_time_it_is() -> None:
     assert asking == {"bot/clock.py"}
 
 
-def test_the_program_and_its_package_have_the_same_version() -> None:
-    project = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == bot.__version__
+def test_the_program_its_package_and_its_pages_have_one_version() -> None:
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "bot.__version__"}
+    assert json.loads((HOUSE / "package.json").read_text(encoding="utf-8"))["version"] == bot.__version__
 
 
 def is_marked_slow(module: ast.Module) -> bool:

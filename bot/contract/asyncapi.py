@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot import __version__
 from bot.contract import answers
 from bot.contract.events import READERS, ChannelName, Spoken, entries_of, others_of
 from bot.contract.examples import ACKS, COMMANDS, ack_of, examples_of
-from bot.contract.openapi import ABOUT, TITLE, VERSION, error_codes, refused_example
+from bot.contract.openapi import ABOUT, TITLE, error_codes, refused_example
 from bot.contract.schemas import Schema, Schemas, WithoutMapping, summary_of
 from bot.contract.shapes import Sent
 from bot.contract.story import TOKEN, Story
@@ -81,7 +82,7 @@ class _Writer:
         self._add_poll()
         return {
             "asyncapi": "3.0.0",
-            "info": {"title": TITLE, "version": VERSION, "description": ABOUT},
+            "info": {"title": TITLE, "version": __version__, "description": ABOUT},
             "defaultContentType": "application/json",
             "servers": {"janji": _server(server_url)},
             "channels": self._channels,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from bot import __version__
 from bot.contract import answers
 from bot.contract.examples import ACKS, COMMANDS, Example, ack_of, examples_of
 from bot.contract.operation import JSON, Key, Operation
@@ -22,7 +23,6 @@ from bot.identity import Audience
 from bot.words import LOCALES, Words
 from conversations import replies
 
-VERSION = "1.0.0"
 TITLE = "Janji"
 ABOUT = (
     "A booking backend that lives in a chat. Everything that happens stands in feeds: ordered logs whose entries are "
@@ -51,7 +51,7 @@ def openapi_document(routes: Iterable[Key], words: Words, server_url: str | None
         paths.setdefault(path, {})[method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": VERSION, "summary": "Bookings in a chat.", "description": ABOUT},
+        "info": {"title": TITLE, "version": __version__, "summary": "Bookings in a chat.", "description": ABOUT},
         "servers": [{"url": server_url or "/"}],
         "paths": paths,
         "components": {

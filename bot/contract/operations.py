@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from bot import __version__
 from bot.contract import answers, story
 from bot.contract.desk import DESK_OPERATIONS
 from bot.contract.operation import Key, Operation
@@ -277,7 +278,7 @@ OPERATIONS: Mapping[Key, Operation] = {
                     "age_s": 312.4,
                 }
             ],
-            "version": "0.1.0",
+            "version": __version__,
             "commit": None,
             "uptime_s": 86_400,
             "as_of_text": "As of Tuesday, 1 December 2026, 10:00 WIB",

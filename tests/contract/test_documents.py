@@ -15,6 +15,7 @@ from aiohttp import web
 from jsonschema import Draft7Validator, Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from bot import __version__
 from bot.access.connections import OpenConnections
 from bot.app import build
 from bot.contract import catalogue
@@ -174,6 +175,11 @@ def test_every_event_that_the_doors_emit_is_documented() -> None:
     }
     assert emitted
     assert emitted <= {message.get("name") for message in messages().values()}
+
+
+@pytest.mark.parametrize("document", [openapi, asyncapi], ids=["openapi", "asyncapi"])
+def test_a_contract_has_the_version_of_the_program(document: Any) -> None:
+    assert document()["info"]["version"] == __version__
 
 
 @pytest.mark.parametrize("document", [openapi, asyncapi], ids=["openapi", "asyncapi"])
