@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat
 from bot.settings.rates import Rate
 
 DEFAULT_PORTS: Mapping[str, str] = {"http": ":80", "https": ":443"}
-SECRET_OF_STANDARD_WEBHOOKS = "whsec_"
+SECRET_OF_STANDARD_WEBHOOKS = "whsec_"  # noqa: S105 - how such a secret begins
 
 
 def _split_at_commas(value: Any) -> Any:
