@@ -165,15 +165,16 @@ export class Desk {
     else if (type === "notification") this.#notice(entry, isPast);
     else if (type === "offer_closed") this.#closeOffer(data);
     else if (isPast) return;
-    else if (type === "offer") this.#openOffer(data);
+    else if (type === "offer") this.#openOffer(data, entry.at);
     else if (type === "booking") this.#changeBooking(data.booking);
     else if (type === "state") this.#isAvailable = data.available;
   }
 
-  #openOffer(offer) {
+  /** @param {any} offer @param {string} askedAt */
+  #openOffer(offer, askedAt) {
     play("urgent-booking", "urgent");
     this.#offersNow = [...this.#offersNow.filter((one) => one.offer_id !== offer.offer_id), offer];
-    this.#offers.add(offer);
+    this.#offers.add(offer, askedAt);
   }
 
   #closeOffer({ offer_id, why }) {

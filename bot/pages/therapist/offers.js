@@ -8,7 +8,6 @@ import { icon } from "/parts/icons.js";
 import { problemLine } from "/parts/problems.js";
 import { t } from "/parts/words.js";
 
-const OFFER_S = 60;
 const REASON_SHOWN_MS = 20000;
 
 export class OfferList {
@@ -41,9 +40,13 @@ export class OfferList {
     for (const offer of offers) this.add(offer);
   }
 
-  add(offer) {
+  /**
+   * @param {any} offer
+   * @param {string} [askedAt] the moment from which the time to answer runs; now, for one that was found standing
+   */
+  add(offer, askedAt) {
     if (this.#cards.has(offer.offer_id)) return;
-    const card = this.#card(offer);
+    const card = this.#card(offer, askedAt);
     this.#cards.set(offer.offer_id, card);
     this.#list.append(card);
     this.#does.announce(
@@ -73,7 +76,7 @@ export class OfferList {
     return this.#cards.delete(offerId);
   }
 
-  #card(offer) {
+  #card(offer, askedAt) {
     const { clock, announce } = this.#does;
     const { booking } = offer;
     const foot = h("div", { class: "offer-foot" });
@@ -95,7 +98,7 @@ export class OfferList {
           clock,
           announce,
           deadlineAt: offer.respond_by,
-          whole_s: OFFER_S,
+          whole_s: askedAt ? (Date.parse(offer.respond_by) - Date.parse(askedAt)) / 1000 : 0,
           testid: "offer-seconds",
           small: true,
         }),
