@@ -15,8 +15,9 @@ from aiohttp import ClientSession
 
 from bot.runtime.embedded import Servers
 from bot.settings.settings import Settings
+from bot.store.entries import Entries
 from bot.web.streams import reading
-from tests.agreement import eventually
+from tests.agreement import eventually, until_agreed
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import House, house_of, settings_for
@@ -67,7 +68,23 @@ async def visit(guests_house: House, therapists_house: House) -> AsyncIterator[t
         booking_id = await book(budi, console)
         await console.until_told("presence", booking_id=booking_id, guest="online")
         await budi.until_told("presence", therapist="online")
+        await until_read(guests_house, budi)
         yield budi, console, booking_id
+
+
+async def until_read(house: House, budi: Guest) -> None:
+    """Until everything that was wanted so far stands on the guest's feed, and the guest has heard the last of it.
+
+    Who asks for what comes after what they have heard would otherwise get a late line before any signal.
+    """
+    await until_agreed(house.services)
+    feed = budi.session["feed"]
+    head = (await Entries(house.services.database["entries"]).heads([feed]))[feed]
+
+    async def heard() -> None:
+        assert budi.entries[-1]["seq"] == head
+
+    await eventually(heard)
 
 
 def token_of(house: House, console: Therapist) -> str:
