@@ -171,8 +171,7 @@ class Following:
     Who is behind gets a few at a time, and the next ones when `ready` says that they have room.
     """
 
-    def __init__(self, feeds: Feeds, feed: _Feed, cursor: int, deliver: Deliver, ready: Ready) -> None:
-        self._feeds = feeds
+    def __init__(self, feed: _Feed, cursor: int, deliver: Deliver, ready: Ready) -> None:
         self._feed = feed
         self._deliver = deliver
         self.ready = ready
@@ -513,7 +512,7 @@ class Feeds:
     def follow(self, feed: str, cursor: int, deliver: Deliver, ready: Ready = _always) -> Following:
         """Deliver everything after the cursor, from now until the following is closed."""
         known = self._feed(feed)
-        following = Following(self, known, cursor, deliver, ready)
+        following = Following(known, cursor, deliver, ready)
         known.followings.add(following)
         if known.head == cursor:
             following.is_live = True

@@ -14,7 +14,6 @@ from bot.providers.messages import Verdict
 
 LONGEST_WAIT_S = 86_400.0
 QUOTA_REFILLS_S = 60.0
-# Twilio takes a number that nobody answered at up again after half an hour.
 
 # --- any provider over HTTP ---------------------------------------------------------------------------------------
 
