@@ -1,0 +1,101 @@
+"""`therapist add` and `therapist sign-out`: who works here, and whose phone was lost."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from bot.access.tokens import LIVES
+from bot.clock import Clock
+from bot.identity import key_of, new_id
+from bot.runtime.launch import with_servers
+from bot.schemas.fields import parse_phone
+from bot.services import connected
+from bot.settings.settings import Settings
+from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
+from bot.store.token_families import TokenFamilies
+
+
+def add_parser(commands: Any) -> None:
+    therapist = commands.add_parser("therapist", help="therapists").add_subparsers(metavar="command", required=True)
+    add = therapist.add_parser("add", help="add a therapist, who can then sign in")
+    add.set_defaults(run=_add_therapist)
+    add.add_argument("--name", required=True)
+    add.add_argument("--phone", required=True)
+    add.add_argument("--gender", required=True, choices=("female", "male"))
+    add.add_argument("--latitude", required=True, type=float)
+    add.add_argument("--longitude", required=True, type=float)
+    add.add_argument("--photo", default="/photos/01.svg")
+    add.add_argument("--specialty", action="append", default=[])
+    add.add_argument("--language", action="append", default=[])
+    sign_out = therapist.add_parser("sign-out", help="end every session of a therapist, as after a lost phone")
+    sign_out.set_defaults(run=_sign_therapist_out)
+    sign_out.add_argument("phone")
+
+
+def _add_therapist(settings: Settings, arguments: argparse.Namespace) -> int:
+    try:
+        phone = parse_phone(arguments.phone, settings.default_region)
+    except ValueError as error:
+        sys.stderr.write(f"--phone {error}\n")
+        return 2
+    therapist = TherapistRecord(
+        id=new_id("t"),
+        name=arguments.name,
+        phone=phone,
+        photo=arguments.photo,
+        rating=5.0,
+        rating_count=0,
+        gender=arguments.gender,
+        specialties=tuple(arguments.specialty),
+        languages=tuple(arguments.language),
+        durations=(60, 90, 120),
+        latitude=arguments.latitude,
+        longitude=arguments.longitude,
+        is_available=False,
+        is_simulated=False,
+        locale=settings.default_locale,
+        visits=0,
+    )
+
+    async def add() -> None:
+        async with connected(ready) as database:
+            await Therapists(database["therapists"]).add(therapist)
+
+    with with_servers(settings) as ready:
+        try:
+            asyncio.run(add())
+        except PhoneTaken:
+            sys.stderr.write(f"--phone {phone} belongs to another therapist\n")
+            return 1
+    sys.stdout.write(f"{therapist.id} {therapist.name} can sign in with {phone} at /therapist\n")
+    return 0
+
+
+def _sign_therapist_out(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Their tokens open nothing any more; running processes close their connections within seconds."""
+    try:
+        phone = parse_phone(arguments.phone, settings.default_region)
+    except ValueError as error:
+        sys.stderr.write(f"the phone number {error}\n")
+        return 2
+
+    async def sign_out() -> TherapistRecord | None:
+        async with connected(ready) as database:
+            clock = Clock(database)
+            await clock.measure()
+            therapist = await Therapists(database["therapists"]).with_phone(phone)
+            if therapist is not None:
+                families = TokenFamilies(database["token_families"])
+                await families.end(key_of("therapist", therapist.id), clock.now(), LIVES["therapist"])
+            return therapist
+
+    with with_servers(settings) as ready:
+        therapist = asyncio.run(sign_out())
+    if therapist is None:
+        sys.stderr.write(f"nobody has the phone number {phone}\n")
+        return 1
+    sys.stdout.write(f"{therapist.id} {therapist.name} is signed out everywhere\n")
+    return 0
