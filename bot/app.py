@@ -16,7 +16,7 @@ from bot.services import Services, running
 from bot.settings.settings import Settings
 from bot.web.http import commands, contracts, devices, exchange, origins, preferences, unsubscribe
 from bot.web.http.pages import add_pages
-from bot.web.integrations import desk, twilio, webhooks
+from bot.web.integrations import booking_notifications, twilio, webhooks
 from bot.web.operations import health, metrics, status
 from bot.web.socketio.limits import Limits
 from bot.web.socketio.namespaces import GUEST, THERAPIST, GuestDoor, TherapistDoor
@@ -60,7 +60,7 @@ def build(services: Services) -> tuple[web.Application, SocketIOServer]:
     app.add_routes(devices.ROUTES)
     app.add_routes(sse_and_poll.ROUTES)
     app.add_routes(plain_websocket.ROUTES)
-    app.add_routes(desk.ROUTES)
+    app.add_routes(booking_notifications.ROUTES)
     app.add_routes(webhooks.ROUTES)
     app.add_routes(twilio.ROUTES)
     app.add_routes(preferences.ROUTES)

@@ -20,13 +20,13 @@ from bot.access.tokens import Tokens
 from bot.cancelling import cancel
 from bot.clock import Clock
 from bot.feeds.feeds import Feeds
+from bot.integrations.booking_intake import BookingIntake
+from bot.integrations.delivery_desk import DeliveryDesk, providers_of
 from bot.integrations.inbox import InboxWork
 from bot.integrations.incoming import Incoming
-from bot.integrations.news_desk import NewsDesk
-from bot.integrations.notification_desk import Desk, providers_of
-from bot.live.noticeboard import Noticeboard
 from bot.live.presence import Rules
 from bot.live.receipts import Receipts
+from bot.live.signal_store import SignalStore
 from bot.live.signals import Signals
 from bot.messaging.bus import Bus
 from bot.messaging.jobs import Jobs
@@ -128,8 +128,8 @@ class Services(Motion):
 
     limits: RateLimits
     connections: OpenConnections
-    desk: Desk
-    news_desk: NewsDesk
+    delivery_desk: DeliveryDesk
+    booking_intake: BookingIntake
     inbox_work: InboxWork
     delivery_reports: DeliveryReports
     unread: Unread
@@ -256,7 +256,7 @@ async def open_motion(settings: Settings, database: driver.Database) -> Motion:
     clock, background = post.clock, Background()
     bus = Bus(settings.redis_url, namespace=epoch, now=clock.now)
     feeds = Feeds(Entries(database["entries"]), bus, clock.now)
-    signals = Signals(Noticeboard(settings.redis_url, namespace=epoch), bus, clock.now, rules_of(settings))
+    signals = Signals(SignalStore(settings.redis_url, namespace=epoch), bus, clock.now, rules_of(settings))
     jobs = Jobs(settings.redis_url)
     access = Access(post.tokens, TokenFamilies(database["token_families"]), bus, clock.now, feeds.forget)
     announcements = _announcements(post, feeds)
@@ -303,8 +303,10 @@ async def build(settings: Settings, database: driver.Database) -> Services:
         connections=OpenConnections(
             per_address=settings.connections_per_address, per_token=settings.connections_per_token
         ),
-        desk=Desk(settings, motion.notifications, motion.breakers, motion.inbox, clock.now),
-        news_desk=NewsDesk(settings, motion.turns, motion.outboxes, motion.bookings, motion.notifications, clock.now),
+        delivery_desk=DeliveryDesk(settings, motion.notifications, motion.breakers, motion.inbox, clock.now),
+        booking_intake=BookingIntake(
+            settings, motion.turns, motion.outboxes, motion.bookings, motion.notifications, clock.now
+        ),
         inbox_work=InboxWork(motion.inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
         delivery_reports=DeliveryReports(motion.notifications, motion.breakers, motion.notification_news, clock.now),
         unread=Unread(

@@ -40,7 +40,7 @@ class Client:
         self.entries: list[dict[str, Any]] = []
         self.signals: list[tuple[str, dict[str, Any]]] = []
         self.refused: dict[str, Any] | None = None
-        self.farewell: dict[str, Any] | None = None
+        self.going_away: dict[str, Any] | None = None
         self.is_cut_off = False
         self._news = asyncio.Condition()
         self.sio.on("session", self._on_session, namespace=self.namespace)
@@ -73,7 +73,7 @@ class Client:
     async def _on_farewell(self, notice: dict[str, Any]) -> None:
         WATCH.event(self.namespace, "going_away", notice)
         async with self._news:
-            self.farewell = notice
+            self.going_away = notice
             self._news.notify_all()
 
     async def _on_cut_off(self, reason: str) -> None:

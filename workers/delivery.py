@@ -27,8 +27,8 @@ from bot.store.notifications import Notifications, Reason, Row, Status
 from bot.store.preferences import PreferencesStore, phone_id
 from conversations import notices
 from conversations.notices import Notice
+from workers.eligibility import MOST_DOUBTS, WITHOUT_IDEMPOTENCY, EligibilityCheck, Ending, Later, Ready, provider_of
 from workers.letters import Letters, UnknownKind
-from workers.outlook import MOST_DOUBTS, WITHOUT_IDEMPOTENCY, Ending, Later, Lookout, Ready, provider_of
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Delivery:
     def __init__(
         self,
         *,
-        lookout: Lookout,
+        eligibility_check: EligibilityCheck,
         ledger: Notifications,
         preferences: PreferencesStore,
         devices: Devices,
@@ -69,7 +69,7 @@ class Delivery:
         public_url: str | None,
         tell_integrators: TellIntegrators,
     ) -> None:
-        self._lookout = lookout
+        self._eligibility_check = eligibility_check
         self._ledger = ledger
         self._preferences = preferences
         self._devices = devices
@@ -92,7 +92,7 @@ class Delivery:
             await self._blame_ourselves(row)
 
     async def _deliver(self, row: Row) -> None:
-        match await self._lookout(row):
+        match await self._eligibility_check(row):
             case Ending(status, what):
                 await self._end(row, status, what)
             case Later(at, what):

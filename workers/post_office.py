@@ -17,9 +17,9 @@ from bot.settings.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
 from conversations.notices import BookingFacts, Person
 from workers.delivery import Delivery
+from workers.eligibility import Caps, EligibilityCheck
 from workers.letters import Letters, Links
 from workers.mail_templates import Templates
-from workers.outlook import Caps, Lookout
 
 # Of one job: how many rows it reads at once, how many of these are under way, and when it makes room for the next job.
 PAGE = 100
@@ -65,7 +65,7 @@ async def post_office(services: Post, *, chance: random.Random | None = None) ->
     settings, now = services.settings, services.clock.now
     breakers = services.breakers
     async with open_channels(settings, now) as channels:
-        lookout = Lookout(
+        eligibility_check = EligibilityCheck(
             ledger=services.notifications,
             facts_of_bookings=services.facts_of_bookings,
             preferences=services.preferences,
@@ -78,7 +78,7 @@ async def post_office(services: Post, *, chance: random.Random | None = None) ->
             caps=Caps(settings.cap_sms_per_hour, settings.cap_email_per_hour, settings.cap_push_per_hour),
         )
         delivery = Delivery(
-            lookout=lookout,
+            eligibility_check=eligibility_check,
             ledger=services.notifications,
             preferences=services.preferences,
             devices=services.devices,

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bot.clock import Clock
-from bot.integrations.notification_desk import DEAD, WAITING, Desk
+from bot.integrations.delivery_desk import DEAD, WAITING, DeliveryDesk
 from bot.runtime.launch import with_servers
 from bot.services import connected
 from bot.settings.settings import Settings
@@ -65,13 +65,13 @@ def _one(name: str) -> Callable[[Settings, argparse.Namespace], int]:
     return run
 
 
-def _at_the_desk(settings: Settings, ask: Callable[[Desk], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+def _at_the_desk(settings: Settings, ask: Callable[[DeliveryDesk], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
     async def run() -> dict[str, Any]:
         async with connected(ready) as database:
             clock = Clock(database)
             await clock.measure()
             ledger = Notifications(database["notifications"])
-            desk = Desk(ready, ledger, Breakers(database["breakers"]), Inbox(database["inbox"]), clock.now)
+            desk = DeliveryDesk(ready, ledger, Breakers(database["breakers"]), Inbox(database["inbox"]), clock.now)
             return await ask(desk)
 
     with with_servers(settings) as ready:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from bot import __version__
 from bot.contract import answers, story
-from bot.contract.desk import DESK_OPERATIONS
+from bot.contract.booking_notifications import DESK_OPERATIONS
 from bot.contract.operation import Key, Operation
 from bot.contract.story import Story
 from bot.schemas.guest import GuestConnect

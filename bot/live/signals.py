@@ -20,7 +20,6 @@ import structlog
 from bot.cancelling import cancel
 from bot.clock import Now
 from bot.identity import Audience, conversation_feed, therapist_feed
-from bot.live.noticeboard import Failures, Noticeboard
 from bot.live.presence import (
     KEPT_FOR,
     NOTHING_SEEN,
@@ -37,6 +36,7 @@ from bot.live.presence import (
     other_side,
     presence,
 )
+from bot.live.signal_store import Failures, SignalStore
 from bot.live.topics import Topic, Topics
 from bot.messaging.bus import Bus
 
@@ -133,7 +133,7 @@ class Watch:
 class Signals:
     """The live signals as this process takes and tells them; nothing but `sight` ever waits. An async context."""
 
-    def __init__(self, board: Noticeboard, bus: Bus, now: Now, rules: Rules) -> None:
+    def __init__(self, board: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
         self._board = board
         self._topics = Topics(board, bus, now, rules)
         self._now = now

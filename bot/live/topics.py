@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from bot.clock import Now
 from bot.identity import Audience
-from bot.live.noticeboard import Failures, Noticeboard, Pinned, in_parts
 from bot.live.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
+from bot.live.signal_store import Failures, Pinned, SignalStore, in_parts
 from bot.messaging.bus import Bus
 
 HINT = "signal"
@@ -57,7 +57,7 @@ class Topic:
 class Topics:
     """What is pinned here is known here at once, and elsewhere after the next `exchange`."""
 
-    def __init__(self, board: Noticeboard, bus: Bus, now: Now, rules: Rules) -> None:
+    def __init__(self, board: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
         self._board = board
         self._bus = bus
         self._now = now

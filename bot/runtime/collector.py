@@ -1,7 +1,7 @@
 """Python's collector of garbage in a process that serves for weeks: out of the way, and often enough.
 
 What a connection or a turn leaves is freed at once, by counting references: no transport leaves circles, which
-`tests/stories/test_leftovers.py` holds. The collector is only for those that libraries make in passing, as of an
+`tests/stories/test_reference_cycles.py` holds. The collector is only for those that libraries make in passing, as of an
 exception and its frames; left to itself it would look through everybody who is connected again and again.
 """
 

@@ -121,7 +121,7 @@ async def test_a_page_comes_back_by_itself_when_its_server_is_replaced(
 ) -> None:
     """The old process says that it is going, and when to come: the page is at the new one then, and has everything."""
     asked_ms, closing_ms = 2500, 1500
-    monkeypatch.setattr("bot.web.sessions.farewell.random.randint", lambda *_: asked_ms)
+    monkeypatch.setattr("bot.web.sessions.going_away.random.randint", lambda *_: asked_ms)
     settings = settings_for(servers, database)
     async with house_of(settings) as new, network_to(new) as network:
         async with house_of(settings) as old, visit(old) as both:

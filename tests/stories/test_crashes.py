@@ -284,5 +284,5 @@ async def test_a_process_that_is_told_to_stop_sends_everybody_on_and_exits_in_or
         assert await web.stop() == 0
         for client in (budi, console):
             await client.until_cut_off()
-            assert client.farewell is not None
-            assert client.farewell["retry_in_ms"] >= 0
+            assert client.going_away is not None
+            assert client.going_away["retry_in_ms"] >= 0

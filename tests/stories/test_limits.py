@@ -256,7 +256,7 @@ async def test_the_oldest_connection_of_a_token_gives_way_to_the_newest(
         stream = await stack.enter_async_context(sse(http, f"{house.url}/api/sse/bookings", budi.token))
         assert (await stream.event())[0] == "start"
         await budi.until_cut_off()
-        assert budi.farewell == {"retry_in_ms": RETURN_AFTER_S * 1000}
+        assert budi.going_away == {"retry_in_ms": RETURN_AFTER_S * 1000}
         socket = await stack.enter_async_context(
             http.ws_connect(f"{house.url}/ws/bookings", headers=bearer(budi.token))
         )

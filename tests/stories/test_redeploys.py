@@ -88,8 +88,8 @@ async def test_everybody_is_sent_on_and_the_process_is_gone_in_seconds_although_
         ending = asyncio.create_task(stop_in_time(web))
         for client in guests:
             await client.until_cut_off()
-            assert client.farewell is not None
-        retries = [client.farewell["retry_in_ms"] for client in guests if client.farewell]
+            assert client.going_away is not None
+        retries = [client.going_away["retry_in_ms"] for client in guests if client.going_away]
         retries.append((await poll)["signals"][0]["data"]["retry_in_ms"])
         text = (await events.content.read()).decode()
         assert "event: going_away" in text
@@ -144,7 +144,7 @@ async def test_a_process_that_ends_takes_nobody_in_finishes_its_commands_and_say
         assert (await booking)["ok"], "who was promised an answer has it"
         await ending
         assert services.feeds.readers == 0, "every goodbye was said"
-        assert all(client.farewell for client in guests)
+        assert all(client.going_away for client in guests)
 
 
 async def test_an_end_does_not_wait_for_a_database_that_hangs(servers: Servers, database: str, tmp_path: Path) -> None:
@@ -258,5 +258,5 @@ async def test_a_supervisor_passes_one_signal_on_and_ends_with_its_children(
         assert time.monotonic() - started < END_WITHIN_S
         for client in guests:
             await client.until_cut_off()
-            assert client.farewell is not None
+            assert client.going_away is not None
         assert await workers.stop() == 0

@@ -11,14 +11,14 @@ import pytest
 from aiohttp import ClientSession
 from twilio.request_validator import RequestValidator
 
-from bot.integrations.notification_desk import PREFIX
+from bot.integrations.delivery_desk import PREFIX
 from bot.notifications.delivery_reports import AGAIN_AFTER
 from bot.runtime.embedded import Servers
 from bot.store.preferences import phone_id
 from bot.web.integrations.twilio import NOTHING_TO_SAY, word_of
 from conversations.notices import Person
 from tests.house import House, house_of, settings_for
-from tests.stories.test_desk import NEWS, integrator_of
+from tests.stories.test_booking_notifications import NEWS, integrator_of
 from tests.stories.test_webhooks import worked_off
 
 pytestmark = pytest.mark.slow

@@ -15,9 +15,9 @@ import pytest
 from aiohttp import ClientSession
 from standardwebhooks import Webhook
 
+from bot.integrations.delivery_desk import PREFIX
 from bot.integrations.inbox import WAITED_FOR
 from bot.integrations.incoming import WIZARD, record_id
-from bot.integrations.notification_desk import PREFIX
 from bot.runtime.embedded import Servers
 from bot.services import Services
 from bot.store.inbox import LEASE
@@ -25,7 +25,7 @@ from conversations.external_booking import ExternalBooking, Status
 from conversations.money.amounts import Money
 from tests.clients import PATIENCE_S, guest, therapist
 from tests.house import House, house_of, settings_for
-from tests.stories.test_desk import NEWS, integrator_of
+from tests.stories.test_booking_notifications import NEWS, integrator_of
 
 pytestmark = pytest.mark.slow
 

@@ -1,9 +1,9 @@
-/** The therapists' page: asks who it is, shows the desk, and lets go again. */
+/** The therapists' page: asks who it is, shows the console, and lets go again. */
 
 import { createAnnouncer } from "/parts/announcer.js";
 import { allowSound } from "/device/audio.js";
 import { forgetBearer, registerWorker } from "/device/background.js";
-import { Desk } from "/therapist/desk.js";
+import { Console } from "/therapist/console.js";
 import { h, replaceChildren } from "/parts/dom.js";
 import { forget, onChangeElsewhere, read, write } from "/device/storage.js";
 import { changeLocale, localeSwitch, openPage } from "/parts/page.js";
@@ -24,8 +24,8 @@ loadSounds(SOUNDS);
 registerWorker();
 const announce = createAnnouncer();
 const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
-/** @type {Desk|null} */
-let desk = null;
+/** @type {Console|null} */
+let workplace = null;
 
 /** @param {string} [reason] why the therapist is asked again */
 function showSignIn(reason) {
@@ -43,19 +43,19 @@ function showSignIn(reason) {
 
 function showDesk(token) {
   const onSignOut = (reason) => {
-    desk?.stop();
-    desk = null;
+    workplace?.stop();
+    workplace = null;
     forget(TOKEN_KEY);
     forgetBearer("therapist");
     turnPushOff(token);
     showNews(0);
     showSignIn(reason);
   };
-  desk = new Desk({ place, settings, token, announce, onSignOut });
-  desk.start();
+  workplace = new Console({ place, settings, token, announce, onSignOut });
+  workplace.start();
 }
 
-onChangeElsewhere((key) => isLocaleKey(key) && desk?.switchLocale(preferredLocale(settings)));
+onChangeElsewhere((key) => isLocaleKey(key) && workplace?.switchLocale(preferredLocale(settings)));
 const token = read(TOKEN_KEY);
 if (token) showDesk(token);
 else showSignIn();

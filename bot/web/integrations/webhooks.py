@@ -14,8 +14,8 @@ from aiohttp import web
 from bot.access.limits import Asker
 from bot.errors import Refusal
 from bot.integrations.booking_news import WizardEvent, as_json
+from bot.integrations.delivery_desk import PREFIX
 from bot.integrations.incoming import PAYMENT_EVENTS, STRIPE, WIZARD, payment_of
-from bot.integrations.notification_desk import PREFIX
 from bot.integrations.signatures import is_signed_by_standard, is_signed_by_stripe
 from bot.schemas.parsing import parse
 from bot.store.codec import to_document

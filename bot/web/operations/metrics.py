@@ -161,7 +161,7 @@ async def _known(ask: Awaitable[T]) -> T | None:
 
 
 async def _notifications(services: Services) -> list[Family]:
-    health = await _known(services.desk.health())
+    health = await _known(services.delivery_desk.health())
     if health is None:
         return []
     resting = {each["name"]: each["state"] == "resting" for each in health["channels"] if each["state"] != "not_set"}

@@ -16,9 +16,9 @@ from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty
 from engineio.packet import MESSAGE, Packet
 
 from bot.web.socketio.direct_frames import FITS, DirectWebSocket, Gathering, text_frame
-from bot.web.socketio.leftovers import let_go_of
 from bot.web.socketio.limits import Counters, Limits
 from bot.web.socketio.pace import Pace
+from bot.web.socketio.reference_cycles import break_cycles
 
 Environ = dict[str, Any]
 
@@ -375,7 +375,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
             if self._writer is not None:
                 await self._writer
             self._writer = None
-            let_go_of(ws, request)
+            break_cycles(ws, request)
 
     def _send_what_waits(self) -> None:
         """What was said before there was a transport to write to."""

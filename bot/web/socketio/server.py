@@ -29,7 +29,7 @@ import socketio
 from aiohttp import WSCloseCode
 
 from bot.access.connections import Release
-from bot.web.sessions.farewell import GOING_AWAY, farewell
+from bot.web.sessions.going_away import GOING_AWAY, goodbye
 from bot.web.socketio.connection import SERVER_DISCONNECT, Connection
 from bot.web.socketio.door import Door
 from bot.web.socketio.engine import Engine
@@ -192,7 +192,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         self._drained_at = deadline = asyncio.get_running_loop().time() + grace_s
         self.engine.closing = True
         for session in list(self._sessions.values()):
-            session.send(encode_event(session.namespace, GOING_AWAY, farewell()))
+            session.send(encode_event(session.namespace, GOING_AWAY, goodbye()))
         connections = list(self.engine.sockets.values())
         await _finish_commands(connections, min(COMMANDS_FINISH_S, grace_s))
         for connection in connections:

@@ -22,7 +22,7 @@ from bot.web.http.commands import execute
 from bot.web.http.exchange import SERVICES, address_of, locale_of
 from bot.web.sessions.answers import refusal
 from bot.web.sessions.situations import situation_of
-from bot.web.socketio.leftovers import let_go_of
+from bot.web.socketio.reference_cycles import break_cycles
 from bot.web.socketio.token_bucket import TokenBucket
 from bot.web.streams.outlet import Outlet, outlet_of
 from bot.web.streams.reading import Reading, begin, going_away, must_move, query_of, start_of
@@ -45,7 +45,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_WITHIN_S,
     )
     with ExitStack() as stack:
-        stack.callback(let_go_of, socket, request)
+        stack.callback(break_cycles, socket, request)
         reading, is_resync = await begin(request, query, query.since, stack, can_speak=True)
         with suppress(ConnectionError):
             await socket.prepare(request)

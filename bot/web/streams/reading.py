@@ -30,7 +30,7 @@ from bot.web.http.bearers import Stretch, bearer_of, stretch_of
 from bot.web.http.exchange import SERVICES, address_of, locale_of
 from bot.web.sessions.attendance import Attendance
 from bot.web.sessions.correspondence import visits_of
-from bot.web.sessions.farewell import GOING_AWAY, farewell
+from bot.web.sessions.going_away import GOING_AWAY, goodbye
 from bot.web.sessions.situations import RETRY_AFTER_S
 from bot.web.sessions.snapshots import page_of
 from conversations.values import Locale
@@ -221,4 +221,4 @@ def must_move(services: Services, reading: Reading) -> bool:
 
 def going_away(services: Services, reading: Reading) -> dict[str, Any]:
     """The goodbye as a signal, on the transports that have frames and answers instead of named events."""
-    return {"signal": GOING_AWAY, "data": {"retry_in_ms": RETURN_AFTER_MS} if reading.gave_way else farewell()}
+    return {"signal": GOING_AWAY, "data": {"retry_in_ms": RETURN_AFTER_MS} if reading.gave_way else goodbye()}

@@ -13,9 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.identity import Audience
-from bot.live import noticeboard
-from bot.live.noticeboard import Failures, Noticeboard
+from bot.live import signal_store
 from bot.live.presence import NOTHING_SEEN, Rules, Sight
+from bot.live.signal_store import Failures, SignalStore
 from bot.live.signals import LiveVisit, Signals, Watch, person_of
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers
@@ -31,7 +31,7 @@ RULES = Rules()
 class Process:
     """The signals of one process, whose beats a test makes."""
 
-    def __init__(self, bus: Bus, board: Noticeboard, clock: FakeClock) -> None:
+    def __init__(self, bus: Bus, board: SignalStore, clock: FakeClock) -> None:
         self.clock = clock
         self.signals = Signals(board, bus, clock.now, RULES)
         self.told: list[tuple[str, dict[str, Any]]] = []
@@ -71,11 +71,11 @@ async def start(
     servers: Servers, redis: Redis, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Start]:
     """Processes that hear nothing of each other but what stands on the noticeboard."""
-    monkeypatch.setattr(noticeboard, "EXCHANGED_WITHIN_S", PATIENCE_S)  # a beat here must not miss the next one
+    monkeypatch.setattr(signal_store, "EXCHANGED_WITHIN_S", PATIENCE_S)  # a beat here must not miss the next one
     async with AsyncExitStack() as ends:
 
         def begin(redis_url: str = servers.redis_url or "") -> Process:
-            board = Noticeboard(redis_url, namespace="test")
+            board = SignalStore(redis_url, namespace="test")
             ends.push_async_callback(board.close)
             return Process(Bus(redis_url), board, clock)
 
@@ -170,7 +170,7 @@ async def test_typing_is_over_six_seconds_after_the_last_word_of_a_client_that_d
 
 async def test_the_end_of_typing_and_of_a_grace_is_told_at_its_moment_and_waits_for_no_beat(servers: Servers) -> None:
     url = servers.redis_url or ""
-    board = Noticeboard(url, namespace="test")
+    board = SignalStore(url, namespace="test")
     rules = Rules(typing_s=0.05, grace_s=0.05, beat_s=3600)
     signals = Signals(board, Bus(url), lambda: datetime.now(UTC), rules)
     told: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
@@ -192,8 +192,8 @@ async def test_other_processes_hear_at_once_and_read_nothing_for_it(servers: Ser
     rules = Rules(beat_s=3600)
     told: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
     async with Bus(url) as our_bus, Bus(url) as their_bus:
-        ours = Signals(Noticeboard(url, namespace="test"), our_bus, lambda: datetime.now(UTC), rules)
-        theirs = Signals(Noticeboard(url, namespace="test"), their_bus, lambda: datetime.now(UTC), rules)
+        ours = Signals(SignalStore(url, namespace="test"), our_bus, lambda: datetime.now(UTC), rules)
+        theirs = Signals(SignalStore(url, namespace="test"), their_bus, lambda: datetime.now(UTC), rules)
         async with ours, theirs, asyncio.timeout(PATIENCE_S):
             ours.watch(VISIT, "therapist", lambda name, data: told.put_nowait((name, data)))
             assert await told.get() == ("presence", {"guest": "offline"})
@@ -210,7 +210,7 @@ async def test_a_process_that_stops_leaves_word_that_its_people_have_just_left(
     servers: Servers, redis: Redis, clock: FakeClock
 ) -> None:
     url = servers.redis_url or ""
-    async with Signals(Noticeboard(url, namespace="test"), Bus(url), clock.now, RULES) as signals:
+    async with Signals(SignalStore(url, namespace="test"), Bus(url), clock.now, RULES) as signals:
         tab = signals.arrive(SARI)
         async with asyncio.timeout(PATIENCE_S):
             while not await redis.exists("janji:test:signals:therapist:t_1"):  # noqa: ASYNC110 - Redis announces nothing
@@ -353,7 +353,7 @@ async def test_who_comes_in_while_redis_hangs_waits_a_fraction_of_a_second_and_t
 ) -> None:
     async with proxied(servers) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
-        board = Noticeboard(url, namespace="test")
+        board = SignalStore(url, namespace="test")
         process = Process(Bus(url), board, clock)
         async with process.signals:
             async with asyncio.timeout(PATIENCE_S):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot.feeds.feeds import Entry
-from bot.live.noticeboard import Noticeboard
 from bot.live.presence import NOTHING_SEEN, Rules, Sight
+from bot.live.signal_store import SignalStore
 from bot.live.signals import LiveVisit, Signals, person_of
 from bot.messaging.bus import Bus
 from bot.web.sessions.attendance import Attendance
@@ -25,7 +25,7 @@ Told = list[tuple[str, dict[str, Any]]]
 @pytest.fixture
 def signals() -> Signals:
     """Of a process that talks to nobody."""
-    return Signals(Noticeboard(NOWHERE), Bus(NOWHERE), FakeClock(NOON).now, Rules())
+    return Signals(SignalStore(NOWHERE), Bus(NOWHERE), FakeClock(NOON).now, Rules())
 
 
 def state(seq: int, visit: LiveVisit | None) -> Entry:

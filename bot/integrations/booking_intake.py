@@ -10,8 +10,8 @@ from typing import Any
 from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.integrations.booking_news import BookingNews, Understood, understand
+from bot.integrations.delivery_desk import notification_view
 from bot.integrations.incoming import OUR_BOOKING, Occurrence, event_of, record_id
-from bot.integrations.notification_desk import notification_view
 from bot.schemas.views import moment
 from bot.settings.settings import Settings
 from bot.store.api_keys import ApiKey
@@ -33,7 +33,7 @@ _STANDS_AS: Mapping[str, tuple[ours.Status, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class NewsDesk:
+class BookingIntake:
     """`await tell(…)`, for whoever has a key that may."""
 
     settings: Settings

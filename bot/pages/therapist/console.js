@@ -1,4 +1,4 @@
-/** The desk of a therapist who has signed in: joins the connection, the switch, the offers, the bookings and the rooms. */
+/** The console of a therapist who has signed in: joins the connection, the switch, the offers, the bookings and the rooms. */
 
 import { askForSound } from "/device/audio.js";
 import { AvailabilitySwitch } from "/therapist/availability.js";
@@ -22,7 +22,7 @@ import { currentLocale, t } from "/parts/words.js";
 
 const NOTICE_SHOWN_MS = 8000;
 
-export class Desk {
+export class Console {
   #place;
   #settings;
   #token;

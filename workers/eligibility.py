@@ -83,15 +83,15 @@ class Unreachable:
     what: str
 
 
-Outlook = Ready | Ending | Later | Unreachable
+Eligibility = Ready | Ending | Later | Unreachable
 
 
 def provider_of(device: Device) -> str:
     return "fcm" if device.kind == "fcm" else "web_push"
 
 
-class Lookout:
-    """`await lookout(row)`: reads everything that has to do with the row, and writes nothing."""
+class EligibilityCheck:
+    """`await check(row)`: reads everything that has to do with the row, and writes nothing."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Lookout:
         self._now = now
         self._caps = caps
 
-    async def __call__(self, row: Row) -> Outlook:
+    async def __call__(self, row: Row) -> Eligibility:
         booking_facts = await self._booking_facts(row)
         person = booking_facts.person(row.side) if booking_facts else None
         if booking_facts is None or person is None or person.id != row.person_id:
@@ -175,7 +175,7 @@ class Lookout:
     ) -> Mapping[tuple[str, Channel], list[datetime]]:
         return await self._ledger.sent_since(people, self._now() - CAP_WINDOW)
 
-    async def _addressed(self, row: Row, booking_facts: BookingFacts, person: Person) -> Outlook:
+    async def _addressed(self, row: Row, booking_facts: BookingFacts, person: Person) -> Eligibility:
         """Where it goes, by providers that are in order."""
         devices: tuple[Device, ...] = ()
         if row.channel == "push":

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp import ClientSession
 
-from bot.integrations.notification_desk import PREFIX, PROVIDERS
+from bot.integrations.delivery_desk import PREFIX, PROVIDERS
 from bot.runtime.embedded import Servers
 from bot.schemas.views import moment
 from bot.store.api_keys import SCOPES, Scope
@@ -383,14 +383,14 @@ async def test_of_two_requests_at_once_one_is_done_and_the_other_told_to_wait(
     shop: Integrator, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
-    tell = type(house.services.news_desk).tell
+    tell = type(house.services.booking_intake).tell
 
     async def slowly(self: Any, *arguments: Any) -> dict[str, Any]:
         begun.set()
         await go_on.wait()
         return await tell(self, *arguments)
 
-    monkeypatch.setattr(type(house.services.news_desk), "tell", slowly)
+    monkeypatch.setattr(type(house.services.booking_intake), "tell", slowly)
     first = asyncio.create_task(shop.ask("POST", "booking-confirmed", NEWS, Idempotency_Key="k-1"))
     await begun.wait()
     async with shop.http.post(

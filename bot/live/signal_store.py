@@ -36,7 +36,7 @@ class Pinned:
     wanted: frozenset[str] = frozenset()
 
 
-class Noticeboard:
+class SignalStore:
     """`exchange` and `call_the_roll` raise one of `Failures` after at most half a second for each round trip."""
 
     def __init__(self, redis_url: str, *, namespace: str = "") -> None:

@@ -11,7 +11,7 @@ from bot.contract import answers, story
 from bot.contract.operation import Key, Operation
 from bot.contract.shapes import Moment, Sent
 from bot.integrations.booking_news import BookingNews, WizardEvent
-from bot.integrations.notification_desk import PREFIX, PageQuery
+from bot.integrations.delivery_desk import PREFIX, PageQuery
 from bot.schemas.views import moment
 from conversations.notices import Channel, Side, Urgency
 

@@ -46,7 +46,7 @@ class PageQuery(Payload):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DeliveryDesk:
     """Reads the ledger, and changes of it only what a person has decided: to try again, or to give up."""
 
     settings: Settings

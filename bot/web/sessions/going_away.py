@@ -11,6 +11,6 @@ SPREAD_OF_RETURNS_MS = 4000
 GOING_AWAY = "going_away"
 
 
-def farewell() -> dict[str, Any]:
+def goodbye() -> dict[str, Any]:
     """The data of `going_away`, drawn anew for each client."""
     return {"retry_in_ms": random.randint(0, SPREAD_OF_RETURNS_MS)}

@@ -9,8 +9,8 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot.integrations.booking_news import BookingNews
+from bot.integrations.delivery_desk import DEAD, PREFIX, WAITING, PageQuery
 from bot.integrations.incoming import Occurrence
-from bot.integrations.notification_desk import DEAD, PREFIX, WAITING, PageQuery
 from bot.schemas.parsing import parse, refusal_of
 from bot.store.notifications import Status
 from bot.web.http.exchange import SERVICES, json_response
@@ -26,7 +26,7 @@ def _telling(occurrence: Occurrence) -> Handler:
 
         async def do(body: Any) -> dict[str, Any]:
             news = parse(BookingNews, body, region=services.settings.default_region)
-            return await services.news_desk.tell(occurrence, news, key)
+            return await services.booking_intake.tell(occurrence, news, key)
 
         return await once(request, key, do)
 
@@ -35,14 +35,14 @@ def _telling(occurrence: Occurrence) -> Handler:
 
 async def show(request: web.Request) -> web.Response:
     await key_of(request, "notifications:read")
-    return json_response(await request.app[SERVICES].desk.show(request.match_info["id"]))
+    return json_response(await request.app[SERVICES].delivery_desk.show(request.match_info["id"]))
 
 
 def _listing(statuses: tuple[Status, ...]) -> Handler:
     async def list_page(request: web.Request) -> web.Response:
         await key_of(request, "notifications:read")
         query = _page_query(request)
-        return json_response(await request.app[SERVICES].desk.page(statuses, query.limit, query.offset))
+        return json_response(await request.app[SERVICES].delivery_desk.page(statuses, query.limit, query.offset))
 
     return list_page
 
@@ -56,18 +56,18 @@ def _page_query(request: web.Request) -> PageQuery:
 
 
 async def retry(request: web.Request) -> web.Response:
-    key, desk = await key_of(request, "notifications:manage"), request.app[SERVICES].desk
+    key, desk = await key_of(request, "notifications:manage"), request.app[SERVICES].delivery_desk
     return await once(request, key, lambda _: desk.retry(request.match_info["id"]))
 
 
 async def discard(request: web.Request) -> web.Response:
-    key, desk = await key_of(request, "notifications:manage"), request.app[SERVICES].desk
+    key, desk = await key_of(request, "notifications:manage"), request.app[SERVICES].delivery_desk
     return await once(request, key, lambda _: desk.discard(request.match_info["id"]))
 
 
 async def health(request: web.Request) -> web.Response:
     await key_of(request, "notifications:read")
-    return json_response(await request.app[SERVICES].desk.health())
+    return json_response(await request.app[SERVICES].delivery_desk.health())
 
 
 ROUTES = [
