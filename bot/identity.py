@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 Audience = Literal["guest", "therapist"]
 """The two sides of a conversation: whoever comes in, reads or is told something stands on one of them."""
+
+
+T = TypeVar("T")
+
+
+def for_audience(audience: Audience, *, guest: T, therapist: T) -> T:
+    """What holds for this side. A side that is not named here is an error, and never somebody else's."""
+    return {"guest": guest, "therapist": therapist}[audience]
+
+
+def other_side(audience: Audience) -> Audience:
+    """Whom somebody in a visit meets there."""
+    met: Audience = for_audience(audience, guest="therapist", therapist="guest")
+    return met
 
 
 def key_of(audience: Audience, subject: str) -> str:
@@ -43,4 +57,4 @@ def conversation_of(feed: str) -> str:
 
 def own_feed(audience: Audience, subject: str) -> str:
     """What somebody's own pages read."""
-    return conversation_feed(subject) if audience == "guest" else therapist_feed(subject)
+    return for_audience(audience, guest=conversation_feed, therapist=therapist_feed)(subject)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from bot.identity import Audience, conversation_feed
-from bot.live.presence import other_side
+from bot.identity import Audience, conversation_feed, other_side
 from bot.notifications.unsubscribing import Unsubscribing
 from bot.providers.opening import open_channels
 from bot.services import Post
 from bot.settings.settings import Settings
 from bot.store.notifications import Notifications, Queue, Row
-from conversations.notices import BookingFacts, Person
+from conversations.notices import BookingFacts, Person, Side
 from workers.delivery import Delivery
 from workers.eligibility import Caps, EligibilityCheck
 from workers.letters import Letters, Links
@@ -25,6 +24,10 @@ from workers.mail_templates import Templates
 PAGE = 100
 AT_ONCE = 32
 DRAIN_S = 5.0
+
+# Where each side goes on, and who that is to the feeds.
+PAGES: Mapping[Side, str] = {"customer": "/chat", "therapist": "/therapist"}
+READERS: Mapping[Side, Audience] = {"customer": "guest", "therapist": "therapist"}
 
 NO_MAIL = "nobody@localhost"
 """The sender of mails that are never written, where no mail server is known."""
@@ -106,7 +109,7 @@ class LinksFor:
 
     def __call__(self, row: Row, booking_facts: BookingFacts, person: Person) -> Links:
         home = self._settings.public_url
-        page = None if home is None else f"{home}/therapist" if row.side == "therapist" else f"{home}/chat"
+        page = None if home is None else home + PAGES[row.side]
         return Links(
             chat=page if booking_facts.conversation_id else None,
             unsubscribe=self._unsubscribing.link(person.email) if person.email else None,
@@ -122,7 +125,7 @@ class Seen:
         self._marks = services.read_marks
 
     async def __call__(self, row: Row, booking_facts: BookingFacts) -> bool:
-        reader: Audience = "guest" if row.side == "customer" else "therapist"
+        reader = READERS[row.side]
         feed = conversation_feed(booking_facts.conversation_id or "")
         read = await self._marks.last(feed, reader)
         return not await self._marks.has_message(feed, other_side(reader), after=read, up_to=row.seq or 0)

@@ -153,10 +153,6 @@ def lapsed(notes: Notes, now: datetime) -> list[Key]:
     return [key for key, note in notes.items() if note.until <= now]
 
 
-def other_side(side: Audience) -> Audience:
-    return "therapist" if side == "guest" else "guest"
-
-
 Signal = tuple[str, dict[str, Any]]
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from bot.errors import Refusal
 from bot.feeds.feeds import Entry, Feeds
-from bot.identity import Audience, conversation_feed
-from bot.live.presence import other_side
+from bot.identity import Audience, conversation_feed, other_side
 from bot.store.read_marks import ReadMarks
 from conversations.ids import derived_id
 from conversations.replies import N_

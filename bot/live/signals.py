@@ -19,7 +19,7 @@ import structlog
 
 from bot.cancelling import cancel
 from bot.clock import Now
-from bot.identity import Audience, conversation_feed, therapist_feed
+from bot.identity import Audience, conversation_feed, for_audience, other_side, own_feed
 from bot.live.presence import (
     KEPT_FOR,
     NOTHING_SEEN,
@@ -33,7 +33,6 @@ from bot.live.presence import (
     delivered,
     is_typing,
     news,
-    other_side,
     presence,
 )
 from bot.live.signal_store import Failures, SignalStore
@@ -58,7 +57,7 @@ class Person(NamedTuple):
 
 def person_of(side: Audience, subject: str) -> Person:
     """`subject` is a conversation's id for guests, a therapist's for therapists."""
-    return Person(conversation_feed(subject) if side == "guest" else therapist_feed(subject), side)
+    return Person(own_feed(side, subject), side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class LiveVisit:
     therapist_id: str
 
     def person(self, side: Audience) -> Person:
-        return person_of(side, self.conversation_id if side == "guest" else self.therapist_id)
+        return person_of(side, for_audience(side, guest=self.conversation_id, therapist=self.therapist_id))
 
 
 def live_visit_of(conversation_id: str, state: Mapping[str, Any]) -> LiveVisit | None:

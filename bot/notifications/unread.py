@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import Now
-from bot.identity import Audience, conversation_feed, key_of
-from bot.live.presence import other_side
+from bot.identity import Audience, conversation_feed, for_audience, key_of, other_side
 from bot.live.signals import LiveVisit, Signals
 from bot.rounds import keep_doing
 from bot.store.notifications import Notifications
@@ -75,7 +74,7 @@ class Unread:
         if read >= seq or booking.therapist is None or await self._is_there(booking, reader):
             return
         manner, now = MANNERS[MESSAGE_WAITING, SIDES[reader]], self._now()
-        person = key_of(reader, booking.conversation_id if reader == "guest" else booking.therapist.id)
+        person = key_of(reader, for_audience(reader, guest=booking.conversation_id, therapist=booking.therapist.id))
         notices = [
             Notice(
                 kind=MESSAGE_WAITING,

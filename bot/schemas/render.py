@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from bot.identity import Audience
+from bot.identity import Audience, for_audience
 from bot.schemas.notice_words import notice_text
 from bot.schemas.views import (
     Raw,
@@ -279,9 +279,9 @@ def _actions(words: Words, raw: Raw, locale: Locale, audience: Audience) -> list
 def _header(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
     """The guest sees who comes, the therapist whom they visit."""
     header, state = raw.get("header") or {}, raw.get("state", "")
-    title, photo = header.get("title"), header.get("photo")
-    if audience == "therapist":
-        title, photo = (raw.get("booking") or {}).get("name"), None
+    who_comes = header.get("title"), header.get("photo")
+    whom_to_visit = (raw.get("booking") or {}).get("name"), None
+    title, photo = for_audience(audience, guest=who_comes, therapist=whom_to_visit)
     return {
         "title": title or NAME_OF_THE_BOT,
         "subtitle": _say(words, locale, "subtitle", SUBTITLES[audience], state),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, assert_never
 
 from bot.errors import Refusal
 from bot.identity import Audience
@@ -93,6 +93,8 @@ def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> 
     }
     if audience == "guest":
         return view
+    if audience != "therapist":
+        assert_never(audience)
     return {
         **view,
         "guest": {"name": raw.get("name"), "phone": raw.get("phone")},

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.identity import Audience, conversation_feed, conversation_of, therapist_feed
+from bot.identity import Audience, conversation_of, own_feed
 from bot.schemas.views import moment
 from bot.services import Services
 from bot.store.tickets import Bearer
@@ -69,7 +69,7 @@ def _hash(ticket: str) -> str:
 
 async def stretch_of(services: Services, bearer: Bearer, feed: str | None) -> Stretch:
     """What they may read of this feed, their own one by default; somebody else's is answered as if it were not."""
-    own = conversation_feed(bearer.subject) if bearer.audience == "guest" else therapist_feed(bearer.subject)
+    own = own_feed(bearer.audience, bearer.subject)
     if feed in (None, own):
         return Stretch(own)
     if bearer.audience == "therapist" and feed is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, assert_never
 
 from aiohttp import web
 
@@ -58,11 +58,15 @@ async def _execute(
 ) -> Answer:
     services.limits.spend(kind_of(name), Asker(address, bearer.subject))
     async with asyncio.timeout(services.settings.command_timeout_s):
-        if bearer.audience == "guest":
-            guest = Guest(bearer.subject, locale, attendance=attendance)
-            return await GuestCommands(services).execute(guest, name, payload)
-        caller = Caller(bearer.subject, attendance=attendance)
-        return await TherapistCommands(services).execute(caller, name, payload)
+        match bearer.audience:
+            case "guest":
+                guest = Guest(bearer.subject, locale, attendance=attendance)
+                return await GuestCommands(services).execute(guest, name, payload)
+            case "therapist":
+                caller = Caller(bearer.subject, attendance=attendance)
+                return await TherapistCommands(services).execute(caller, name, payload)
+            case nobody:
+                assert_never(nobody)
 
 
 async def _command(request: web.Request, audience: Audience) -> web.Response:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bot.access.limits import Asker
 from bot.errors import Refusal
-from bot.identity import conversation_feed, key_of, new_id, therapist_feed
+from bot.identity import key_of, new_id, own_feed
 from bot.schemas.requests import FcmDevice, FcmTokenGone, WebPushEndpointGone, WebPushSubscription
 from bot.schemas.webpush import is_known_service
 from bot.settings.vapid import public_key_of
@@ -84,9 +84,8 @@ async def test_notification(request: web.Request) -> web.Response:
     """An entry on the caller's own feed, at once; how many devices hear of real ones while no page is open."""
     bearer = await _caller(request)
     services = request.app[SERVICES]
-    own_feed = conversation_feed if bearer.audience == "guest" else therapist_feed
     data = {**TEST_NOTIFICATION, "side": SIDES[bearer.audience]}
-    await services.feeds.append(own_feed(bearer.subject), new_id("e"), "notification", data)
+    await services.feeds.append(own_feed(bearer.audience, bearer.subject), new_id("e"), "notification", data)
     return json_response({"ok": True, "devices": len(await services.devices.of(_person_of(bearer)))})
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.feeds.feeds import Entry
-from bot.identity import Audience
-from bot.live.presence import NOTHING_SEEN, Sight, Signal, all_signals, cursor_of, other_side
+from bot.identity import Audience, for_audience, other_side
+from bot.live.presence import NOTHING_SEEN, Sight, Signal, all_signals, cursor_of
 from bot.live.signals import LiveVisit, Signals, Tab, Tell, Watch, live_visit_of, person_of
 
 
@@ -113,4 +113,4 @@ class Attendance:
 
     def _addressed(self, visit: LiveVisit, data: dict[str, Any]) -> dict[str, Any]:
         """A guest has one visit at a time, a therapist may have several."""
-        return data if self._side == "guest" else {"booking_id": visit.booking_id, **data}
+        return for_audience(self._side, guest=data, therapist={"booking_id": visit.booking_id, **data})

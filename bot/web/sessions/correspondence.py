@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from bot.identity import Audience, conversation_of
-from bot.live.presence import NOTHING_SEEN, Sight, other_side
+from bot.identity import Audience, conversation_of, other_side
+from bot.live.presence import NOTHING_SEEN, Sight
 from bot.live.receipts import Tail
 from bot.live.signals import LiveVisit, live_visit_of
 from bot.services import Services
@@ -52,7 +52,7 @@ async def visits_of(services: Services, bearer: Bearer, stretch: Stretch) -> dic
     if bearer.audience == "guest":
         stored = await services.conversations.load(bearer.subject)
         visit = live_visit_of(bearer.subject, asdict(state_on_screen(stored.record))) if stored else None
-    elif stretch.booking_id is not None and stretch.last is None:
+    elif bearer.audience == "therapist" and stretch.booking_id is not None and stretch.last is None:
         visit = LiveVisit(conversation_of(stretch.feed), stretch.booking_id, bearer.subject)
     return {visit: await services.signals.sight(visit, bearer.audience)} if visit is not None else {}
 
