@@ -372,6 +372,7 @@ async def _epoch(database: driver.Database) -> str:
     """Which history the feeds belong to: a database restored from a backup is given another epoch by its operator."""
     fresh = {"$setOnInsert": {"value": f"{random.SystemRandom().getrandbits(64):016x}"}}
     document = await database["meta"].find_one_and_update({"_id": "epoch"}, fresh, upsert=True, return_document=True)
+    assert document is not None, "what is not there is inserted"
     value: str = document["value"]
     return value
 

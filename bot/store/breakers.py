@@ -78,6 +78,7 @@ class Breakers:
             upsert=True,
             return_document=True,
         )
+        assert document is not None, "what is not there is inserted"
         breaker = _read(document)
         if not is_misconfigured and breaker.failures < FAILURES_IN_A_ROW:
             return breaker

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pymongo
 from bson import CodecOptions, decode_iter, encode
@@ -62,9 +62,84 @@ CLOSE_WITHIN_S = 0.5
 type_codec: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
 Document = dict[str, Any]
-Database = Any
-Collection = Any
+Query = Mapping[str, Any]
+Order = Sequence[tuple[str, int]]
 DriverName = Literal["motor", "pymongo"]
+
+
+class Written(Protocol):
+    """What became of a write: only what is asked here, of what each kind of write answers."""
+
+    @property
+    def matched_count(self) -> int: ...
+    @property
+    def modified_count(self) -> int: ...
+    @property
+    def deleted_count(self) -> int: ...
+    @property
+    def upserted_id(self) -> Any: ...
+
+
+class Cursor(Protocol):
+    """The documents that a question finds, as they come."""
+
+    def sort(self, key: str | Order, direction: int = 1, /) -> Cursor: ...
+    def skip(self, count: int, /) -> Cursor: ...
+    def limit(self, count: int, /) -> Cursor: ...
+    def hint(self, index: str | Order, /) -> Cursor: ...
+    def __aiter__(self) -> AsyncIterator[Document]: ...
+
+
+class Collection(Protocol):
+    """What the stores use of a collection: the coroutines that both drivers share."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def database(self) -> Database: ...
+    def find(self, query: Query | None = None, fields: Query | None = None, /, **options: Any) -> Cursor: ...
+    def aggregate(self, pipeline: Sequence[Query], /, **options: Any) -> Any: ...
+    async def find_one(
+        self, query: Query | None = None, fields: Query | None = None, /, *, sort: Order | None = None, **options: Any
+    ) -> Document | None: ...
+    async def find_one_and_update(
+        self,
+        query: Query,
+        changes: Query | Sequence[Query],
+        /,
+        projection: Query | None = None,
+        *,
+        sort: Order | None = None,
+        upsert: bool = False,
+        return_document: bool = False,
+        **options: Any,
+    ) -> Document | None: ...
+    async def find_one_and_delete(self, query: Query, /, **options: Any) -> Document | None: ...
+    async def insert_one(self, document: Document, /) -> Any: ...
+    async def insert_many(self, documents: Sequence[Any], /, *, ordered: bool = True) -> Any: ...
+    async def update_one(
+        self, query: Query, changes: Query | Sequence[Query], /, *, upsert: bool = False, **options: Any
+    ) -> Written: ...
+    async def update_many(self, query: Query, changes: Query | Sequence[Query], /, **options: Any) -> Written: ...
+    async def delete_one(self, query: Query, /) -> Written: ...
+    async def delete_many(self, query: Query, /) -> Written: ...
+    async def bulk_write(self, requests: Sequence[Any], /, *, ordered: bool = True) -> Any: ...
+    async def count_documents(self, query: Query, /, **options: Any) -> int: ...
+    async def distinct(self, field: str, query: Query | None = None, /) -> list[Any]: ...
+    async def create_index(self, keys: Order, /, **options: Any) -> str: ...
+
+
+class Database(Protocol):
+    """Collections by their names."""
+
+    @property
+    def client(self) -> Any: ...
+    @property
+    def name(self) -> str: ...
+    def __getitem__(self, collection: str, /) -> Collection: ...
+    async def command(self, command: Any, /, **options: Any) -> Document: ...
+    async def list_collection_names(self) -> list[str]: ...
+
 
 __all__ = [
     "AutoReconnect",
@@ -145,13 +220,14 @@ def _wait_in_the_same_task() -> None:
 
 def read_database(client: Any, name: str) -> Database:
     """The database as everybody uses it: majority in both directions, from the primary, aware datetimes in UTC."""
-    return client.get_database(
+    database: Database = client.get_database(
         name,
         codec_options=type_codec,
         write_concern=WriteConcern(w="majority", j=True),
         read_concern=ReadConcern("majority"),
         read_preference=ReadPreference.PRIMARY,
     )
+    return database
 
 
 @asynccontextmanager

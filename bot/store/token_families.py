@@ -112,6 +112,7 @@ class TokenFamilies:
             "$setOnInsert": {"generation": 0},
         }
         document = await self._collection.find_one_and_update({"_id": key}, changes, upsert=True, return_document=True)
+        assert document is not None, "what is not there is inserted"
         version: int = document["version"]
         return version
 
