@@ -48,6 +48,8 @@ export class Console {
   #unsent = new Set();
   #listPlace = h("section", { class: "booking-place" });
   #isOver = false;
+  /** @type {Map<string, string>} from when on each open offer could be answered: its entry says it, a snapshot does not */
+  #askedAt = new Map();
   /** @type {OfferList} */
   #offers;
   /** @type {AvailabilitySwitch} */
@@ -161,24 +163,25 @@ export class Console {
    */
   #react(entry, isPast) {
     const { type, data, feed } = entry;
+    if (type === "offer") this.#askedAt.set(data.offer_id, entry.at);
     if (feed.startsWith("conversation:")) this.#rooms.notice(entry);
     else if (type === "notification") this.#notice(entry, isPast);
     else if (type === "offer_closed") this.#closeOffer(data);
     else if (isPast) return;
-    else if (type === "offer") this.#openOffer(data, entry.at);
+    else if (type === "offer") this.#openOffer(data);
     else if (type === "booking") this.#changeBooking(data.booking);
     else if (type === "state") this.#isAvailable = data.available;
   }
 
-  /** @param {any} offer @param {string} askedAt */
-  #openOffer(offer, askedAt) {
+  #openOffer(offer) {
     play("urgent-booking", "urgent");
     this.#offersNow = [...this.#offersNow.filter((one) => one.offer_id !== offer.offer_id), offer];
-    this.#offers.add(offer, askedAt);
+    this.#offers.add(offer);
   }
 
   #closeOffer({ offer_id, why }) {
     this.#offersNow = this.#offersNow.filter((one) => one.offer_id !== offer_id);
+    this.#askedAt.delete(offer_id);
     this.#offers.close(offer_id, why);
     if (!this.#offersNow.length) seen();
   }
@@ -201,6 +204,7 @@ export class Console {
 
   #build() {
     this.#offers = new OfferList({
+      askedAt: (offer_id) => this.#askedAt.get(offer_id),
       clock: this.#connection.clock,
       announce: this.#announce,
       answer: (command, offer_id) => this.#connection.send(command, { offer_id }),

@@ -23,6 +23,7 @@ export class OfferList {
    * @param {(command: string, offerId: string) => Promise<any>} does.answer
    * @param {import("/parts/time.js").Clock} does.clock
    * @param {(sentence: string) => void} does.announce
+   * @param {(offerId: string) => string|undefined} does.askedAt the moment from which the time to answer runs
    */
   constructor(does) {
     this.#does = does;
@@ -40,13 +41,9 @@ export class OfferList {
     for (const offer of offers) this.add(offer);
   }
 
-  /**
-   * @param {any} offer
-   * @param {string} [askedAt] the moment from which the time to answer runs; now, for one that was found standing
-   */
-  add(offer, askedAt) {
+  add(offer) {
     if (this.#cards.has(offer.offer_id)) return;
-    const card = this.#card(offer, askedAt);
+    const card = this.#card(offer);
     this.#cards.set(offer.offer_id, card);
     this.#list.append(card);
     this.#does.announce(
@@ -76,7 +73,7 @@ export class OfferList {
     return this.#cards.delete(offerId);
   }
 
-  #card(offer, askedAt) {
+  #card(offer) {
     const { clock, announce } = this.#does;
     const { booking } = offer;
     const foot = h("div", { class: "offer-foot" });
@@ -98,7 +95,7 @@ export class OfferList {
           clock,
           announce,
           deadlineAt: offer.respond_by,
-          whole_s: askedAt ? (Date.parse(offer.respond_by) - Date.parse(askedAt)) / 1000 : 0,
+          whole_s: this.#length_s(offer),
           testid: "offer-seconds",
           small: true,
         }),
@@ -111,6 +108,12 @@ export class OfferList {
       ),
       foot,
     );
+  }
+
+  /** Of an offer that stood before the page was opened only the rest is known: its ring begins full. */
+  #length_s({ offer_id, respond_by }) {
+    const askedAt = this.#does.askedAt(offer_id);
+    return askedAt ? (Date.parse(respond_by) - Date.parse(askedAt)) / 1000 : 0;
   }
 
   #buttons(offerId, foot) {
