@@ -1,4 +1,4 @@
-"""Rates are written in one short form, and the buckets of a process fill with time."""
+"""The buckets of a process fill with time."""
 
 from __future__ import annotations
 
@@ -42,24 +42,6 @@ def bucket(rate: str, key: str = "somebody") -> Bucket:
 def take(buckets: Buckets, *wanted: Bucket) -> float:
     """0 where each gave a token, else the seconds to wait."""
     return buckets.take(wanted) / SECOND_US
-
-
-@pytest.mark.parametrize(
-    ("text", "per_s", "burst"), [("5/s:20", 5, 20), (" 30/m:2 ", 0.5, 2), ("36/h:1", 0.01, 1), ("1000000/s:1", 1e6, 1)]
-)
-def test_a_rate_is_a_count_in_a_period_and_a_burst(text: str, per_s: float, burst: int) -> None:
-    rate = Rate.parse(text)
-    assert (rate.per_s, rate.burst) == (per_s, burst)
-    assert str(rate) == text.strip()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "5", "5/s", "5/s:", "5/d:1", "0/s:1", "1/s:0", "-1/s:1", "1.5/s:2", "1/s:1000001", "9999999/s:1", "٣/s:1"],
-)
-def test_what_is_no_rate_says_what_one_looks_like(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^must be a rate like 5/s:20"):
-        Rate.parse(text)
 
 
 def test_a_bucket_gives_its_burst_and_then_one_token_for_each_interval(buckets: Buckets, clock: StandingClock) -> None:
