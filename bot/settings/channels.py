@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BeforeValidator, Field, FiniteFloat, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
+from bot.settings.kinds import CommaSeparated
+
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{4,253}$)([A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}")
 WEBSITE = re.compile(r"https://[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 # Where the browsers of today have their pushes delivered: Chrome and its kin, Firefox, Safari, Edge.
@@ -74,10 +76,6 @@ def _as_service_account(value: Any) -> Any:
     return account
 
 
-def _split_at_commas(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 def without_path(address: str) -> str:
     """Where a service of others is asked; only our own machine may be spoken to in the clear. Raises ValueError."""
     try:
@@ -125,7 +123,7 @@ class ChannelSettings(BaseSettings):
     """What push services know us by; `python -m bot vapid-keys` makes one. Another one ends every subscription."""
     vapid_subject: str | None = Field(default=None, validate_default=True)
     """Whom a push service writes to about us, as a `mailto:` or `https:` address."""
-    push_services: Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)] = PUSH_SERVICES
+    push_services: Annotated[tuple[str, ...], CommaSeparated] = PUSH_SERVICES
     """Where a browser's subscription may lead: host names, `*.` before one for all below it, or whole origins."""
 
     provider_timeout_s: Annotated[FiniteFloat, Field(ge=0.05, le=12)] = 10.0
