@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, with_config
+from typing_extensions import TypedDict
 
 from bot.contract.entries import GuestEntry, StandingOfGuest, TherapistEntry
-from bot.contract.shapes import (
+from bot.contract.shapes import ConversationState, ErrorBody, Language, Sent, Seq, SignedInTherapist
+from bot.contract.streams import GuestPresent, IsTyping, SignalFrame, TherapistPresent
+from bot.schemas.shapes import (
+    EXACT,
     BookingOfTherapist,
-    ConversationState,
-    DurationPrice,
-    ErrorBody,
     Feed,
-    Language,
+    MenuService,
     Moment,
     OpenOffer,
     PersonInBooking,
-    Sent,
-    Seq,
-    SignedInTherapist,
-    TherapistProfile,
+    ShownTherapist,
 )
-from bot.contract.streams import GuestPresent, IsTyping, SignalFrame, TherapistPresent
 
 
 class Refused(Sent):
@@ -108,15 +105,24 @@ class BothReceipts(Sent):
     therapist: Receipt
 
 
+_Unread = Annotated[int, Field(ge=0, description="How many messages of the other side came after one's own `read`.")]
+_TypingNow = Annotated[IsTyping | None, Field(description="None where no visit is on.")]
+
+
 class _Live(Sent):
     receipts: BothReceipts
-    unread: Annotated[int, Field(ge=0)]
-    """How many messages of the other side came after one's own `read`."""
-    typing: IsTyping | None
-    """None where no visit is on."""
+    unread: _Unread
+    typing: _TypingNow
 
 
-class BookingWithGuest(BookingOfTherapist, _Live):
+class _LiveRoom(TypedDict):
+    receipts: BothReceipts
+    unread: _Unread
+    typing: _TypingNow
+
+
+@with_config(EXACT)
+class BookingWithGuest(_LiveRoom, BookingOfTherapist):
     """A visit that is on, with what is known of its guest at this moment."""
 
     presence: GuestPresent | None
@@ -169,23 +175,9 @@ class TherapistSessionAnswer(TherapistSession):
 # --- routes -----------------------------------------------------------------------------------------------------------
 
 
-class MenuService(Sent):
-    id: str
-    name: str
-    description: str
-    durations: list[DurationPrice]
-
-
 class Menu(Sent):
     services: list[MenuService]
     server_time: Moment
-
-
-class ShownTherapist(TherapistProfile):
-    available: bool
-    distance_km: float
-    distance_text: str
-    durations: list[int]
 
 
 class NearbyTherapists(Sent):

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from bot.contract import answers, story
 from bot.contract.operation import Key, Operation
-from bot.contract.shapes import Moment, Sent
+from bot.contract.shapes import Sent
 from bot.integrations.booking_news import BookingNews, WizardEvent
 from bot.integrations.delivery_desk import PREFIX, PageQuery
+from bot.schemas.shapes import Moment
 from bot.schemas.views import moment
 from conversations.notices import Channel, Side, Urgency
 

@@ -8,20 +8,23 @@ from pydantic import Field
 
 from bot.contract.shapes import (
     ActionButton,
-    BookingOfGuest,
-    BookingOfTherapist,
     ChatHeader,
     Code,
     ConversationState,
     Countdown,
-    DurationPrice,
-    Feed,
-    Moment,
-    OpenOffer,
     Params,
     Redactable,
     Sent,
     Seq,
+)
+from bot.schemas.shapes import (
+    BookingOfGuest,
+    BookingOfTherapist,
+    DescribedService,
+    DurationPrice,
+    Feed,
+    Moment,
+    OpenOffer,
     TherapistProfile,
 )
 from conversations import replies
@@ -93,12 +96,6 @@ class _Card(Redactable):
     text: str
     actions: list[ActionButton]
     """The guest's; for a therapist always empty."""
-
-
-class DescribedService(Sent):
-    id: str
-    name: str
-    description: str
 
 
 class PickedTherapist(Sent):

@@ -13,6 +13,7 @@ import orjson
 
 from bot.identity import Audience, for_audience
 from bot.schemas.notice_words import notice_text
+from bot.schemas.shapes import Offer
 from bot.schemas.views import (
     Raw,
     booking_view,
@@ -167,7 +168,7 @@ def _booking_entry(words: Words, raw: Raw, locale: Locale, audience: Audience) -
     return {"booking": booking_view(words, raw.get("booking") or {}, locale, audience)}
 
 
-def _offer_entry(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+def _offer_entry(words: Words, raw: Raw, locale: Locale, audience: Audience) -> Offer:
     return offer_view(words, raw, locale)
 
 
@@ -179,7 +180,7 @@ def _receipt(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict
     return {"by": raw.get("by"), "seq": raw.get("seq")}
 
 
-_VIEWS: Mapping[str, Callable[[Words, Raw, Locale, Audience], dict[str, Any]]] = {
+_VIEWS: Mapping[str, Callable[[Words, Raw, Locale, Audience], Mapping[str, Any]]] = {
     "message": _message_view,
     "system": system_view,
     "card": card_view,

@@ -6,10 +6,26 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never, overload
 
 from bot.errors import Refusal
 from bot.identity import Audience
+from bot.schemas.shapes import (
+    BookingOfGuest,
+    BookingOfTherapist,
+    DescribedService,
+    Distance,
+    DurationPrice,
+    Earning,
+    KnownDistance,
+    MenuService,
+    MoneyAmount,
+    NamedService,
+    Offer,
+    PersonInBooking,
+    Priced,
+    TherapistProfile,
+)
 from bot.words import Words
 from conversations.booking import Booking, Status
 from conversations.money.amounts import Money, split
@@ -74,22 +90,28 @@ def raw_booking(booking: Booking) -> dict[str, Any]:
     }
 
 
-def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+@overload
+def booking_view(words: Words, raw: Raw, locale: Locale, audience: Literal["guest"]) -> BookingOfGuest: ...
+@overload
+def booking_view(words: Words, raw: Raw, locale: Locale, audience: Literal["therapist"]) -> BookingOfTherapist: ...
+@overload
+def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> BookingOfGuest | BookingOfTherapist: ...
+def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> BookingOfGuest | BookingOfTherapist:
     """The guest sees what was ordered and who comes; the therapist also what the guest noted and what it earns."""
-    view = {
-        "id": raw.get("id"),
-        "status": raw.get("status"),
-        "service": _service_name(raw.get("service") or {}, locale),
-        "duration": raw.get("duration"),
-        **money_view(words, "price", raw.get("price"), locale),
-        "location": raw.get("location"),
-        "name": raw.get("name"),
-        "phone": raw.get("phone"),
-        "therapist": _person(raw["therapist"]) if raw.get("therapist") else None,
-        "progress": raw.get("progress"),
-        "created_at": moment_or_none(raw.get("created_at")),
-        "starts_at": moment_or_none(raw.get("starts_at")),
-        "arrives_by": moment_or_none(raw.get("arrives_by")),
+    view: BookingOfGuest = {
+        "id": _kept(raw, "id"),
+        "status": _kept(raw, "status"),
+        "service": _service_name(_kept(raw, "service") or {}, locale),
+        "duration": _kept(raw, "duration"),
+        **price_view(words, _kept(raw, "price"), locale),
+        "location": _kept(raw, "location"),
+        "name": _kept(raw, "name"),
+        "phone": _kept(raw, "phone"),
+        "therapist": _person(raw["therapist"]) if _kept(raw, "therapist") else None,
+        "progress": _kept(raw, "progress"),
+        "created_at": moment_or_none(_kept(raw, "created_at")),
+        "starts_at": moment_or_none(_kept(raw, "starts_at")),
+        "arrives_by": moment_or_none(_kept(raw, "arrives_by")),
     }
     if audience == "guest":
         return view
@@ -97,75 +119,91 @@ def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> 
         assert_never(audience)
     return {
         **view,
-        "guest": {"name": raw.get("name"), "phone": raw.get("phone")},
-        "notes": raw.get("notes"),
-        **money_view(words, "earnings", raw.get("earnings"), locale),
+        "guest": {"name": _kept(raw, "name"), "phone": _kept(raw, "phone")},
+        "notes": _kept(raw, "notes"),
+        **earnings_view(words, _kept(raw, "earnings"), locale),
         "feed": f"conversation:{raw.get('conversation_id')}",
     }
 
 
-def offer_view(words: Words, raw: Raw, locale: Locale) -> dict[str, Any]:
-    booking = raw.get("booking") or {}
+def offer_view(words: Words, raw: Raw, locale: Locale) -> Offer:
+    booking = _kept(raw, "booking") or {}
     return {
-        "offer_id": raw.get("offer_id"),
+        "offer_id": _kept(raw, "offer_id"),
         "booking": {
-            "service_name": _service_name(booking.get("service") or {}, locale)["name"],
-            "duration": booking.get("duration"),
-            "address": booking.get("address"),
+            "service_name": _service_name(_kept(booking, "service") or {}, locale)["name"],
+            "duration": _kept(booking, "duration"),
+            "address": _kept(booking, "address"),
         },
-        "guest": {"name": (raw.get("guest") or {}).get("name")},
-        **distance_view(words, raw.get("distance_km"), locale),
-        "respond_by": moment_or_none(raw.get("respond_by")),
-        **money_view(words, "earnings", raw.get("earnings"), locale),
-        "attempt": raw.get("attempt"),
+        "guest": {"name": _kept(_kept(raw, "guest") or {}, "name")},
+        **distance_view(words, _kept(raw, "distance_km"), locale),
+        "respond_by": _kept_moment(raw, "respond_by"),
+        **earnings_view(words, _kept(raw, "earnings"), locale),
+        "attempt": _kept(raw, "attempt"),
     }
 
 
-def therapist_view(words: Words, therapist: Any, locale: Locale) -> dict[str, Any]:
+def therapist_view(words: Words, therapist: Any, locale: Locale) -> TherapistProfile:
     """A therapist as guests see one, from a dataclass or from what an entry keeps of it."""
     known = therapist if isinstance(therapist, Mapping) else _public_fields(therapist)
     return {
-        "id": known.get("id"),
-        "name": known.get("name"),
-        "photo": known.get("photo"),
-        "rating": known.get("rating"),
-        "rating_count": known.get("rating_count"),
-        "specialties": [words.say_if_known(locale, each) for each in known.get("specialties") or ()],
-        "languages": [words.say_if_known(locale, each) for each in known.get("languages") or ()],
-        "gender": known.get("gender"),
+        "id": _kept(known, "id"),
+        "name": _kept(known, "name"),
+        "photo": _kept(known, "photo"),
+        "rating": _kept(known, "rating"),
+        "rating_count": _kept(known, "rating_count"),
+        "specialties": [words.say_if_known(locale, each) for each in _kept(known, "specialties") or ()],
+        "languages": [words.say_if_known(locale, each) for each in _kept(known, "languages") or ()],
+        "gender": _kept(known, "gender"),
     }
 
 
-def service_view(words: Words, service: Service, locale: Locale) -> dict[str, Any]:
+def service_view(words: Words, service: Service, locale: Locale) -> MenuService:
     """A service of the menu with its prices."""
     described = {"id": service.id, "names": service.names, "descriptions": service.descriptions}
     prices = [{"minutes": each.minutes, "price": asdict(each.price)} for each in service.prices]
     return {**service_words(described, locale), "durations": durations_view(words, prices, locale)}
 
 
-def service_words(raw: Raw, locale: Locale) -> dict[str, Any]:
+def service_words(raw: Raw, locale: Locale) -> DescribedService:
     """Id, name and description of a service from an entry."""
     return {**_service_name(raw, locale), "description": in_language(raw.get("descriptions") or {}, locale)}
 
 
-def durations_view(words: Words, prices: Any, locale: Locale) -> list[dict[str, Any]]:
+def durations_view(words: Words, prices: Any, locale: Locale) -> list[DurationPrice]:
     return [
-        {"minutes": each.get("minutes"), **money_view(words, "price", each.get("price"), locale)}
-        for each in prices or ()
+        {"minutes": _kept(each, "minutes"), **price_view(words, each.get("price"), locale)} for each in prices or ()
     ]
 
 
-def money_view(words: Words, name: str, raw: Raw | Money | None, locale: Locale) -> dict[str, Any]:
-    """An amount under its name, and beside it as `<name>_text` what to show."""
+def price_view(words: Words, raw: Raw | None, locale: Locale) -> Priced:
+    """A price, and beside it what to show."""
+    amount, text = _money(words, raw, locale)
+    return {"price": amount, "price_text": text}
+
+
+def earnings_view(words: Words, raw: Raw | None, locale: Locale) -> Earning:
+    """What a visit earns, and beside it what to show."""
+    amount, text = _money(words, raw, locale)
+    return {"earnings": amount, "earnings_text": text}
+
+
+def _money(words: Words, raw: Raw | None, locale: Locale) -> tuple[Any, Any]:
+    """An amount and its text; nothing where an old entry has kept none, which no shape admits."""
     if raw is None:
-        return {name: None, f"{name}_text": None}
-    money = raw if isinstance(raw, Money) else Money(raw["amount"], raw["currency"])
-    return {name: asdict(money), f"{name}_text": words.money(locale, money)}
+        return None, None
+    money: MoneyAmount = {"amount": raw["amount"], "currency": raw["currency"]}
+    return money, words.money(locale, Money(raw["amount"], raw["currency"]))
 
 
-def distance_view(words: Words, km: float | None, locale: Locale) -> dict[str, Any]:
+def distance_view(words: Words, km: float | None, locale: Locale) -> Distance:
     if km is None:
         return {"distance_km": None, "distance_text": None}
+    known = known_distance_view(words, km, locale)
+    return {"distance_km": known["distance_km"], "distance_text": known["distance_text"]}
+
+
+def known_distance_view(words: Words, km: float, locale: Locale) -> KnownDistance:
     return {"distance_km": round(km, 1), "distance_text": words.distance(locale, km)}
 
 
@@ -197,6 +235,15 @@ def moment_or_none(at: datetime | None) -> str | None:
     return None if at is None else moment(at)
 
 
+def _kept(raw: Raw, name: str) -> Any:
+    """What an entry keeps under a name; None in one that is older than the field, whatever its shape says."""
+    return raw.get(name)
+
+
+def _kept_moment(raw: Raw, name: str) -> Any:
+    return moment_or_none(raw.get(name))
+
+
 def _shares(booking: Booking, price: Money) -> tuple[Money, Money]:
     """Commission and earnings: as settled, as they will be, or nothing where no visit took place."""
     if booking.commission is not None and booking.earnings is not None:
@@ -207,8 +254,13 @@ def _shares(booking: Booking, price: Money) -> tuple[Money, Money]:
     return shares.commission, shares.earnings
 
 
-def _person(therapist: Raw) -> dict[str, Any]:
-    return {name: therapist.get(name) for name in ("id", "name", "photo", "rating")}
+def _person(therapist: Raw) -> PersonInBooking:
+    return {
+        "id": _kept(therapist, "id"),
+        "name": _kept(therapist, "name"),
+        "photo": _kept(therapist, "photo"),
+        "rating": _kept(therapist, "rating"),
+    }
 
 
 def _public_fields(therapist: Any) -> dict[str, Any]:
@@ -216,8 +268,8 @@ def _public_fields(therapist: Any) -> dict[str, Any]:
     return {name: getattr(therapist, name) for name in names}
 
 
-def _service_name(raw: Raw, locale: Locale) -> dict[str, Any]:
-    return {"id": raw.get("id"), "name": in_language(raw.get("names") or {}, locale)}
+def _service_name(raw: Raw, locale: Locale) -> NamedService:
+    return {"id": _kept(raw, "id"), "name": in_language(raw.get("names") or {}, locale)}
 
 
 def in_language(texts: Mapping[str, str], locale: Locale) -> str:

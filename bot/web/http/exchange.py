@@ -16,7 +16,8 @@ from bot.logs.failures import is_outage
 from bot.schemas.fields import Payload
 from bot.schemas.parsing import parse, refusal_of
 from bot.schemas.requests import SignIn, SignInConfirm, TherapistsQuery
-from bot.schemas.views import distance_view, error_view, moment, service_view, therapist_view
+from bot.schemas.shapes import ShownTherapist
+from bot.schemas.views import error_view, known_distance_view, moment, service_view, therapist_view
 from bot.services import Services
 from bot.settings.settings import DEMO_PHONE
 from bot.store.therapists import TherapistRecord
@@ -136,11 +137,11 @@ async def list_therapists(request: web.Request) -> web.Response:
     away_km = {each.id: _coarse_distance_km(latitude, longitude, each) for each in nearest}
     # The exact order would tell more than the distances that are shown.
     nearest.sort(key=lambda each: (not each.is_available, away_km[each.id], each.id))
-    shown = [
+    shown: list[ShownTherapist] = [
         {
             **therapist_view(services.words, therapist, locale),
             "available": therapist.is_available,
-            **distance_view(services.words, away_km[therapist.id], locale),
+            **known_distance_view(services.words, away_km[therapist.id], locale),
             "durations": list(therapist.durations),
         }
         for therapist in nearest

@@ -15,6 +15,7 @@ from bot.live.presence import Sight
 from bot.live.receipts import Tail
 from bot.live.signals import LiveVisit, live_visit_of
 from bot.schemas.render import render_entry, state_view
+from bot.schemas.shapes import Offer
 from bot.schemas.views import booking_view, moment, offer_view, raw_booking
 from bot.services import Services
 from bot.turns.showing import offer_data, state_data
@@ -199,7 +200,7 @@ async def therapist_snapshot(
     return Snapshot(session, {feed: page.cursor for feed, page in pages.items()}, visits)
 
 
-async def _offers(services: Services, therapist_id: str, locale: Locale) -> list[dict[str, Any]]:
+async def _offers(services: Services, therapist_id: str, locale: Locale) -> list[Offer]:
     """The offers that this therapist can still answer."""
     views = []
     now = services.clock.now()
