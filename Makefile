@@ -10,7 +10,7 @@ is_new_enough := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(is_new_enough)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo pure quick test check format faults soak faults-mutants bench fuzz diagram contracts lock clean
+.PHONY: demo pure quick test check types-of-pages format faults soak faults-mutants bench fuzz diagram contracts lock clean
 
 demo: $(installed)
 	@$(python) -m bot demo
@@ -35,7 +35,13 @@ check: $(installed)
 	$(python) -m ruff format --check
 	$(python) -m ruff check
 	$(python) -m mypy
+	@$(MAKE) --no-print-directory types-of-pages
 	@$(MAKE) --no-print-directory test
+
+# The pages have no build step: what their comments say of types is read here, and only here.
+types-of-pages: $(installed)
+	npx --no-install tsc -p bot/pages
+	npx --no-install tsc -p bot/pages/device/tsconfig.worker.json
 
 format: $(VENV)/.installed
 	$(python) -m ruff format

@@ -34,7 +34,7 @@ export class Host {
 
   /** Nothing secret is ever said here; a page without an origin of its own (a local file) can only be reached by "*". */
   #say(message) {
-    if (!this.isEmbedded) return;
+    if (!this.isEmbedded || this.#origin === null) return;
     window.parent.postMessage({ [MARK]: 1, ...message }, this.#origin === "null" ? "*" : this.#origin);
   }
 

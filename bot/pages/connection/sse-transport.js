@@ -17,7 +17,7 @@ export function sseTransport(audience) {
 /** @type {import("/connection/http-transport.js").Read} */
 function readStream({ caller, cursor, opened, heard }) {
   return caller.read("/api/sse/bookings", cursor, START_TIMEOUT_MS, async (response, extend) => {
-    if (!response.ok || !response.body) await answerOf(response);
+    if (!response.ok || !response.body) return void (await answerOf(response));
     let sign = () => {};
     for await (const { event, data } of eventsOf(response.body, () => sign())) {
       if (event === "start") {

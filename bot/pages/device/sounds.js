@@ -47,6 +47,7 @@ export function hearNotification({ at, data }, clock) {
 /** @param {string} name @param {Urgency} urgency */
 export async function play(name, urgency) {
   if (isMuted() || !isWorthIt(name, urgency)) return;
+  /** @type {Turn} */
   const turn = { name, urgency, at: Date.now(), playing: null };
   current?.playing?.stop();
   current = turn;
@@ -67,7 +68,7 @@ function seenIfLookedAt() {
 
 function isWorthIt(name, urgency) {
   if (current?.urgency === "urgent" && urgency !== "urgent") return false;
-  return current?.name !== name || Date.now() - current.at > SAME_AGAIN_AFTER_MS;
+  return !current || current.name !== name || Date.now() - current.at > SAME_AGAIN_AFTER_MS;
 }
 
 function stop() {

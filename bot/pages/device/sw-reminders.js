@@ -10,13 +10,14 @@ const SYNC = "janji.outbox";
 const ANSWER_TIMEOUT_MS = 10000;
 const WORTH_ANOTHER_TRY = new Set(["unavailable", "too_many_requests"]);
 const PATTERN_OF_URGENT = [300, 150, 300, 150, 600];
+const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 
-self.addEventListener("install", () => self.skipWaiting());
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+worker.addEventListener("install", () => worker.skipWaiting());
+worker.addEventListener("activate", (event) => event.waitUntil(worker.clients.claim()));
 
 // What is pushed
 
-self.addEventListener("push", (event) => event.waitUntil(tell(pushed(event.data))));
+worker.addEventListener("push", (event) => event.waitUntil(tell(pushed(event.data))));
 
 /** What comes is ours and encrypted for us; a browser still wants something shown where it cannot be read. */
 function pushed(data) {
@@ -36,7 +37,9 @@ async function tell(push) {
     page.postMessage({ type: "push", url: push.url, data: push.more ?? {} });
     return;
   }
-  await self.registration.showNotification(push.title, {
+  // Browsers know more of a notification than the type checker does.
+  /** @type {NotificationOptions & {renotify: boolean, vibrate?: number[]}} */
+  const options = {
     body: push.body,
     tag: push.collapse_key,
     renotify: Boolean(push.collapse_key),
@@ -46,25 +49,27 @@ async function tell(push) {
     icon: "/icon-192.png",
     badge: "/icon-badge.png",
     data: { url: push.url, more: push.more ?? {} },
-  });
+  };
+  await worker.registration.showNotification(push.title, options);
 }
 
-self.addEventListener("notificationclick", (event) => {
+worker.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(open(event.notification.data ?? {}));
 });
 
+/** @param {{url?: string, more?: {booking_id?: string}}} push */
 async function open({ url = ourAddress("/chat"), more = {} }) {
   const [page] = await pagesAt(url);
   if (!page) {
-    await self.clients.openWindow(addressOf(url, more));
+    await worker.clients.openWindow(addressOf(url, more));
     return;
   }
   page.postMessage({ type: "open", url, data: more });
   await page.focus();
 }
 
-/** The console shows the booking that its address names. */
+/** The console shows the booking that its address names. @param {string} url @param {{booking_id?: string}} more */
 function addressOf(url, { booking_id }) {
   const address = new URL(url);
   if (booking_id && address.pathname === "/therapist") address.searchParams.set("booking", booking_id);
@@ -74,7 +79,7 @@ function addressOf(url, { booking_id }) {
 /** The open pages of the same kind, the ones that are looked at first. */
 async function pagesAt(url) {
   const { pathname } = new URL(url);
-  const all = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const all = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
   const same = all.filter((client) => new URL(client.url).pathname === pathname);
   return same.sort((one, other) => Number(isVisible(other)) - Number(isVisible(one)));
 }
@@ -85,25 +90,26 @@ function isVisible({ visibilityState }) {
 
 /** Nothing that is pushed leads anywhere but to us, under whichever of our names this browser knows us. */
 function ourAddress(url) {
-  const { pathname, search } = new URL(String(url || "/chat"), self.location.origin);
-  return new URL(pathname + search, self.location.origin).href;
+  const { pathname, search } = new URL(String(url || "/chat"), worker.location.origin);
+  return new URL(pathname + search, worker.location.origin).href;
 }
 
 // A subscription that the browser has replaced
 
-self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(subscribeAgain(event)));
+worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(subscribeAgain(event)));
 
 async function subscribeAgain({ oldSubscription, newSubscription }) {
   const subscription =
-    newSubscription ?? (oldSubscription && (await self.registration.pushManager.subscribe(oldSubscription.options)));
+    newSubscription ?? (oldSubscription && (await worker.registration.pushManager.subscribe(oldSubscription.options)));
   if (!subscription) return;
   for (const { token } of await all("bearers")) await post("/api/users/webpush-subscription", subscription, token);
 }
 
 // What still waits to be sent
 
-self.addEventListener("sync", (event) => {
-  if (event.tag === SYNC) event.waitUntil(sendWhatWaits());
+worker.addEventListener("sync", (event) => {
+  const { tag } = /** @type {Event & {tag: string}} */ (event);
+  if (tag === SYNC) /** @type {ExtendableEvent} */ (event).waitUntil(sendWhatWaits());
 });
 
 /**

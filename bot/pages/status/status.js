@@ -13,7 +13,7 @@ function fill(place, view) {
 }
 
 function show(view) {
-  const main = document.querySelector("main");
+  const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   fill(main, view);
   for (const { name, ...part } of view.parts) fill(main.querySelector(`[data-part="${name}"]`), part);
   document.title = `${view.title} – Janji`;

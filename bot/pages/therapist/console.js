@@ -296,9 +296,13 @@ export class Console {
     if (!isUrgent) setTimeout(() => notice.remove(), NOTICE_SHOWN_MS);
   }
 
-  /** A message for a booking that is not in the list any more: its writer must know that it never arrived. */
+  /**
+   * A message for a booking that is not in the list any more: its writer must know that it never arrived.
+   * @param {import("/connection/outbox.js").Waiting} item
+   * @param {() => void} discard
+   */
   #showUnsent({ client_id, payload, trouble }, discard) {
-    if (this.#unsent.has(client_id)) return;
+    if (!trouble || this.#unsent.has(client_id)) return;
     const { message, retry_after_s } = trouble;
     this.#unsent.add(client_id);
     this.#notices.append(problemLine({ message, retry_after_s, quote: payload.text, onDismiss: discard }));
