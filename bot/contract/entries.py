@@ -7,19 +7,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bot.contract.shapes import (
-    ActionButton,
-    ChatHeader,
     Code,
     ConversationState,
-    Countdown,
     Params,
     Redactable,
     Sent,
     Seq,
 )
 from bot.schemas.shapes import (
+    ActionButton,
     BookingOfGuest,
     BookingOfTherapist,
+    ChatHeader,
+    Countdown,
     DescribedService,
     DurationPrice,
     Feed,

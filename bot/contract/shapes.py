@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from bot.errors import STATUS_BY_CODE
-from bot.schemas.shapes import Moment
 from conversations.conversation import State
 from conversations.values import Locale
 
@@ -47,32 +46,6 @@ class ErrorBody(Sent):
     """For each field that is wrong, by its path (`location.latitude`), why."""
     retry_after_s: float | None
     """When it makes sense to try again, where that is known."""
-
-
-class Countdown(Sent):
-    """A search attempt that runs; attempt 0 is the one therapist whom the guest picked."""
-
-    attempt: int
-    max_attempts: int
-    deadline_at: Moment
-
-
-class ActionButton(Sent):
-    """A button: pressing it sends `command` with `payload` and a `client_id`, and what a form adds."""
-
-    command: str
-    label: str
-    style: Literal["primary", "secondary", "quiet", "danger"]
-    payload: dict[str, str | int]
-
-
-class ChatHeader(Sent):
-    """Who stands at the head of the chat; `locked` while a visit is on."""
-
-    title: str
-    subtitle: str
-    photo: str | None
-    locked: bool
 
 
 class SignedInTherapist(Sent):

@@ -13,12 +13,14 @@ import orjson
 
 from bot.identity import Audience, for_audience
 from bot.schemas.notice_words import notice_text
-from bot.schemas.shapes import Offer
+from bot.schemas.shapes import ActionButton, ChatHeader, Countdown, Offer
 from bot.schemas.views import (
     Raw,
     booking_view,
     distance_view,
     durations_view,
+    kept,
+    kept_moment,
     moment,
     moment_or_none,
     offer_view,
@@ -264,11 +266,11 @@ TYPES_SHOWN, CARDS_SHOWN = tuple(_VIEWS), tuple(_DATA_OF_CARDS)
 # --- pieces -----------------------------------------------------------------------------------------------------------
 
 
-def _actions(words: Words, raw: Raw, locale: Locale, audience: Audience) -> list[dict[str, Any]]:
+def _actions(words: Words, raw: Raw, locale: Locale, audience: Audience) -> list[ActionButton]:
     buttons = raw.get("buttons") or () if audience == "guest" else ()
     return [
         {
-            "command": button.get("command"),
+            "command": kept(button, "command"),
             "label": _say(words, locale, "label", replies.LABELS, button.get("label", "")),
             "style": button.get("style", "secondary"),
             "payload": dict(button.get("payload") or {}),
@@ -277,7 +279,7 @@ def _actions(words: Words, raw: Raw, locale: Locale, audience: Audience) -> list
     ]
 
 
-def _header(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+def _header(words: Words, raw: Raw, locale: Locale, audience: Audience) -> ChatHeader:
     """The guest sees who comes, the therapist whom they visit."""
     header, state = raw.get("header") or {}, raw.get("state", "")
     who_comes = header.get("title"), header.get("photo")
@@ -291,11 +293,11 @@ def _header(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[
     }
 
 
-def _countdown(raw: Raw) -> dict[str, Any]:
+def _countdown(raw: Raw) -> Countdown:
     return {
-        "attempt": raw.get("attempt"),
-        "max_attempts": raw.get("max_attempts"),
-        "deadline_at": moment_or_none(raw.get("deadline_at")),
+        "attempt": kept(raw, "attempt"),
+        "max_attempts": kept(raw, "max_attempts"),
+        "deadline_at": kept_moment(raw, "deadline_at"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
@@ -210,3 +210,32 @@ class MayBeRedacted(TypedDict):
 @with_config(EXACT)
 class OpenOffer(MayBeRedacted, Offer):
     """A visit that a therapist is asked to make; no phone number before they are booked."""
+
+
+@with_config(EXACT)
+class Countdown(TypedDict):
+    """A search attempt that runs; attempt 0 is the one therapist whom the guest picked."""
+
+    attempt: int
+    max_attempts: int
+    deadline_at: Moment
+
+
+@with_config(EXACT)
+class ActionButton(TypedDict):
+    """A button: pressing it sends `command` with `payload` and a `client_id`, and what a form adds."""
+
+    command: str
+    label: str
+    style: Literal["primary", "secondary", "quiet", "danger"]
+    payload: dict[str, str | int]
+
+
+@with_config(EXACT)
+class ChatHeader(TypedDict):
+    """Who stands at the head of the chat; `locked` while a visit is on."""
+
+    title: str
+    subtitle: str
+    photo: str | None
+    locked: bool

@@ -99,19 +99,19 @@ def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> 
 def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> BookingOfGuest | BookingOfTherapist:
     """The guest sees what was ordered and who comes; the therapist also what the guest noted and what it earns."""
     view: BookingOfGuest = {
-        "id": _kept(raw, "id"),
-        "status": _kept(raw, "status"),
-        "service": _service_name(_kept(raw, "service") or {}, locale),
-        "duration": _kept(raw, "duration"),
-        **price_view(words, _kept(raw, "price"), locale),
-        "location": _kept(raw, "location"),
-        "name": _kept(raw, "name"),
-        "phone": _kept(raw, "phone"),
-        "therapist": _person(raw["therapist"]) if _kept(raw, "therapist") else None,
-        "progress": _kept(raw, "progress"),
-        "created_at": moment_or_none(_kept(raw, "created_at")),
-        "starts_at": moment_or_none(_kept(raw, "starts_at")),
-        "arrives_by": moment_or_none(_kept(raw, "arrives_by")),
+        "id": kept(raw, "id"),
+        "status": kept(raw, "status"),
+        "service": _service_name(kept(raw, "service") or {}, locale),
+        "duration": kept(raw, "duration"),
+        **price_view(words, kept(raw, "price"), locale),
+        "location": kept(raw, "location"),
+        "name": kept(raw, "name"),
+        "phone": kept(raw, "phone"),
+        "therapist": _person(raw["therapist"]) if kept(raw, "therapist") else None,
+        "progress": kept(raw, "progress"),
+        "created_at": moment_or_none(kept(raw, "created_at")),
+        "starts_at": moment_or_none(kept(raw, "starts_at")),
+        "arrives_by": moment_or_none(kept(raw, "arrives_by")),
     }
     if audience == "guest":
         return view
@@ -119,27 +119,27 @@ def booking_view(words: Words, raw: Raw, locale: Locale, audience: Audience) -> 
         assert_never(audience)
     return {
         **view,
-        "guest": {"name": _kept(raw, "name"), "phone": _kept(raw, "phone")},
-        "notes": _kept(raw, "notes"),
-        **earnings_view(words, _kept(raw, "earnings"), locale),
+        "guest": {"name": kept(raw, "name"), "phone": kept(raw, "phone")},
+        "notes": kept(raw, "notes"),
+        **earnings_view(words, kept(raw, "earnings"), locale),
         "feed": f"conversation:{raw.get('conversation_id')}",
     }
 
 
 def offer_view(words: Words, raw: Raw, locale: Locale) -> Offer:
-    booking = _kept(raw, "booking") or {}
+    booking = kept(raw, "booking") or {}
     return {
-        "offer_id": _kept(raw, "offer_id"),
+        "offer_id": kept(raw, "offer_id"),
         "booking": {
-            "service_name": _service_name(_kept(booking, "service") or {}, locale)["name"],
-            "duration": _kept(booking, "duration"),
-            "address": _kept(booking, "address"),
+            "service_name": _service_name(kept(booking, "service") or {}, locale)["name"],
+            "duration": kept(booking, "duration"),
+            "address": kept(booking, "address"),
         },
-        "guest": {"name": _kept(_kept(raw, "guest") or {}, "name")},
-        **distance_view(words, _kept(raw, "distance_km"), locale),
-        "respond_by": _kept_moment(raw, "respond_by"),
-        **earnings_view(words, _kept(raw, "earnings"), locale),
-        "attempt": _kept(raw, "attempt"),
+        "guest": {"name": kept(kept(raw, "guest") or {}, "name")},
+        **distance_view(words, kept(raw, "distance_km"), locale),
+        "respond_by": kept_moment(raw, "respond_by"),
+        **earnings_view(words, kept(raw, "earnings"), locale),
+        "attempt": kept(raw, "attempt"),
     }
 
 
@@ -147,14 +147,14 @@ def therapist_view(words: Words, therapist: Any, locale: Locale) -> TherapistPro
     """A therapist as guests see one, from a dataclass or from what an entry keeps of it."""
     known = therapist if isinstance(therapist, Mapping) else _public_fields(therapist)
     return {
-        "id": _kept(known, "id"),
-        "name": _kept(known, "name"),
-        "photo": _kept(known, "photo"),
-        "rating": _kept(known, "rating"),
-        "rating_count": _kept(known, "rating_count"),
-        "specialties": [words.say_if_known(locale, each) for each in _kept(known, "specialties") or ()],
-        "languages": [words.say_if_known(locale, each) for each in _kept(known, "languages") or ()],
-        "gender": _kept(known, "gender"),
+        "id": kept(known, "id"),
+        "name": kept(known, "name"),
+        "photo": kept(known, "photo"),
+        "rating": kept(known, "rating"),
+        "rating_count": kept(known, "rating_count"),
+        "specialties": [words.say_if_known(locale, each) for each in kept(known, "specialties") or ()],
+        "languages": [words.say_if_known(locale, each) for each in kept(known, "languages") or ()],
+        "gender": kept(known, "gender"),
     }
 
 
@@ -171,9 +171,7 @@ def service_words(raw: Raw, locale: Locale) -> DescribedService:
 
 
 def durations_view(words: Words, prices: Any, locale: Locale) -> list[DurationPrice]:
-    return [
-        {"minutes": _kept(each, "minutes"), **price_view(words, each.get("price"), locale)} for each in prices or ()
-    ]
+    return [{"minutes": kept(each, "minutes"), **price_view(words, each.get("price"), locale)} for each in prices or ()]
 
 
 def price_view(words: Words, raw: Raw | None, locale: Locale) -> Priced:
@@ -235,12 +233,12 @@ def moment_or_none(at: datetime | None) -> str | None:
     return None if at is None else moment(at)
 
 
-def _kept(raw: Raw, name: str) -> Any:
+def kept(raw: Raw, name: str) -> Any:
     """What an entry keeps under a name; None in one that is older than the field, whatever its shape says."""
     return raw.get(name)
 
 
-def _kept_moment(raw: Raw, name: str) -> Any:
+def kept_moment(raw: Raw, name: str) -> Any:
     return moment_or_none(raw.get(name))
 
 
@@ -256,10 +254,10 @@ def _shares(booking: Booking, price: Money) -> tuple[Money, Money]:
 
 def _person(therapist: Raw) -> PersonInBooking:
     return {
-        "id": _kept(therapist, "id"),
-        "name": _kept(therapist, "name"),
-        "photo": _kept(therapist, "photo"),
-        "rating": _kept(therapist, "rating"),
+        "id": kept(therapist, "id"),
+        "name": kept(therapist, "name"),
+        "photo": kept(therapist, "photo"),
+        "rating": kept(therapist, "rating"),
     }
 
 
@@ -269,7 +267,7 @@ def _public_fields(therapist: Any) -> dict[str, Any]:
 
 
 def _service_name(raw: Raw, locale: Locale) -> NamedService:
-    return {"id": _kept(raw, "id"), "name": in_language(raw.get("names") or {}, locale)}
+    return {"id": kept(raw, "id"), "name": in_language(raw.get("names") or {}, locale)}
 
 
 def in_language(texts: Mapping[str, str], locale: Locale) -> str:
