@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from bot.store.driver import PyMongoError
+from bot.store.driver import Database, PyMongoError
 
 Now = Callable[[], datetime]
 
@@ -28,7 +27,7 @@ def to_milliseconds(moment: datetime) -> datetime:
 class Clock:
     """`now()` is the server's time as far as it is known; `follow` keeps the offset fresh and never fails."""
 
-    def __init__(self, database: Any, *, every_s: float = 30.0) -> None:
+    def __init__(self, database: Database, *, every_s: float = 30.0) -> None:
         self._database = database
         self._every_s = every_s
         self._offset = timedelta(0)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from cattrs import Converter
 from cattrs.strategies import configure_tagged_union
 
+from bot.store.driver import Document
 from bot.store.kinds import KINDS
 from conversations import booking
 
@@ -31,7 +32,7 @@ def _build() -> Converter:
     return converter
 
 
-def _is_enumeration(kind: Any) -> bool:
+def _is_enumeration(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Enum)
 
 
@@ -42,13 +43,13 @@ def _aware(moment: datetime) -> datetime:
 _converter = _build()
 
 
-def to_document(value: Any, kind: Any = None) -> dict[str, Any]:
+def to_document(value: object, kind: Any = None) -> Document:
     """The document of a dataclass; name the union as `kind` where the value is one of several, so that it is tagged."""
-    document: dict[str, Any] = _converter.unstructure(value, kind or type(value))
+    document: Document = _converter.unstructure(value, kind or type(value))
     return document
 
 
-def from_document(document: dict[str, Any], kind: type[T] | Any) -> T:
+def from_document(document: Document, kind: type[T] | Any) -> T:
     """The dataclass of a document; a document that does not fit raises, since what we wrote ourselves always does."""
     value: T = _converter.structure(document, kind)
     return value

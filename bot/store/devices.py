@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from bot.store.driver import Collection, Document
+from bot.store.driver import Collection, Cursor, Document
 from conversations.values import Locale
 
 DeviceKind = Literal["fcm", "webpush"]
@@ -87,7 +87,7 @@ class Devices:
     async def remove_of(self, person_id: str) -> None:
         await self._collection.delete_many({"person_id": {"$eq": person_id}})
 
-    def _newest_first(self, person_id: str) -> Any:
+    def _newest_first(self, person_id: str) -> Cursor:
         return self._collection.find({"person_id": {"$eq": person_id}}).sort([("kept_at", -1), ("_id", 1)])
 
 

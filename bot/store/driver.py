@@ -10,11 +10,11 @@ import asyncio
 import inspect
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import pymongo
 from bson import CodecOptions, decode_iter, encode
@@ -76,8 +76,6 @@ class Written(Protocol):
     def modified_count(self) -> int: ...
     @property
     def deleted_count(self) -> int: ...
-    @property
-    def upserted_id(self) -> Any: ...
 
 
 class Cursor(Protocol):
@@ -98,7 +96,7 @@ class Collection(Protocol):
     @property
     def database(self) -> Database: ...
     def find(self, query: Query | None = None, fields: Query | None = None, /, **options: Any) -> Cursor: ...
-    def aggregate(self, pipeline: Sequence[Query], /, **options: Any) -> Any: ...
+    def aggregate(self, pipeline: Sequence[Query], /, **options: Any) -> Cursor | Awaitable[Cursor]: ...
     async def find_one(
         self, query: Query | None = None, fields: Query | None = None, /, *, sort: Order | None = None, **options: Any
     ) -> Document | None: ...
@@ -115,35 +113,47 @@ class Collection(Protocol):
         **options: Any,
     ) -> Document | None: ...
     async def find_one_and_delete(self, query: Query, /, **options: Any) -> Document | None: ...
-    async def insert_one(self, document: Document, /) -> Any: ...
-    async def insert_many(self, documents: Sequence[Any], /, *, ordered: bool = True) -> Any: ...
+    async def insert_one(self, document: Document, /) -> object: ...
+    async def insert_many(
+        self, documents: Sequence[Document | RawBSONDocument], /, *, ordered: bool = True
+    ) -> object: ...
     async def update_one(
         self, query: Query, changes: Query | Sequence[Query], /, *, upsert: bool = False, **options: Any
     ) -> Written: ...
     async def update_many(self, query: Query, changes: Query | Sequence[Query], /, **options: Any) -> Written: ...
     async def delete_one(self, query: Query, /) -> Written: ...
     async def delete_many(self, query: Query, /) -> Written: ...
-    async def bulk_write(self, requests: Sequence[Any], /, *, ordered: bool = True) -> Any: ...
+    async def bulk_write(self, requests: Sequence[UpdateOne], /, *, ordered: bool = True) -> object: ...
     async def count_documents(self, query: Query, /, **options: Any) -> int: ...
     async def distinct(self, field: str, query: Query | None = None, /) -> list[Any]: ...
-    async def create_index(self, keys: Order, /, **options: Any) -> str: ...
+    async def create_index(self, keys: Sequence[tuple[str, int | str]], /, **options: Any) -> str: ...
 
 
 class Database(Protocol):
     """Collections by their names."""
 
     @property
-    def client(self) -> Any: ...
+    def client(self) -> Client: ...
     @property
     def name(self) -> str: ...
     def __getitem__(self, collection: str, /) -> Collection: ...
-    async def command(self, command: Any, /, **options: Any) -> Document: ...
+    async def command(self, command: str | Query, /, **options: Any) -> Document: ...
     async def list_collection_names(self) -> list[str]: ...
+
+
+class Client(Protocol):
+    """The connections to a server; `close` is a coroutine in one driver, and holds up the loop in the other."""
+
+    @property
+    def admin(self) -> Database: ...
+    def get_database(self, name: str, /, **options: Any) -> Database: ...
+    def close(self) -> Awaitable[None] | None: ...
 
 
 __all__ = [
     "AutoReconnect",
     "BulkWriteError",
+    "Client",
     "Collection",
     "ConnectionFailure",
     "Database",
@@ -175,7 +185,7 @@ def load(driver: DriverName) -> None:
     import_module("motor.motor_asyncio" if driver == "motor" else "pymongo")
 
 
-def connect(driver: DriverName, uri: str, *, timeout_s: float = 5.0, pool_size: int = 50) -> Any:
+def connect(driver: DriverName, uri: str, *, timeout_s: float = 5.0, pool_size: int = 50) -> Client:
     """A client of the named driver; every operation gives up after `timeout_s` unless it says otherwise."""
     options: dict[str, Any] = {
         "appname": "janji",
@@ -189,12 +199,12 @@ def connect(driver: DriverName, uri: str, *, timeout_s: float = 5.0, pool_size: 
     if driver == "motor":
         from motor.motor_asyncio import AsyncIOMotorClient
 
-        return AsyncIOMotorClient(uri, **options)
+        return cast(Client, AsyncIOMotorClient(uri, **options))
     from pymongo import AsyncMongoClient
 
     if sys.version_info < (3, 12):
         _wait_in_the_same_task()
-    return AsyncMongoClient(uri, **options)
+    return cast(Client, AsyncMongoClient(uri, **options))
 
 
 def _wait_in_the_same_task() -> None:
@@ -218,16 +228,15 @@ def _wait_in_the_same_task() -> None:
             module._async_cond_wait = wait
 
 
-def read_database(client: Any, name: str) -> Database:
+def read_database(client: Client, name: str) -> Database:
     """The database as everybody uses it: majority in both directions, from the primary, aware datetimes in UTC."""
-    database: Database = client.get_database(
+    return client.get_database(
         name,
         codec_options=type_codec,
         write_concern=WriteConcern(w="majority", j=True),
         read_concern=ReadConcern("majority"),
         read_preference=ReadPreference.PRIMARY,
     )
-    return database
 
 
 @asynccontextmanager
@@ -246,9 +255,8 @@ async def is_writable(database: Database) -> bool:
 
 async def aggregate(collection: Collection, pipeline: Sequence[Document], **options: Any) -> list[Document]:
     """All documents of an aggregation, on either driver."""
-    cursor = collection.aggregate(list(pipeline), **options)
-    if inspect.isawaitable(cursor):
-        cursor = await cursor
+    answer = collection.aggregate(list(pipeline), **options)
+    cursor = await answer if isinstance(answer, Awaitable) else answer
     return [document async for document in cursor]
 
 
@@ -322,7 +330,7 @@ def is_away(error: PyMongoError) -> bool:
     return isinstance(error, ConnectionFailure) or error.timeout or is_its_word or is_closed
 
 
-async def close(client: Any) -> None:
+async def close(client: Client) -> None:
     """Close the client, on either driver, and wait only a moment for a server that does not answer."""
     closes = client.close() if inspect.iscoroutinefunction(client.close) else _close_beside(client)
     closing = asyncio.ensure_future(closes)
@@ -330,7 +338,7 @@ async def close(client: Any) -> None:
     await cancel(closing)
 
 
-async def _close_beside(client: Any) -> None:
+async def _close_beside(client: Client) -> None:
     """Motor's way waits for the server and holds up the loop: a thread does it that the process need not wait for."""
     loop, closed = asyncio.get_running_loop(), asyncio.Event()
 

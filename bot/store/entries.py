@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ class Entry:
     at: datetime
     type: str
     data: Mapping[str, Any]
-    frames: dict[Any, bytes] = field(default_factory=dict, repr=False)
+    frames: dict[Hashable, bytes] = field(default_factory=dict, repr=False)
 
     def as_document(self) -> Document:
         return {

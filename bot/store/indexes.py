@@ -10,7 +10,7 @@ from bot.store.driver import Database, OperationFailure
 ASCENDING = 1
 
 # collection -> (keys, options); the names are MongoDB's own.
-INDEXES: dict[str, list[tuple[list[tuple[str, Any]], dict[str, Any]]]] = {
+INDEXES: dict[str, list[tuple[list[tuple[str, int | str]], dict[str, Any]]]] = {
     "conversations": [
         ([("expires_at", ASCENDING)], {}),
         ([("outbox.at", ASCENDING)], {"sparse": True}),

@@ -37,6 +37,7 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 R_co = TypeVar("R_co", covariant=True)
 E = TypeVar("E")
+AnyEffect = Effect | SearchEffect
 
 
 class Decision(Protocol[R_co]):
@@ -45,7 +46,7 @@ class Decision(Protocol[R_co]):
     @property
     def record(self) -> R_co: ...
     @property
-    def effects(self) -> tuple[Any, ...]: ...
+    def effects(self) -> tuple[AnyEffect, ...]: ...
     @property
     def refusal(self) -> str | None: ...
 

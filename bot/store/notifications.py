@@ -364,7 +364,7 @@ def _pushed(reason: Reason) -> Document:
     return {"reasons": {"$each": [document], "$slice": -REASONS_KEPT}}
 
 
-def _read(document: Mapping[str, Any]) -> Row:
+def _read(document: Document) -> Row:
     fields = dict(document)
     fields["id"] = fields.pop("_id")
     fields.pop("remove_at", None)

@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from bot.store.codec import from_document, to_document
 from bot.store.driver import Collection, Document, DuplicateKeyError
-from bot.store.kinds import R, RecordKind
+from bot.store.kinds import AnyEffect, R, RecordKind
 from bot.store.together import Together
 
 # Answers to the last commands are kept in the record itself, so that a repeated command is known in the same read.
@@ -24,7 +24,7 @@ class OutboxItem:
     """An effect that was saved with the state that wants it, and not yet performed. `id` is its idempotency key."""
 
     id: str
-    effect: Any
+    effect: AnyEffect
     at: datetime
 
 
@@ -80,7 +80,7 @@ class Records(Generic[R]):
         return [self._read(document).record async for document in cursor]
 
     async def save(
-        self, before: R, after: R, effects: Sequence[Any], now: datetime, answer: Answer | None = None
+        self, before: R, after: R, effects: Sequence[AnyEffect], now: datetime, answer: Answer | None = None
     ) -> Stored[R] | None:
         """The record as it now stands, or None where somebody else has changed it since `before` was read."""
         version = before.version + 1

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from bot.store.driver import Collection, Document, DuplicateKeyError
 from bot.store.together import Together
-from conversations.values import Therapist
+from conversations.values import Gender, Locale, Therapist
 from matching.geography import distance_km
 from matching.policy import Candidate, Needs
 
@@ -34,7 +33,7 @@ class TherapistRecord:
     photo: str
     rating: float
     rating_count: int
-    gender: Any
+    gender: Gender
     specialties: tuple[str, ...]
     languages: tuple[str, ...]
     durations: tuple[int, ...]
@@ -42,7 +41,7 @@ class TherapistRecord:
     longitude: float
     is_available: bool
     is_simulated: bool
-    locale: Any
+    locale: Locale
     visits: int
 
     def as_guests_see(self) -> Therapist:

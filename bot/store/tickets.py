@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+from bot.identity import Audience
 from bot.store.driver import Collection
 
 TICKET_LIVES = timedelta(seconds=30)
@@ -18,7 +18,7 @@ class Bearer:
     `version` is the token's: once all tokens of that version were ended, its bearer is nobody any more.
     """
 
-    audience: Any
+    audience: Audience
     subject: str
     version: int = 0
 

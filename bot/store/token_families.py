@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from bot.store.driver import Collection, Document, update_or_insert
 from bot.store.together import Together
@@ -125,6 +124,6 @@ class TokenFamilies:
         return [News(each["_id"], each["version"], tuple(each.get("feeds", ()))) async for each in found]
 
 
-def _family(document: dict[str, Any]) -> Family:
+def _family(document: Document) -> Family:
     uses = tuple(Use(each["generation"], each["at"]) for each in document.get("uses", ()))
     return Family(document["version"], document["generation"], uses)
