@@ -81,7 +81,12 @@ class BookingIntake:
         return outcome.record
 
     async def _planned(
-        self, kind: RecordKind[R, Any], booking_id: str, revision: int, news: BookingNews, unreachable: Sequence[Any]
+        self,
+        kind: RecordKind[R, Any],
+        booking_id: str,
+        revision: int,
+        news: BookingNews,
+        unreachable: Sequence[Mapping[str, str]],
     ) -> dict[str, Any]:
         """What stands in the ledger of this booking as it is now. Raises `Outage` where that is not written yet."""
         await self.outboxes.settled(kind.name, booking_id, self.settings.command_timeout_s)

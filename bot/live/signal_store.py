@@ -6,11 +6,11 @@ Nothing waits for it longer than a fraction of a second, and whoever is here is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bot.live.presence import KEPT_FOR, Key, Note
 from bot.messaging.driver import DRIVER, Redis, RedisError
@@ -54,8 +54,7 @@ class SignalStore:
 
     async def call_the_roll(self, here: Mapping[str, datetime], now: datetime) -> list[str]:
         """Say until when each of these is here for certain, and hear who else is."""
-        people: list[str] = await self._within_time(self._call_the_roll(here, now))
-        return people
+        return await self._within_time(self._call_the_roll(here, now))
 
     async def close(self) -> None:
         redis, self._redis = self._redis, None
@@ -67,7 +66,7 @@ class SignalStore:
         except Failures:
             pass
 
-    async def _within_time(self, work: Any) -> Any:
+    async def _within_time(self, work: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(EXCHANGED_WITHIN_S):
                 result = await work

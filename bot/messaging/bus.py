@@ -11,7 +11,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import cache
 from types import TracebackType
@@ -22,7 +22,7 @@ import structlog
 from bot.cancelling import cancel
 from bot.clock import Now, machine_now
 from bot.logs.failures import why
-from bot.messaging.driver import DRIVER, Redis, RedisError
+from bot.messaging.driver import DRIVER, PubSub, Redis, RedisError
 from bot.store.driver import decode_documents, encode_document
 
 log = structlog.get_logger()
@@ -119,7 +119,7 @@ class Bus:
     ) -> None:
         await cancel(*self._tasks)
 
-    async def _keep(self, work: Callable[[Redis], Any]) -> None:
+    async def _keep(self, work: Callable[[Redis], Awaitable[None]]) -> None:
         """Do the work on a connection of its own, and on a new one after each failure."""
         while True:
             # One connection, every wait on it bounded by us: redis-py's own limits do not hold for pub/sub.
@@ -249,7 +249,7 @@ _GREETING = _head_of("hello") + encode_document({})
 """Of who has begun to listen: whoever thought that they were alone hears it."""
 
 
-async def _close(resource: Any) -> None:
+async def _close(resource: Redis | PubSub) -> None:
     """Close without waiting for a server that does not answer."""
     try:
         async with asyncio.timeout(PUBLISH_WITHIN_S):

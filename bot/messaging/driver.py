@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from redis import DriverInfo
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-__all__ = ["DRIVER", "Redis", "RedisConnectionError", "RedisError", "RedisTimeoutError"]
+__all__ = ["DRIVER", "PubSub", "Redis", "RedisConnectionError", "RedisError", "RedisTimeoutError"]
 
 DRIVER = DriverInfo()
