@@ -113,7 +113,7 @@ def delivered(notes: Notes, by: Audience) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a process can know: its own marks by the clock, those of others by its last look at the noticeboard."""
+    """What a process can know: its own marks by the clock, those of others by its last look at the store."""
 
     process: str
     now: datetime

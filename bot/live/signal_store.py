@@ -28,11 +28,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
-    """What is to be pinned, taken down and read, by topic."""
+class Batch:
+    """What is to be written, removed and read in one exchange, by topic."""
 
     notes: Mapping[str, Mapping[Key, Note]] = field(default_factory=dict)
-    taken_down: Mapping[str, Collection[Key]] = field(default_factory=dict)
+    removed: Mapping[str, Collection[Key]] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
 
 
@@ -45,11 +45,11 @@ class SignalStore:
         self._redis: Redis | None = None
         self.is_well = True
 
-    async def exchange(self, pinned: Pinned) -> dict[str, dict[Key, Note]]:
-        """Pin, take down and read in one pipeline, or in several where there is much; gives the wanted topics."""
+    async def exchange(self, batch: Batch) -> dict[str, dict[Key, Note]]:
+        """Write, remove and read in one pipeline, or in several where there is much; gives the wanted topics."""
         found: dict[str, dict[Key, Note]] = {}
-        for topics in in_parts([*pinned.notes, *pinned.taken_down, *pinned.wanted]):
-            found |= await self._within_time(self._exchange(pinned, topics))
+        for topics in in_parts([*batch.notes, *batch.removed, *batch.wanted]):
+            found |= await self._within_time(self._exchange(batch, topics))
         return found
 
     async def call_the_roll(self, here: Mapping[str, datetime], now: datetime) -> list[str]:
@@ -88,15 +88,15 @@ class SignalStore:
             )
         return self._redis
 
-    async def _exchange(self, pinned: Pinned, topics: Sequence[str]) -> dict[str, dict[Key, Note]]:
+    async def _exchange(self, batch: Batch, topics: Sequence[str]) -> dict[str, dict[Key, Note]]:
         pipeline = self._connection().pipeline(transaction=False)
         for topic in topics:
-            if notes := pinned.notes.get(topic):
+            if notes := batch.notes.get(topic):
                 pipeline.hset(self._prefix + topic, mapping={_field(key): _text(note) for key, note in notes.items()})
                 pipeline.pexpire(self._prefix + topic, KEPT_FOR_MS)
-            if lapsed := pinned.taken_down.get(topic):
+            if lapsed := batch.removed.get(topic):
                 pipeline.hdel(self._prefix + topic, *map(_field, lapsed))
-        wanted = [topic for topic in topics if topic in pinned.wanted]
+        wanted = [topic for topic in topics if topic in batch.wanted]
         for topic in wanted:
             pipeline.hgetall(self._prefix + topic)
         answers = await pipeline.execute()

@@ -1,7 +1,7 @@
 """Live signals: who is there, who types, what has arrived; told to the other side of a visit while it is on.
 
-What happens in this process is told here at once. Other processes hear of it by a hint over the bus, and find it on the
-noticeboard in Redis when they begin to watch and at every beat. Without Redis each process knows its own people.
+What happens in this process is told here at once. Other processes hear of it by a hint over the bus, and find it in the
+store in Redis when they begin to watch and at every beat. Without Redis each process knows its own people.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ class Watch:
 class Signals:
     """The live signals as this process takes and tells them; nothing but `sight` ever waits. An async context."""
 
-    def __init__(self, board: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
-        self._board = board
-        self._topics = Topics(board, bus, now, rules)
+    def __init__(self, store: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
+        self._store = store
+        self._topics = Topics(store, bus, now, rules)
         self._now = now
         self._rules = rules
         self._at_work: frozenset[str] = frozenset()
@@ -154,7 +154,7 @@ class Signals:
             topic.stop_timer()
         with suppress(*Failures):
             await self._topics.exchange()  # the grace of those who were here has begun
-        await self._board.close()
+        await self._store.close()
 
     def __len__(self) -> int:
         return len(self._topics)
@@ -167,7 +167,7 @@ class Signals:
 
     def set_away(self, person: Person, is_away: bool) -> None:
         """What somebody says of their quiet tabs, wherever these are connected."""
-        self._topics.pin(self._topics[person.topic], "said", person.side, "away" if is_away else "here", KEPT_FOR)
+        self._topics.say(self._topics[person.topic], "said", person.side, "away" if is_away else "here", KEPT_FOR)
 
     def set_typing(self, conversation_id: str, by: Audience, is_on: bool) -> None:
         topic = self._topics[conversation_feed(conversation_id)]
@@ -175,12 +175,12 @@ class Signals:
         lives = timedelta(seconds=self._rules.typing_s)
         if is_on and known and known.value == "on" and known.until - self._now() > lives * (1 - TYPING_REPEATED_AFTER):
             return
-        self._topics.pin(topic, "typing", by, "on" if is_on else "off", lives)
+        self._topics.say(topic, "typing", by, "on" if is_on else "off", lives)
 
     def set_delivered(self, conversation_id: str, by: Audience, seq: int) -> None:
         topic = self._topics[conversation_feed(conversation_id)]
         if seq > delivered(topic.notes, by):
-            self._topics.pin(topic, "delivered", by, str(seq), KEPT_FOR)
+            self._topics.say(topic, "delivered", by, str(seq), KEPT_FOR)
 
     # --- what people see ----------------------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class Signals:
     async def beat(self) -> None:
         await self._topics.beat()
         now = self._now()
-        self._at_work = frozenset(await self._board.call_the_roll(self._topics.therapists_here(), now))
+        self._at_work = frozenset(await self._store.call_the_roll(self._topics.therapists_here(), now))
         self._roll_called_at = now
 
     async def _keep(self) -> None:

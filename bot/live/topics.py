@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from bot.clock import Now
 from bot.identity import Audience
 from bot.live.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
-from bot.live.signal_store import Failures, Pinned, SignalStore, in_parts
+from bot.live.signal_store import Batch, Failures, SignalStore, in_parts
 from bot.messaging.bus import Bus
 
 HINT = "signal"
@@ -32,21 +32,21 @@ class Watcher(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """`looked_at` is when the noticeboard was last read, None for never."""
+    """`looked_at` is when the store was last read, None for never."""
 
     name: str
     used_at: datetime
     notes: dict[Key, Note] = field(default_factory=dict)
     tabs: Tabs = field(default_factory=Tabs)
     watchers: set[Watcher] = field(default_factory=set)
-    to_pin: set[Key] = field(default_factory=set)
+    to_write: set[Key] = field(default_factory=set)
     to_tell: set[Key] = field(default_factory=set)
     looked_at: datetime | None = None
     timer: asyncio.TimerHandle | None = None
 
     @property
     def is_idle(self) -> bool:
-        return not (self.tabs.states or self.watchers or self.to_pin)
+        return not (self.tabs.states or self.watchers or self.to_write)
 
     def stop_timer(self) -> None:
         if self.timer is not None:
@@ -55,10 +55,10 @@ class Topic:
 
 
 class Topics:
-    """What is pinned here is known here at once, and elsewhere after the next `exchange`."""
+    """What is said here is known here at once, and elsewhere after the next `exchange`."""
 
-    def __init__(self, board: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
-        self._board = board
+    def __init__(self, store: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
+        self._store = store
         self._bus = bus
         self._now = now
         self._rules = rules
@@ -86,7 +86,7 @@ class Topics:
 
     # --- notes --------------------------------------------------------------------------------------------------------
 
-    def pin(self, topic: Topic, what: What, by: Audience, value: str, lives: timedelta) -> None:
+    def say(self, topic: Topic, what: What, by: Audience, value: str, lives: timedelta) -> None:
         """A note of this process, told to whoever watches, here and elsewhere."""
         key = Key(what, by, self.process)
         self._write(topic, key, value, lives)
@@ -100,7 +100,7 @@ class Topics:
         known = topic.notes.get(Key("presence", side, self.process))
         if value is not None and (known is None or known.value != value or known.until <= self._now()):
             grace = timedelta(seconds=self._rules.grace_s)
-            self.pin(topic, "presence", side, value, grace if value.startswith(LEFT) else self._rules.mark_lives)
+            self.say(topic, "presence", side, value, grace if value.startswith(LEFT) else self._rules.mark_lives)
 
     def our_mark(self, name: str, side: Audience) -> Note | None:
         topic = self._topics.get(name)
@@ -115,7 +115,7 @@ class Topics:
         now = self._now()
         self._version = max(self._version + 1, int(now.timestamp() * 1000))
         topic.notes[key] = Note(value, now + lives, self._version)
-        topic.to_pin.add(key)
+        topic.to_write.add(key)
         self._dirty.add(topic)
 
     def _learn(self, topic: Topic, heard: Iterable[tuple[Key, Note]]) -> None:
@@ -155,18 +155,18 @@ class Topics:
             topic.timer = asyncio.get_running_loop().call_later(wait_s, self._ring, topic)
 
     def _ring(self, topic: Topic) -> None:
-        """Whether a mark of another process has ended, only the noticeboard can say."""
+        """Whether a mark of another process has ended, only the store can say."""
         self.look(topic)
         ended = lapsed(topic.notes, self._now())
         if any(key.what == "presence" and key.process != self.process for key in ended):
             self._want([topic])
 
-    # --- the noticeboard ----------------------------------------------------------------------------------------------
+    # --- the store ----------------------------------------------------------------------------------------------------
 
     async def freshen(self, topics: Iterable[Topic]) -> None:
         """Read what other processes know, as far as that is told at once."""
         stale = [topic for topic in topics if not self.is_fresh(topic)]
-        if not stale or not self._board.is_well:
+        if not stale or not self._store.is_well:
             return
         self._want(stale)
         if self._next_look is None:
@@ -178,7 +178,7 @@ class Topics:
     async def beat(self) -> None:
         """Say again who is here, read what is watched here, and forget what nobody needs.
 
-        Raises what the noticeboard raises, but only after it was all said in this process.
+        Raises what the store raises, but only after it was all said in this process.
         """
         failure: Exception | None = None
         for topics in in_parts(self):
@@ -206,10 +206,10 @@ class Topics:
             if key.what == "presence":
                 self._write(topic, key, note.value, self._rules.mark_lives)
             elif note.until > self._now():
-                topic.to_pin.add(key)
+                topic.to_write.add(key)
 
     async def exchange(self) -> None:
-        """Pin what is new and read what is wanted; raises what the noticeboard raises, and then keeps what is new.
+        """Write what is new and read what is wanted; raises what the store raises, and then keeps what is new.
 
         A topic is read before anything is written to it: what was forgotten here may have said more.
         """
@@ -220,42 +220,42 @@ class Topics:
         self._wanted = set()
         try:
             if dirty or wanted:
-                await self._pin_and_read(dirty, {topic.name: topic for topic in wanted})
+                await self._write_and_read(dirty, {topic.name: topic for topic in wanted})
         finally:
             if looked is not None and not looked.done():
                 looked.set_result(None)
         if self._dirty:
             self.has_news.set()
 
-    async def _pin_and_read(self, dirty: Iterable[Topic], wanted: Mapping[str, Topic]) -> None:
+    async def _write_and_read(self, dirty: Iterable[Topic], wanted: Mapping[str, Topic]) -> None:
         now = self._now()
-        pinned = {topic.name: {key: topic.notes[key] for key in topic.to_pin} for topic in dirty}
-        taken_down = {topic.name: self._take_down(topic, now) for topic in dirty}
-        found = await self._board.exchange(Pinned(pinned, taken_down, frozenset(wanted)))
+        written = {topic.name: {key: topic.notes[key] for key in topic.to_write} for topic in dirty}
+        removed = {topic.name: self._remove_lapsed(topic, now) for topic in dirty}
+        found = await self._store.exchange(Batch(written, removed, frozenset(wanted)))
         for topic in dirty:
-            self._tell_others(topic, pinned[topic.name])
+            self._tell_others(topic, written[topic.name])
         for name, notes in found.items():
             wanted[name].looked_at = now
             self._learn(wanted[name], notes.items())
 
-    def _take_down(self, topic: Topic, now: datetime) -> list[Key]:
+    def _remove_lapsed(self, topic: Topic, now: datetime) -> list[Key]:
         """The notes of processes that are gone, a while after their end."""
-        ended = [key for key in lapsed(topic.notes, now - self._rules.mark_lives) if key not in topic.to_pin]
+        ended = [key for key in lapsed(topic.notes, now - self._rules.mark_lives) if key not in topic.to_write]
         for key in ended:
             del topic.notes[key]
         return ended
 
-    def _tell_others(self, topic: Topic, pinned: Mapping[Key, Note]) -> None:
+    def _tell_others(self, topic: Topic, written: Mapping[Key, Note]) -> None:
         """A hint follows what it tells of: who begins to watch in between has read it."""
-        for key, note in pinned.items():
+        for key, note in written.items():
             if topic.notes.get(key) is not note:
                 continue  # there is a newer one by now, which goes out with the next round
-            topic.to_pin.discard(key)
+            topic.to_write.discard(key)
             if key in topic.to_tell:
                 topic.to_tell.discard(key)
                 content = {"value": note.value, "until": note.until, "version": note.version}
                 self._bus.publish(HINT, {"topic": topic.name, **key._asdict(), **content})
-        if not topic.to_pin:
+        if not topic.to_write:
             self._dirty.discard(topic)
 
     def _want(self, topics: Iterable[Topic]) -> None:

@@ -42,7 +42,7 @@ def marks(**by_process: tuple[str, float]) -> dict[Key, Note]:
 
 
 def seen(notes: Notes, second: float, *, looked_at: float | None = None) -> Presence | None:
-    """By process `a`, which looks at the noticeboard at this very second, or did at that one."""
+    """By process `a`, which looks at the store at this very second, or did at that one."""
     looked = at(second) if looked_at is None else at(looked_at)
     return presence(notes, "therapist", Look("a", at(second), looked, is_fresh=looked == at(second)))
 

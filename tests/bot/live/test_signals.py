@@ -31,9 +31,9 @@ RULES = Rules()
 class Process:
     """The signals of one process, whose beats a test makes."""
 
-    def __init__(self, bus: Bus, board: SignalStore, clock: FakeClock) -> None:
+    def __init__(self, bus: Bus, store: SignalStore, clock: FakeClock) -> None:
         self.clock = clock
-        self.signals = Signals(board, bus, clock.now, RULES)
+        self.signals = Signals(store, bus, clock.now, RULES)
         self.told: list[tuple[str, dict[str, Any]]] = []
 
     def watch(self, side: Audience, told: Sight = NOTHING_SEEN) -> Watch:
@@ -70,14 +70,14 @@ class Start(Protocol):
 async def start(
     servers: Servers, redis: Redis, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Start]:
-    """Processes that hear nothing of each other but what stands on the noticeboard."""
+    """Processes that hear nothing of each other but what stands in the store."""
     monkeypatch.setattr(signal_store, "EXCHANGED_WITHIN_S", PATIENCE_S)  # a beat here must not miss the next one
     async with AsyncExitStack() as ends:
 
         def begin(redis_url: str = servers.redis_url or "") -> Process:
-            board = SignalStore(redis_url, namespace="test")
-            ends.push_async_callback(board.close)
-            return Process(Bus(redis_url), board, clock)
+            store = SignalStore(redis_url, namespace="test")
+            ends.push_async_callback(store.close)
+            return Process(Bus(redis_url), store, clock)
 
         yield begin
 
@@ -170,9 +170,9 @@ async def test_typing_is_over_six_seconds_after_the_last_word_of_a_client_that_d
 
 async def test_the_end_of_typing_and_of_a_grace_is_told_at_its_moment_and_waits_for_no_beat(servers: Servers) -> None:
     url = servers.redis_url or ""
-    board = SignalStore(url, namespace="test")
+    store = SignalStore(url, namespace="test")
     rules = Rules(typing_s=0.05, grace_s=0.05, beat_s=3600)
-    signals = Signals(board, Bus(url), lambda: datetime.now(UTC), rules)
+    signals = Signals(store, Bus(url), lambda: datetime.now(UTC), rules)
     told: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
     watch = signals.watch(VISIT, "therapist", lambda name, data: told.put_nowait((name, data)))
     tab = signals.arrive(GUEST)
@@ -183,7 +183,7 @@ async def test_the_end_of_typing_and_of_a_grace_is_told_at_its_moment_and_waits_
     assert heard[:2] == [("presence", {"guest": "online"}), ("typing", {"by": "guest", "on": True})]
     assert sorted(heard[2:]) == [("presence", {"guest": "offline"}), ("typing", {"by": "guest", "on": False})]
     watch.close()
-    await board.close()
+    await store.close()
 
 
 @pytest.mark.usefixtures("patient_bus")
@@ -353,8 +353,8 @@ async def test_who_comes_in_while_redis_hangs_waits_a_fraction_of_a_second_and_t
 ) -> None:
     async with proxied(servers) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
-        board = SignalStore(url, namespace="test")
-        process = Process(Bus(url), board, clock)
+        store = SignalStore(url, namespace="test")
+        process = Process(Bus(url), store, clock)
         async with process.signals:
             async with asyncio.timeout(PATIENCE_S):
                 await process.signals.sight(VISIT, "guest")
@@ -363,6 +363,6 @@ async def test_who_comes_in_while_redis_hangs_waits_a_fraction_of_a_second_and_t
             async with asyncio.timeout(PATIENCE_S):
                 assert await process.signals.sight(VISIT, "guest") == NOTHING_SEEN
                 process.signals.set_typing("c_1", "guest", True)
-                while board.is_well:  # noqa: ASYNC110 - it is the state of another task, which has no event
+                while store.is_well:  # noqa: ASYNC110 - it is the state of another task, which has no event
                     await asyncio.sleep(0.01)
             assert (await process.signals.sight(VISIT, "therapist")).is_typing
