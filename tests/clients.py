@@ -47,7 +47,7 @@ class Client:
         self.sio.on("entry", self._on_entry, namespace=self.namespace)
         for name in SIGNALS:
             self.sio.on(name, partial(self._on_signal, name), namespace=self.namespace)
-        self.sio.on("going_away", self._on_farewell, namespace=self.namespace)
+        self.sio.on("going_away", self._on_going_away, namespace=self.namespace)
         self.sio.on("disconnect", self._on_cut_off, namespace=self.namespace)
         self.sio.on("connect_error", self._on_refused, namespace=self.namespace)
         self.sio.on("*", self._on_undocumented, namespace=self.namespace)
@@ -70,7 +70,7 @@ class Client:
             self.signals.append((name, data))
             self._news.notify_all()
 
-    async def _on_farewell(self, notice: dict[str, Any]) -> None:
+    async def _on_going_away(self, notice: dict[str, Any]) -> None:
         WATCH.event(self.namespace, "going_away", notice)
         async with self._news:
             self.going_away = notice

@@ -136,7 +136,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         self._close_code: int = WSCloseCode.OK
         self._awaits_pong = False
         self._heartbeat: asyncio.TimerHandle | None = None
-        self._farewell: asyncio.Task[None] | None = None
+        self._vanishing: asyncio.Task[None] | None = None
         self._websocket: web.WebSocketResponse | None = None
         self._writes_directly = False
         self._gathered: list[bytes] = []
@@ -236,9 +236,9 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
     def _cut(self) -> None:
         if self.transport is not None:
             self.transport.abort()
-        elif self._farewell is None:
+        elif self._vanishing is None:
             # Nobody serves a polling client between two of its requests, so nobody else would notice.
-            self._farewell = asyncio.create_task(self.vanish())
+            self._vanishing = asyncio.create_task(self.vanish())
 
     async def vanish(self) -> None:
         if self.closed:
@@ -263,7 +263,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
         collector finds it, and it does not look through what is old."""
         self.listener = NOBODY
         self.environ = {}
-        self._heartbeat = self._farewell = self._websocket = None
+        self._heartbeat = self._vanishing = self._websocket = None
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """Upstream's way to end a connection: it never waits for a reader here."""
