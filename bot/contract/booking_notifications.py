@@ -1,4 +1,4 @@
-"""The desk in the documents: its routes, what they take and what they answer."""
+"""Booking notifications in the documents: their routes, what they take and what they answer."""
 
 from __future__ import annotations
 

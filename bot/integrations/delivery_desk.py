@@ -1,4 +1,4 @@
-"""The desk: what became of each notification, for whoever has a key and for the operator's command line."""
+"""The delivery desk: what became of each notification, for whoever has a key and for the operator's command line."""
 
 from __future__ import annotations
 

@@ -290,7 +290,7 @@ class Notifications:
         }
         return await self._collection.find_one(alike, {"_id": 1}) is not None
 
-    # --- the desk -----------------------------------------------------------------------------------------------------
+    # --- the delivery desk --------------------------------------------------------------------------------------------
 
     async def of_booking(self, booking_id: str, limit: int = 100) -> list[Row]:
         cursor = self._collection.find({"booking_id": {"$eq": booking_id}}).sort("due_at", 1).limit(limit)

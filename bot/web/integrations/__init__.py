@@ -1,1 +1,1 @@
-"""Where other systems come in: webhooks, reports of delivery, the desk of notifications."""
+"""Where other systems come in: webhooks, reports of delivery, booking notifications."""

@@ -1,4 +1,4 @@
-"""The desk over HTTP: other systems tell what happened to their bookings, and ask what became of each notification."""
+"""Booking notifications over HTTP: other systems tell what happened to their bookings, and ask what became of each."""
 
 from __future__ import annotations
 
