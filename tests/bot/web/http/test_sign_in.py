@@ -33,7 +33,7 @@ SPENT = "This code can't be used any more. Please ask for a new one."
 
 
 @dataclass(slots=True)
-class Desk:
+class Console:
     """The two requests of signing in, and their answers."""
 
     house: House
@@ -65,14 +65,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk_of(house: House) -> AsyncIterator[Desk]:
+async def console_of(house: House) -> AsyncIterator[Console]:
     async with ClientSession() as http:
-        yield Desk(house, http)
+        yield Console(house, http)
 
 
 @pytest.fixture
-async def desk(house: House) -> AsyncIterator[Desk]:
-    async with desk_of(house) as opened:
+async def console(house: House) -> AsyncIterator[Console]:
+    async with console_of(house) as opened:
         yield opened
 
 
@@ -90,39 +90,39 @@ def problem(answer: tuple[int, dict[str, Any]]) -> tuple[int, str, str, dict[str
     return status, body["error"]["code"], body["error"]["message"], body["error"]["fields"]
 
 
-async def test_a_code_opens_the_door_of_its_therapist(desk: Desk, ayu: TherapistRecord) -> None:
-    status, answer = await desk.ask("0812-3456-7890")
+async def test_a_code_opens_the_door_of_its_therapist(console: Console, ayu: TherapistRecord) -> None:
+    status, answer = await console.ask("0812-3456-7890")
     assert (status, answer["ok"]) == (200, True)
     code = answer["demo_code"]
-    status, answer = await desk.confirm(code)
+    status, answer = await console.confirm(code)
     assert (status, answer["ok"]) == (200, True)
     assert answer["therapist"] == {"id": ayu.id, "name": "Ayu", "photo": ayu.photo}
-    assert (claims := desk.house.tokens.read("therapist", answer["token"])) is not None
+    assert (claims := console.house.tokens.read("therapist", answer["token"])) is not None
     assert claims.subject == ayu.id
 
 
-async def test_what_is_kept_of_a_code_is_not_the_code(desk: Desk) -> None:
-    _, answer = await desk.ask()
-    kept = await desk.kept()
+async def test_what_is_kept_of_a_code_is_not_the_code(console: Console) -> None:
+    _, answer = await console.ask()
+    kept = await console.kept()
     (code,) = kept["codes"]
-    assert desk.house.tokens.sign_in_code(PHONE, code["nonce"]) == answer["demo_code"]
+    assert console.house.tokens.sign_in_code(PHONE, code["nonce"]) == answer["demo_code"]
     assert answer["demo_code"] not in str({name: value for name, value in kept.items() if name != "_id"})
     assert moment(code["born_at"] + timedelta(minutes=10)) == answer["expires_at"]
 
 
 @pytest.mark.usefixtures("ayu")
-async def test_a_code_is_used_once_even_by_two_at_the_same_moment(desk: Desk) -> None:
-    code = await desk.code()
-    answers = await asyncio.gather(desk.confirm(code), desk.confirm(code), desk.confirm(code))
+async def test_a_code_is_used_once_even_by_two_at_the_same_moment(console: Console) -> None:
+    code = await console.code()
+    answers = await asyncio.gather(console.confirm(code), console.confirm(code), console.confirm(code))
     assert sorted(status for status, _ in answers) == [200, 401, 401]
-    assert problem(await desk.confirm(code)) == (401, "unauthorized", SPENT, {})
+    assert problem(await console.confirm(code)) == (401, "unauthorized", SPENT, {})
 
 
 @pytest.mark.usefixtures("ayu")
-async def test_the_code_that_was_asked_for_twice_is_the_same(desk: Desk) -> None:
-    first, second = await desk.code(), await desk.code()
+async def test_the_code_that_was_asked_for_twice_is_the_same(console: Console) -> None:
+    first, second = await console.code(), await console.code()
     assert first == second
-    assert (await desk.confirm(second))[0] == 200
+    assert (await console.confirm(second))[0] == 200
 
 
 @pytest.mark.usefixtures("ayu")
@@ -143,15 +143,18 @@ async def test_a_code_ends_after_ten_minutes_by_the_clock_of_the_database(house:
 
 
 @pytest.fixture
-async def guarded(servers: Servers, database: str) -> AsyncIterator[Desk]:
-    """A desk behind a router that names addresses, with the limits on codes and guesses that people get."""
+async def guarded(servers: Servers, database: str) -> AsyncIterator[Console]:
+    """A console behind a router that names addresses, with the limits on codes and guesses that people get."""
     codes = {name: DEFAULTS[name] for name in WIDE_LIMITS if name.startswith(("limit_codes", "limit_guesses"))}
-    async with house_of(settings_for(servers, database, trust_proxy=True, **codes)) as house, desk_of(house) as desk:
+    async with (
+        house_of(settings_for(servers, database, trust_proxy=True, **codes)) as house,
+        console_of(house) as console,
+    ):
         await house.add_therapist(phone=PHONE, name="Ayu")
-        yield desk
+        yield console
 
 
-async def test_who_asks_too_often_is_told_when_to_ask_again(guarded: Desk) -> None:
+async def test_who_asks_too_often_is_told_when_to_ask_again(guarded: Console) -> None:
     guarded.address = STRANGER
     answers = [await guarded.ask() for _ in range(5)]
     assert [status for status, _ in answers] == [200] * 4 + [429]
@@ -163,7 +166,7 @@ async def test_who_asks_too_often_is_told_when_to_ask_again(guarded: Desk) -> No
     assert guarded.headers["Retry-After"] == str(math.ceil(error["retry_after_s"]))
 
 
-async def test_a_stranger_cannot_lock_a_therapist_out(guarded: Desk) -> None:
+async def test_a_stranger_cannot_lock_a_therapist_out(guarded: Console) -> None:
     """Whatever one address asks for and guesses about a number, its owner signs in from another one."""
     guarded.address = STRANGER
     asked = [(await guarded.ask())[0] for _ in range(50)]
@@ -178,7 +181,7 @@ async def test_a_stranger_cannot_lock_a_therapist_out(guarded: Desk) -> None:
     assert {*asked, *again} == {200, 429}
 
 
-async def test_a_stranger_who_asks_first_does_not_shorten_the_code_of_its_owner(guarded: Desk) -> None:
+async def test_a_stranger_who_asks_first_does_not_shorten_the_code_of_its_owner(guarded: Console) -> None:
     clock = FakeClock(guarded.house.services.clock.now())
     guarded.house.services.clock = clock  # type: ignore[assignment]
     signing_in = SigningIn(guarded.house.services)
@@ -191,14 +194,14 @@ async def test_a_stranger_who_asks_first_does_not_shorten_the_code_of_its_owner(
     assert (await signing_in.confirm(PHONE, code, HOME))["ok"]
 
 
-async def test_a_phone_that_changes_its_network_brings_its_code_along(guarded: Desk) -> None:
+async def test_a_phone_that_changes_its_network_brings_its_code_along(guarded: Console) -> None:
     guarded.address = HOME
     code = await guarded.code()
     guarded.address = "2001:db8::17"
     assert (await guarded.confirm(code))[0] == 200
 
 
-async def test_many_addresses_together_guess_no_more_than_the_number_allows(guarded: Desk) -> None:
+async def test_many_addresses_together_guess_no_more_than_the_number_allows(guarded: Console) -> None:
     code = await guarded.code()
     statuses = []
     for number in range(40):
@@ -207,7 +210,7 @@ async def test_many_addresses_together_guess_no_more_than_the_number_allows(guar
     assert (statuses.count(401), statuses.count(429)) == (15, 25)
 
 
-async def test_a_made_up_address_does_not_help_who_guesses(guarded: Desk) -> None:
+async def test_a_made_up_address_does_not_help_who_guesses(guarded: Console) -> None:
     """AT6.6: the router appends the address it sees, and what the client wrote before it counts for nothing."""
     code = await guarded.code()
     statuses = []
@@ -219,26 +222,26 @@ async def test_a_made_up_address_does_not_help_who_guesses(guarded: Desk) -> Non
 
 async def test_nobody_learns_whether_a_number_belongs_to_a_therapist(servers: Servers, database: str) -> None:
     rates = {"limit_codes_per_phone": "1/h:4", "limit_guesses_per_phone": "1/h:6"}
-    async with house_of(settings_for(servers, database, demo=False, **rates)) as house, desk_of(house) as desk:
+    async with house_of(settings_for(servers, database, demo=False, **rates)) as house, console_of(house) as console:
         await house.add_therapist(phone=PHONE)
-        assert await _all_that_is_heard(desk, PHONE) == await _all_that_is_heard(desk, NOBODYS_PHONE)
+        assert await _all_that_is_heard(console, PHONE) == await _all_that_is_heard(console, NOBODYS_PHONE)
 
 
-async def _all_that_is_heard(desk: Desk, phone: str) -> list[Any]:
+async def _all_that_is_heard(console: Console, phone: str) -> list[Any]:
     """What somebody without the code can hear about a number; of moments only that they are there."""
-    heard: list[Any] = [problem(await desk.confirm("123456", phone))]
+    heard: list[Any] = [problem(await console.confirm("123456", phone))]
     for _ in range(5):
-        status, answer = await desk.ask(phone)
+        status, answer = await console.ask(phone)
         heard.append((status, sorted(answer), answer.get("demo_code")))
-    (code,) = (await desk.kept(phone))["codes"]
-    wrong = other_than(desk.house.tokens.sign_in_code(phone, code["nonce"]))
-    heard += [problem(await desk.confirm(wrong, phone)) for _ in range(6)]
+    (code,) = (await console.kept(phone))["codes"]
+    wrong = other_than(console.house.tokens.sign_in_code(phone, code["nonce"]))
+    heard += [problem(await console.confirm(wrong, phone)) for _ in range(6)]
     return heard
 
 
-async def test_the_right_code_of_a_number_that_nobody_has_is_not_right(desk: Desk) -> None:
-    _, answer = await desk.ask(NOBODYS_PHONE)
-    assert problem(await desk.confirm(answer["demo_code"], NOBODYS_PHONE)) == (
+async def test_the_right_code_of_a_number_that_nobody_has_is_not_right(console: Console) -> None:
+    _, answer = await console.ask(NOBODYS_PHONE)
+    assert problem(await console.confirm(answer["demo_code"], NOBODYS_PHONE)) == (
         *(401, "unauthorized", WRONG),
         {"code": "is not right"},
     )
@@ -246,8 +249,8 @@ async def test_the_right_code_of_a_number_that_nobody_has_is_not_right(desk: Des
 
 @pytest.mark.parametrize("demo", [True, False])
 async def test_a_code_is_shown_by_the_demonstration_only(servers: Servers, database: str, demo: bool) -> None:
-    async with house_of(settings_for(servers, database, demo=demo)) as house, desk_of(house) as desk:
-        _, answer = await desk.ask()
+    async with house_of(settings_for(servers, database, demo=demo)) as house, console_of(house) as console:
+        _, answer = await console.ask()
         assert (answer["demo_code"] is not None) is demo
 
 
@@ -256,11 +259,11 @@ async def test_a_code_is_logged_only_where_the_operator_wants_it_and_a_number_ne
     servers: Servers, database: str, shown: bool
 ) -> None:
     settings = settings_for(servers, database, show_sign_in_codes=shown)
-    async with house_of(settings) as house, desk_of(house) as desk:
+    async with house_of(settings) as house, console_of(house) as console:
         ayu = await house.add_therapist(phone=PHONE, name="Ayu")
         with capture_logs() as logs:
-            code = await desk.code()
-            assert (await desk.confirm(code))[0] == 200
+            code = await console.code()
+            assert (await console.confirm(code))[0] == 200
     asked, came_in = (line for line in logs if "sign" in line["event"])
     assert (asked.get("phone"), asked.get("code")) == ("+62…90", code if shown else None)
     assert came_in == {
