@@ -355,7 +355,8 @@ def test_only_the_clock_asks_the_machine_what_time_it_is() -> None:
 def test_the_program_its_package_and_its_pages_have_one_version() -> None:
     project = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "bot.__version__"}
-    assert json.loads((HOUSE / "package.json").read_text(encoding="utf-8"))["version"] == bot.__version__
+    for pages in ("package.json", "package-lock.json"):
+        assert json.loads((HOUSE / pages).read_text(encoding="utf-8"))["version"] == bot.__version__, pages
 
 
 def is_marked_slow(module: ast.Module) -> bool:
