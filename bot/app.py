@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
+from bot.clock import Clock
 from bot.runtime.collector import collecting_seldom
 from bot.runtime.ending import run, until_told_to_stop
 from bot.services import Services, running
@@ -94,9 +95,11 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, reuse_port: bool = False) -> AsyncIterator[Serving]:
+async def serving(
+    settings: Settings, *, reuse_port: bool = False, clock: Clock | None = None
+) -> AsyncIterator[Serving]:
     """Listen and serve; leaving drains: clients are told to move, commands in flight are finished and answered."""
-    async with running(settings) as services:
+    async with running(settings, clock=clock) as services:
         app, server = build(services)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=REQUESTS_FINISH_S)
         await runner.setup()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from bot.store.driver import Database, PyMongoError
 
@@ -24,7 +25,19 @@ def to_milliseconds(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-class Clock:
+class Clock(Protocol):
+    """By what a process tells the time. It is handed in before anything is built, for each part keeps its `now`."""
+
+    def now(self) -> datetime: ...
+
+    async def measure(self) -> None:
+        """Set it right once."""
+
+    async def follow(self) -> None:
+        """Keep it right, until cancelled."""
+
+
+class DatabaseClock:
     """`now()` is the server's time as far as it is known; `follow` keeps the offset fresh and never fails."""
 
     def __init__(self, database: Database, *, every_s: float = 30.0) -> None:

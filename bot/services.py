@@ -18,7 +18,7 @@ from bot.access.connections import OpenConnections
 from bot.access.limits import RateLimits
 from bot.access.tokens import Tokens
 from bot.cancelling import cancel
-from bot.clock import Clock
+from bot.clock import Clock, DatabaseClock
 from bot.feeds.feeds import Feeds
 from bot.integrations.booking_intake import BookingIntake
 from bot.integrations.delivery_desk import DeliveryDesk, providers_of
@@ -193,10 +193,12 @@ async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, with_sweep: bool = True) -> AsyncIterator[Services]:
+async def running(
+    settings: Settings, *, with_sweep: bool = True, clock: Clock | None = None
+) -> AsyncIterator[Services]:
     """Services with their clocks running; leaving stops them in the order in which they lean on each other."""
     async with connected(settings) as database:
-        services = await build(settings, database)
+        services = await build(settings, database, clock)
         async with services.bus, services.feeds, services.limits, services.signals:
             services.spawn(services.clock.follow())
             services.spawn(services.access.follow())
@@ -221,17 +223,17 @@ def _fields_of(group: Stores) -> dict[str, Any]:
     return {each.name: getattr(group, each.name) for each in fields(group)}
 
 
-async def open_ground(settings: Settings, database: driver.Database) -> Ground:
-    """The clock is measured here, and does not run yet."""
-    clock = Clock(database)
+async def open_ground(settings: Settings, database: driver.Database, clock: Clock | None = None) -> Ground:
+    """The clock, the database's unless another is handed in, is measured here, and does not run yet."""
+    clock = clock or DatabaseClock(database)
     await clock.measure()
     stores = stores_of(database, settings)
     return Ground(**_fields_of(stores), settings=settings, database=database, clock=clock, words=Words())
 
 
-async def open_post(settings: Settings, database: driver.Database) -> Post:
+async def open_post(settings: Settings, database: driver.Database, clock: Clock | None = None) -> Post:
     """Enough for a job, which opens it, sends what it has to send, and ends."""
-    ground = await open_ground(settings, database)
+    ground = await open_ground(settings, database, clock)
     return Post(
         **_fields_of(ground),
         tokens=Tokens(settings.secret, ground.clock.now),
@@ -249,16 +251,17 @@ async def open_post(settings: Settings, database: driver.Database) -> Post:
     )
 
 
-async def open_motion(settings: Settings, database: driver.Database) -> Motion:
+async def open_motion(settings: Settings, database: driver.Database, clock: Clock | None = None) -> Motion:
     """Nothing is connected to yet but the database."""
     assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
-    post, epoch = await open_post(settings, database), await _epoch(database)
-    clock, background = post.clock, Background()
-    bus = Bus(settings.redis_url, namespace=epoch, now=clock.now)
-    feeds = Feeds(Entries(database["entries"]), bus, clock.now)
-    signals = Signals(SignalStore(settings.redis_url, namespace=epoch), bus, clock.now, rules_of(settings))
+    post, epoch = await open_post(settings, database, clock), await _epoch(database)
+    background = Background()
+    now = post.clock.now
+    bus = Bus(settings.redis_url, namespace=epoch, now=now)
+    feeds = Feeds(Entries(database["entries"]), bus, now)
+    signals = Signals(SignalStore(settings.redis_url, namespace=epoch), bus, now, rules_of(settings))
     jobs = Jobs(settings.redis_url)
-    access = Access(post.tokens, TokenFamilies(database["token_families"]), bus, clock.now, feeds.forget)
+    access = Access(post.tokens, TokenFamilies(database["token_families"]), bus, now, feeds.forget)
     announcements = _announcements(post, feeds)
     records = post.by_kind()
     outboxes = Outboxes(records, _perform(post, feeds, jobs, access, announcements, signals))
@@ -266,9 +269,9 @@ async def open_motion(settings: Settings, database: driver.Database) -> Motion:
     def ring(key: Key) -> None:
         background.spawn(sweep.ring(*key))
 
-    alarms = Alarms(clock.now, ring)
-    turns = Turns(records, clock.now, alarms, outboxes, post.tokens.pseudonym)
-    sweep = Sweep(records, turns, outboxes, clock.now, every_s=settings.sweep_s)
+    alarms = Alarms(now, ring)
+    turns = Turns(records, now, alarms, outboxes, post.tokens.pseudonym)
+    sweep = Sweep(records, turns, outboxes, now, every_s=settings.sweep_s)
     return Motion(
         **_fields_of(post),
         epoch=epoch,
@@ -287,34 +290,32 @@ async def open_motion(settings: Settings, database: driver.Database) -> Motion:
     )
 
 
-async def build(settings: Settings, database: driver.Database) -> Services:
+async def build(settings: Settings, database: driver.Database, clock: Clock | None = None) -> Services:
     """Services whose clocks do not run; `running` makes them run."""
-    motion = await open_motion(settings, database)
-    clock, bus, jobs, sweep = motion.clock, motion.bus, motion.jobs, motion.sweep
+    motion = await open_motion(settings, database, clock)
+    now, bus, jobs, sweep = motion.clock.now, motion.bus, motion.jobs, motion.sweep
     assert settings.redis_url is not None, "whoever moves has found Redis"
     limits = RateLimits(settings, settings.redis_url, namespace=motion.epoch)
     loop_lag = LoopLag()
-    incoming = Incoming(
-        settings, motion.turns, motion.bookings, motion.external_bookings, motion.preferences, clock.now
-    )
+    incoming = Incoming(settings, motion.turns, motion.bookings, motion.external_bookings, motion.preferences, now)
     return Services(
         **_fields_of(motion),
         limits=limits,
         connections=OpenConnections(
             per_address=settings.connections_per_address, per_token=settings.connections_per_token
         ),
-        delivery_desk=DeliveryDesk(settings, motion.notifications, motion.breakers, motion.inbox, clock.now),
+        delivery_desk=DeliveryDesk(settings, motion.notifications, motion.breakers, motion.inbox, now),
         booking_intake=BookingIntake(
-            settings, motion.turns, motion.outboxes, motion.bookings, motion.notifications, clock.now
+            settings, motion.turns, motion.outboxes, motion.bookings, motion.notifications, now
         ),
-        inbox_work=InboxWork(motion.inbox, incoming.handlers(), clock.now, every_s=settings.sweep_s),
-        delivery_reports=DeliveryReports(motion.notifications, motion.breakers, motion.notification_news, clock.now),
+        inbox_work=InboxWork(motion.inbox, incoming.handlers(), now, every_s=settings.sweep_s),
+        delivery_reports=DeliveryReports(motion.notifications, motion.breakers, motion.notification_news, now),
         unread=Unread(
             motion.bookings,
             motion.read_marks,
             motion.notifications,
             motion.signals,
-            clock.now,
+            now,
             after=timedelta(seconds=settings.unread_after_s),
             every_s=settings.unread_look_s,
         ),
@@ -330,7 +331,7 @@ async def build(settings: Settings, database: driver.Database) -> Services:
             notifications=motion.notifications,
             breakers=motion.breakers,
             providers=providers_of(settings),
-            now=clock.now,
+            now=now,
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Clocks that stand until a test moves them."""
+"""A clock that stands until a test moves it, for everything in a process: it is handed in when services are built."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ class FakeClock:
 
     def now(self) -> datetime:
         return self.at
-
-
-class ClockOfAHouse(FakeClock):
-    """In place of the database's time, for everything in a web process."""
 
     async def measure(self) -> None:
         """It needs no measuring."""

@@ -14,6 +14,7 @@ from pymongo import WriteConcern
 
 from bot.access.tokens import Tokens
 from bot.app import serving
+from bot.clock import Clock
 from bot.identity import new_id
 from bot.runtime.embedded import Servers
 from bot.services import Services, migrate
@@ -113,8 +114,8 @@ async def add_therapist(services: Services, *, km: float = 0.5, **more: Any) -> 
 
 
 @asynccontextmanager
-async def house_of(settings: Settings) -> AsyncIterator[House]:
-    async with serving(settings) as web_process:
+async def house_of(settings: Settings, clock: Clock | None = None) -> AsyncIterator[House]:
+    async with serving(settings, clock=clock) as web_process:
         await web_process.services.catalogue.add_missing([MASSAGE])
         yield House(web_process.services, f"http://127.0.0.1:{web_process.port}")
 

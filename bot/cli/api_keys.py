@@ -7,7 +7,7 @@ import asyncio
 import sys
 from typing import Any
 
-from bot.clock import Clock
+from bot.clock import DatabaseClock
 from bot.runtime.launch import with_servers
 from bot.schemas.views import moment
 from bot.services import connected
@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
 def _add(settings: Settings, arguments: argparse.Namespace) -> int:
     async def add() -> tuple[ApiKey, str]:
         async with connected(ready) as database:
-            clock = Clock(database)
+            clock = DatabaseClock(database)
             await clock.measure()
             return await ApiKeys(database["api_keys"]).issue(arguments.name, arguments.scope, clock.now())
 
@@ -56,7 +56,7 @@ def _list(settings: Settings, _: argparse.Namespace) -> int:
 def _revoke(settings: Settings, arguments: argparse.Namespace) -> int:
     async def revoke() -> bool:
         async with connected(ready) as database:
-            clock = Clock(database)
+            clock = DatabaseClock(database)
             await clock.measure()
             return await ApiKeys(database["api_keys"]).revoke(arguments.id, clock.now())
 

@@ -11,7 +11,7 @@ import uvloop
 from bot.access.tokens import Tokens
 from bot.cli import simulated
 from bot.cli.migration import prepare
-from bot.clock import Clock
+from bot.clock import DatabaseClock
 from bot.identity import key_of
 from bot.runtime.launch import environment_of, with_servers
 from bot.runtime.supervisor import run_together
@@ -47,7 +47,7 @@ def run(settings: Settings, _: argparse.Namespace) -> int:
 def simulate_therapists(settings: Settings, _: argparse.Namespace) -> int:
     async def simulate() -> int:
         async with connected(settings) as database:
-            clock = Clock(database)
+            clock = DatabaseClock(database)
             await clock.measure()
             therapists = await Therapists(database["therapists"]).simulated()
             families = TokenFamilies(database["token_families"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bot.clock import Clock
+from bot.clock import DatabaseClock
 from bot.integrations.delivery_desk import DEAD, WAITING, DeliveryDesk
 from bot.runtime.launch import with_servers
 from bot.services import connected
@@ -68,7 +68,7 @@ def _one(name: str) -> Callable[[Settings, argparse.Namespace], int]:
 def _at_the_desk(settings: Settings, ask: Callable[[DeliveryDesk], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
     async def run() -> dict[str, Any]:
         async with connected(ready) as database:
-            clock = Clock(database)
+            clock = DatabaseClock(database)
             await clock.measure()
             ledger = Notifications(database["notifications"])
             desk = DeliveryDesk(ready, ledger, Breakers(database["breakers"]), Inbox(database["inbox"]), clock.now)

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from bot.access.tokens import LIVES
-from bot.clock import Clock
+from bot.clock import DatabaseClock
 from bot.identity import key_of, new_id
 from bot.runtime.launch import with_servers
 from bot.schemas.fields import parse_phone
@@ -84,7 +84,7 @@ def _sign_therapist_out(settings: Settings, arguments: argparse.Namespace) -> in
 
     async def sign_out() -> TherapistRecord | None:
         async with connected(ready) as database:
-            clock = Clock(database)
+            clock = DatabaseClock(database)
             await clock.measure()
             therapist = await Therapists(database["therapists"]).with_phone(phone)
             if therapist is not None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from bot.clock import Clock
+from bot.clock import DatabaseClock
 from bot.integrations.public_addresses import check_url
 from bot.runtime.launch import with_servers
 from bot.schemas.views import moment
@@ -78,7 +78,7 @@ def _replay(settings: Settings, arguments: argparse.Namespace) -> int:
 def _with_webhooks(settings: Settings, work: Callable[[Webhooks, datetime], Awaitable[T]]) -> T:
     async def run() -> T:
         async with connected(ready) as database:
-            clock = Clock(database)
+            clock = DatabaseClock(database)
             await clock.measure()
             return await work(Webhooks(database["webhook_endpoints"], database["webhook_deliveries"]), clock.now())
 

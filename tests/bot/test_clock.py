@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.clock import QUESTIONS, Clock, to_milliseconds
+from bot.clock import QUESTIONS, DatabaseClock, to_milliseconds
 from bot.runtime.embedded import Servers
 from bot.store import driver
 from tests.clients import PATIENCE_S
@@ -41,14 +41,14 @@ def is_about(moment: datetime, expected: datetime) -> bool:
 
 @pytest.mark.parametrize("by", [timedelta(hours=-3), timedelta(0), timedelta(days=400)])
 async def test_the_time_is_the_one_of_the_server(by: timedelta) -> None:
-    clock = Clock(Elsewhere(skewed(by)))
+    clock = DatabaseClock(Elsewhere(skewed(by)))
     assert is_about(clock.now(), datetime.now(UTC)), "before the first answer it is this machine's"
     await clock.measure()
     assert is_about(clock.now(), datetime.now(UTC) + by)
 
 
 async def test_a_server_that_does_not_say_its_zone_means_utc() -> None:
-    clock = Clock(Elsewhere(lambda: (datetime.now(UTC) + timedelta(days=1)).replace(tzinfo=None)))
+    clock = DatabaseClock(Elsewhere(lambda: (datetime.now(UTC) + timedelta(days=1)).replace(tzinfo=None)))
     await clock.measure()
     assert is_about(clock.now(), datetime.now(UTC) + timedelta(days=1))
 
@@ -64,7 +64,7 @@ async def test_the_answer_of_the_shortest_journey_is_believed() -> None:
                 return {"localTime": datetime.now(UTC) + timedelta(days=5)}
             return await super().command(name)
 
-    clock = Clock(Busy(skewed(timedelta(days=1))))
+    clock = DatabaseClock(Busy(skewed(timedelta(days=1))))
     await clock.measure()
     assert is_about(clock.now(), datetime.now(UTC) + timedelta(days=1))
 
@@ -73,7 +73,7 @@ async def test_the_answer_of_the_shortest_journey_is_believed() -> None:
 async def test_a_real_server_answers_on_either_driver(servers: Servers, name: driver.DriverName) -> None:
     client = driver.connect(name, servers.mongodb_uri or "")
     try:
-        clock = Clock(driver.read_database(client, "clock"))
+        clock = DatabaseClock(driver.read_database(client, "clock"))
         await clock.measure()
         assert is_about(clock.now(), datetime.now(UTC))
         assert clock.now().tzinfo is UTC
@@ -93,7 +93,7 @@ async def test_an_outage_leaves_the_last_offset_standing_and_ends_with_the_next_
             asked_for_the_last.set()
         return next(answers, skewed(timedelta(days=9)))()
 
-    clock = Clock(Elsewhere(answer), every_s=0.001)
+    clock = DatabaseClock(Elsewhere(answer), every_s=0.001)
     await clock.measure()
     following = asyncio.create_task(clock.follow())
     async with asyncio.timeout(PATIENCE_S):
@@ -116,4 +116,4 @@ def _away(error: Exception) -> Callable[[], datetime]:
 def test_a_moment_is_kept_as_precisely_as_the_database_keeps_it() -> None:
     moment = datetime(2026, 12, 1, 3, 0, 0, 123_999, tzinfo=UTC)
     assert to_milliseconds(moment) == moment.replace(microsecond=123_000)
-    assert Clock(Elsewhere(skewed(timedelta(0)))).now().microsecond % 1000 == 0
+    assert DatabaseClock(Elsewhere(skewed(timedelta(0)))).now().microsecond % 1000 == 0

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp import ClientSession
 
 from bot.access.tokens import Tokens
-from bot.clock import Clock
+from bot.clock import DatabaseClock
 from bot.contract import story
 from bot.runtime.embedded import Servers
 from bot.services import connected, migrate
@@ -177,7 +177,7 @@ class Campaign:
             await Therapists(self._database["therapists"]).add(record)
 
     async def run(self, house: Served) -> Report:
-        clock = Clock(self._database)
+        clock = DatabaseClock(self._database)
         await clock.measure()
         tokens = Tokens(self._settings.secret, clock.now)
         strange = await self._visit(house, tokens, "bystander", name=CANARIES[0], address=CANARIES[1])

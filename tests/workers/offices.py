@@ -158,9 +158,8 @@ async def office_of(servers: Servers, database: str, folder: Path, **more: Any) 
     async with AsyncExitStack() as stack:
         by = stack.enter_context(providers_of(folder))
         settings = settings_for(servers, database, **{**by.settings, **more})
-        services = await build(settings, await stack.enter_async_context(connected(settings)))
         clock, known = FakeClock(START), Known()
-        services.clock = clock  # type: ignore[assignment]  # all that a post office wants of it is `now`
+        services = await build(settings, await stack.enter_async_context(connected(settings)), clock)
         services.facts_of_bookings = known  # type: ignore[assignment]
         known.put(a_booking())
         post = await stack.enter_async_context(post_office(services, chance=random.Random(1)))

@@ -13,7 +13,6 @@ from email.message import EmailMessage
 from typing import Any, NamedTuple
 
 import icalendar
-import pytest
 import redis
 from rq import Queue
 
@@ -24,7 +23,7 @@ from bot.store.therapists import TherapistRecord
 from conversations.values import Locale
 from tests.agreement import eventually
 from tests.clients import JAKARTA, PATIENCE_S, Client, Guest, Therapist, guest, therapist
-from tests.clock import ClockOfAHouse
+from tests.clock import FakeClock
 from tests.house import House, house_of, settings_for
 from tests.workers.offices import Providers
 from workers.dispatch import Dispatch
@@ -145,7 +144,7 @@ class Walk:
 
     house: House
     place: Place
-    clock: ClockOfAHouse
+    clock: FakeClock
     post: PostOffice
     dispatch: Dispatch
     courier: redis.Redis
@@ -316,24 +315,22 @@ async def walk_of(
     Guests cannot choose a day of their own: here it takes a therapist longer to come than settings allow.
     """
     lead = timedelta(hours=hours)
-    clock = ClockOfAHouse(place.begins_at - lead)
+    clock = FakeClock(place.begins_at - lead)
     settings = settings_for(servers, database, **{**by.settings, "sweep_s": 60.0, **more})
     settings = settings.model_copy(update={"arrival_s": lead.total_seconds()})
     for box in (by.mail.mails, by.twilio.messages, by.fcm.sent, by.push.shown):
         _taken(box)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bot.services.Clock", lambda _: clock)
-        async with house_of(settings) as house, post_office(house.services, chance=random.Random(1)) as post:
-            latitude, longitude = place.position
-            sari = await house.add_therapist(locale=place.therapist, latitude=latitude, longitude=longitude)
-            async with (
-                therapist(house.url, house.token_of(sari), locale=place.therapist) as console,
-                guest(house.url, locale=place.guest, timezone=place.zone) as budi,
-            ):
-                services = house.services
-                ledger, announcements = services.notifications, services.announcements
-                dispatch = Dispatch(ledger, announcements, services.jobs, clock.now, every_s=60)
-                with closing(redis.Redis.from_url(settings.redis_url or "")) as courier:
-                    walk = Walk(house, place, clock, post, dispatch, courier, by, sari, budi, console)
-                    await walk.owns_devices()
-                    yield walk
+    async with house_of(settings, clock) as house, post_office(house.services, chance=random.Random(1)) as post:
+        latitude, longitude = place.position
+        sari = await house.add_therapist(locale=place.therapist, latitude=latitude, longitude=longitude)
+        async with (
+            therapist(house.url, house.token_of(sari), locale=place.therapist) as console,
+            guest(house.url, locale=place.guest, timezone=place.zone) as budi,
+        ):
+            services = house.services
+            ledger, announcements = services.notifications, services.announcements
+            dispatch = Dispatch(ledger, announcements, services.jobs, clock.now, every_s=60)
+            with closing(redis.Redis.from_url(settings.redis_url or "")) as courier:
+                walk = Walk(house, place, clock, post, dispatch, courier, by, sari, budi, console)
+                await walk.owns_devices()
+                yield walk

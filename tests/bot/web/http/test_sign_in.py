@@ -128,7 +128,7 @@ async def test_the_code_that_was_asked_for_twice_is_the_same(console: Console) -
 @pytest.mark.usefixtures("ayu")
 async def test_a_code_ends_after_ten_minutes_by_the_clock_of_the_database(house: House) -> None:
     clock = FakeClock(house.services.clock.now())
-    house.services.clock = clock  # type: ignore[assignment]
+    house.services.clock = clock
     signing_in = SigningIn(house.services)
     code = (await signing_in.send_code(PHONE, HOME))["demo_code"]
     started = clock.at
@@ -183,7 +183,7 @@ async def test_a_stranger_cannot_lock_a_therapist_out(guarded: Console) -> None:
 
 async def test_a_stranger_who_asks_first_does_not_shorten_the_code_of_its_owner(guarded: Console) -> None:
     clock = FakeClock(guarded.house.services.clock.now())
-    guarded.house.services.clock = clock  # type: ignore[assignment]
+    guarded.house.services.clock = clock
     signing_in = SigningIn(guarded.house.services)
     await signing_in.send_code(PHONE, STRANGER)
     clock.at += CODE_IS_FRESH - timedelta(seconds=1)
