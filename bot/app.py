@@ -26,9 +26,6 @@ from bot.web.streams import outlet, plain_websocket, sse_and_poll
 
 log = structlog.get_logger()
 
-# Five seconds are the most that an end may take: clients and their commands get half of it.
-DRAIN_S = 2.5
-REQUESTS_FINISH_S = 0.5
 # Whoever takes nothing of an answer for so long is cut off by the system, whatever it is that we send.
 UNTAKEN_MS = 30_000
 
@@ -82,6 +79,8 @@ def _limits_of(settings: Settings) -> Limits:
         max_queued_bytes=settings.queued_bytes,
         commands_per_s=settings.limit_commands_per_connection.per_s,
         command_burst=settings.limit_commands_per_connection.burst,
+        returns_spread_over_s=settings.rhythms.ending.returns_spread_over_s,
+        stalled_for_s=settings.rhythms.streams.stalled_for_s,
     )
 
 
@@ -101,7 +100,8 @@ async def serving(
     """Listen and serve; leaving drains: clients are told to move, commands in flight are finished and answered."""
     async with running(settings, clock=clock) as services:
         app, server = build(services)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=REQUESTS_FINISH_S)
+        ending = settings.rhythms.ending
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=ending.requests_finish_s)
         await runner.setup()
         listening = _listen(settings.host, settings.port, reuse_port)
         site = web.SockSite(runner, listening)
@@ -111,7 +111,7 @@ async def serving(
         finally:
             services.stopping.set()
             await site.stop()  # whoever comes now finds another process, or nobody, at once
-            await server.drain(DRAIN_S)
+            await server.drain(ending.drain_s)
             await runner.cleanup()
 
 

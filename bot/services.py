@@ -60,7 +60,6 @@ from matching.policy import Policy
 log = structlog.get_logger()
 
 # When the process ends: for the effects that are being performed. The sweeps of others perform what is left.
-EFFECTS_FINISH_S = 0.5
 
 
 class Background:
@@ -185,7 +184,9 @@ def rules_of(settings: Settings) -> Rules:
 async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
     """The database alone, for commands that need nothing else."""
     assert settings.mongodb_uri is not None, "the caller has started servers or was given their addresses"
-    client = driver.connect(settings.mongo_driver, settings.mongodb_uri)
+    client = driver.connect(
+        settings.mongo_driver, settings.mongodb_uri, timeout_s=settings.rhythms.database.operation_within_s
+    )
     try:
         yield driver.read_database(client, settings.database)
     finally:
@@ -214,7 +215,7 @@ async def running(
                 services.alarms.stop()
                 await services.vitals.stop()
                 await services.background.stop()
-                await services.outboxes.close(EFFECTS_FINISH_S)
+                await services.outboxes.close(settings.rhythms.ending.effects_finish_s)
                 services.jobs.close()
 
 
@@ -225,7 +226,7 @@ def _fields_of(group: Stores) -> dict[str, Any]:
 
 async def open_ground(settings: Settings, database: driver.Database, clock: Clock | None = None) -> Ground:
     """The clock, the database's unless another is handed in, is measured here, and does not run yet."""
-    clock = clock or DatabaseClock(database)
+    clock = clock or DatabaseClock(database, every_s=settings.rhythms.database.clock_every_s)
     await clock.measure()
     stores = stores_of(database, settings)
     return Ground(**_fields_of(stores), settings=settings, database=database, clock=clock, words=Words())
@@ -255,16 +256,17 @@ async def open_motion(settings: Settings, database: driver.Database, clock: Cloc
     """Nothing is connected to yet but the database."""
     assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
     post, epoch = await open_post(settings, database, clock), await _epoch(database)
-    background = Background()
+    background, rhythms = Background(), settings.rhythms
     now = post.clock.now
-    bus = Bus(settings.redis_url, namespace=epoch, now=now)
-    feeds = Feeds(Entries(database["entries"]), bus, now)
-    signals = Signals(SignalStore(settings.redis_url, namespace=epoch), bus, now, rules_of(settings))
-    jobs = Jobs(settings.redis_url)
-    access = Access(post.tokens, TokenFamilies(database["token_families"]), bus, now, feeds.forget)
+    bus = Bus(settings.redis_url, namespace=epoch, now=now, rhythm=rhythms.bus)
+    feeds = Feeds(Entries(database["entries"]), bus, now, rhythms.feeds)
+    signal_store = SignalStore(settings.redis_url, namespace=epoch, rhythm=rhythms.signals)
+    signals = Signals(signal_store, bus, now, rules_of(settings), rhythms.signals)
+    jobs = Jobs(settings.redis_url, rhythms.jobs)
+    access = Access(post.tokens, TokenFamilies(database["token_families"]), bus, now, feeds.forget, rhythms.access)
     announcements = _announcements(post, feeds)
     records = post.by_kind()
-    outboxes = Outboxes(records, _perform(post, feeds, jobs, access, announcements, signals))
+    outboxes = Outboxes(records, _perform(post, feeds, jobs, access, announcements, signals), rhythms.turns)
 
     def ring(key: Key) -> None:
         background.spawn(sweep.ring(*key))
@@ -296,7 +298,7 @@ async def build(settings: Settings, database: driver.Database, clock: Clock | No
     now, bus, jobs, sweep = motion.clock.now, motion.bus, motion.jobs, motion.sweep
     assert settings.redis_url is not None, "whoever moves has found Redis"
     limits = RateLimits(settings, settings.redis_url, namespace=motion.epoch)
-    loop_lag = LoopLag()
+    loop_lag = LoopLag(settings.rhythms.vitals)
     incoming = Incoming(settings, motion.turns, motion.bookings, motion.external_bookings, motion.preferences, now)
     return Services(
         **_fields_of(motion),
@@ -332,6 +334,7 @@ async def build(settings: Settings, database: driver.Database, clock: Clock | No
             breakers=motion.breakers,
             providers=providers_of(settings),
             now=now,
+            rhythm=settings.rhythms.vitals,
         ),
     )
 

@@ -7,7 +7,7 @@ import pytest
 from tests.contract.watch import _as_the_contract_says, _watched
 from tests.house import database, house, migrated, sweepers
 from tests.program import _keeps_its_logging
-from tests.servers import patient_bus, servers
+from tests.servers import servers
 from tests.trust import _trusted_authorities
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "database",
     "house",
     "migrated",
-    "patient_bus",
     "servers",
     "sweepers",
 ]

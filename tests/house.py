@@ -23,6 +23,7 @@ from bot.store.therapists import TherapistRecord
 from conversations.money.amounts import Money
 from conversations.values import Price, Service
 from tests.clients import JAKARTA
+from tests.rhythms import SWIFT
 
 SECRET = "a secret for the tests, longer than thirty-two characters"
 METRICS_TOKEN = "what-the-collector-sends"
@@ -63,6 +64,7 @@ def settings_for(servers: Servers, database: str, **more: Any) -> Settings:
             "vapid_subject": "mailto:operator@example.com",
             "demo": True,
             "log_level": "warning",
+            "rhythms": SWIFT,
             **WIDE_LIMITS,
             **more,
         }

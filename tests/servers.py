@@ -9,9 +9,7 @@ from typing import Any
 import pymongo
 import pytest
 
-import bot.messaging.bus
 from bot.runtime.embedded import Servers, running
-from tests.clients import PATIENCE_S
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +26,3 @@ def _keep_what_is_old(servers: Servers) -> None:
     """Many tests write down moments that stand still and are long past one day: the server must not tidy them away."""
     with pymongo.MongoClient[Any](servers.mongodb_uri) as client:
         client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
-
-
-@pytest.fixture
-def patient_bus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that stands still for some seconds is no outage of Redis, and costs no hint."""
-    for limit in ("PUBLISH_WITHIN_S", "READ_FOR_S", "PING_EVERY_S", "SILENT_AT_MOST_S"):
-        monkeypatch.setattr(bot.messaging.bus, limit, PATIENCE_S)

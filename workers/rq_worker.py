@@ -18,8 +18,6 @@ from bot.store import driver
 from bot.words import LOCALES, Words
 from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds
 
-COME_BACK_AFTER_S = 1.0
-
 log = structlog.get_logger()
 
 
@@ -37,7 +35,7 @@ def run_rq(settings: Settings) -> int:
             break
         except RedisError as error:
             log.warning("the worker waits for redis", why=why(error))
-        told.wait(COME_BACK_AFTER_S)
+        told.wait(settings.rhythms.workers.come_back_after_s)
     return 0
 
 

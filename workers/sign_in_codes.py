@@ -6,6 +6,7 @@ It is no row of the ledger: a code is worth minutes, and whoever did not get it 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -20,7 +21,6 @@ from conversations.values import Locale
 
 log = structlog.get_logger()
 
-PAUSES_S = (2.0, 5.0)
 TEXT = N_("{code} is your Janji code, good for {minutes} minutes. Give it to nobody.")
 
 
@@ -33,16 +33,16 @@ async def send_code(post: Post, nonce: str) -> None:
     text = text_of(post.words, therapist.locale, post.tokens.sign_in_code(phone, nonce))
     async with open_channels(post.settings, post.clock.now) as channels:
         if channels.sms is not None:
-            await _send(channels.sms, Sms(to=phone, text=text))
+            await _send(channels.sms, Sms(to=phone, text=text), post.settings.rhythms.workers.code_again_after_s)
 
 
 def text_of(words: Words, locale: Locale, code: str) -> str:
     return words.say(locale, TEXT, {"code": code, "minutes": str(round(CODE_LIVES.total_seconds() / 60))})
 
 
-async def _send(channel: SmsChannel, message: Sms) -> None:
+async def _send(channel: SmsChannel, message: Sms, pauses_s: Sequence[float]) -> None:
     """What may be over soon is tried again at once, and the same code twice does no harm."""
-    for pause_s in (*PAUSES_S, None):
+    for pause_s in (*pauses_s, None):
         try:
             await channel.send(message)
         except NotSent as error:

@@ -23,6 +23,7 @@ from bot.access.tokens import LIVES, Claims, Tokens
 from bot.clock import Now
 from bot.identity import Audience, key_of
 from bot.messaging.bus import Bus
+from bot.settings.rhythms import PEOPLE, AccessRhythm
 from bot.store.driver import PyMongoError
 from bot.store.tickets import Bearer
 from bot.store.token_families import Family, TokenFamilies
@@ -31,9 +32,7 @@ log = structlog.get_logger()
 
 # How long a token stays good after its successor was used: two tabs, a reload in the middle, a crash of the browser.
 GRACE = timedelta(minutes=2)
-KNOWN_FOR_S = 5.0
 MOST_KNOWN = 50_000
-LOOK_EVERY_S = (2.0, 3.0)
 NOTHING_KNOWN = Family()
 # Clocks of processes differ a little, and a write takes a moment: what is this much older is looked at again.
 LOOK_BACK = timedelta(seconds=10)
@@ -65,8 +64,15 @@ class Access:
     """`forget(feeds)` is called when entries of these feeds have changed in the database."""
 
     def __init__(
-        self, tokens: Tokens, families: TokenFamilies, bus: Bus, now: Now, forget: Callable[[Iterable[str]], None]
+        self,
+        tokens: Tokens,
+        families: TokenFamilies,
+        bus: Bus,
+        now: Now,
+        forget: Callable[[Iterable[str]], None],
+        rhythm: AccessRhythm = PEOPLE.access,
     ) -> None:
+        self._rhythm = rhythm
         self._tokens = tokens
         self._families = families
         self._bus = bus
@@ -139,7 +145,7 @@ class Access:
     def _keep(self, key: str, family: Family) -> Family:
         """Who was looked up first is let go of first: those whose time is over, and those who are too many."""
         now = time.monotonic()
-        self._known[key] = _Known(family, now + KNOWN_FOR_S)
+        self._known[key] = _Known(family, now + self._rhythm.known_for_s)
         self._known.move_to_end(key)
         while len(self._known) > MOST_KNOWN or next(iter(self._known.values())).until <= now:
             self._known.popitem(last=False)
@@ -176,7 +182,7 @@ class Access:
         """For ever: what was ended elsewhere, also where the bus did not carry it. An outage only delays it."""
         looked_at = self._now()
         while True:
-            await asyncio.sleep(random.uniform(*LOOK_EVERY_S))
+            await asyncio.sleep(random.uniform(*self._rhythm.look_every_s))
             with suppress(PyMongoError, OSError):
                 now = self._now()
                 for news in await self._families.news_since(looked_at - LOOK_BACK):

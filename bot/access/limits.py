@@ -53,7 +53,6 @@ _WORDS: Mapping[Kind, str] = {
     "codes": N_("Too many codes were asked for. Please try again later."),
     "guesses": N_("Too many codes were tried. Please try again later."),
 }
-SETTLE_EVERY_S = 0.25
 SETTLED_AT_ONCE = 100
 KNOWN_ASKERS = 20_000
 # One home or one phone has a whole network of this size in IPv6, and could come from another address each time.
@@ -79,7 +78,8 @@ class RateLimits:
         self._key = hashlib.sha256(settings.secret.encode()).digest()
         self._prefix = f"janji:limits:{namespace}"
         self._own = Buckets(_now_us)
-        self._shared = SharedBuckets(redis_url)
+        self._rhythm = settings.rhythms.limits
+        self._shared = SharedBuckets(redis_url, settings.rhythms.limits)
         self._spent: dict[Bucket, int] = {}
         self._has_spent = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
@@ -138,7 +138,7 @@ class RateLimits:
     async def _settle_for_ever(self) -> None:
         while True:
             await self._has_spent.wait()
-            await asyncio.sleep(SETTLE_EVERY_S)
+            await asyncio.sleep(self._rhythm.settle_every_s)
             self._has_spent.clear()
             spent, self._spent = list(self._spent.items()), {}
             for start in range(0, len(spent), SETTLED_AT_ONCE):

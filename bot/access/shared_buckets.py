@@ -19,13 +19,10 @@ from bot.access.buckets import Bucket
 from bot.cancelling import cancel
 from bot.logs.failures import why
 from bot.messaging.driver import DRIVER, Redis, RedisError
+from bot.settings.rhythms import PEOPLE, LimitsRhythm
 
 log = structlog.get_logger()
 
-TAKEN_WITHIN_S = 0.05
-"""What the buckets may add to a command before our own decide."""
-ANSWERED_WITHIN_S = 1.0
-AWAY_FOR_S = 1.0
 LARGEST_BATCH = 100
 
 # A bucket is the microsecond at which it will be full again, see `rates.Buckets`. A clock of another server may be far
@@ -78,7 +75,8 @@ class _Question:
 class SharedBuckets:
     """`async with` it; the connection is made at the first question."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, rhythm: LimitsRhythm = PEOPLE.limits) -> None:
+        self._rhythm = rhythm
         self._url = redis_url
         self._waiting: deque[_Question] = deque()
         self._is_asked = asyncio.Event()
@@ -103,14 +101,15 @@ class SharedBuckets:
     async def take(self, buckets: Sequence[Bucket]) -> int | None:
         """0 where each has given a token; else none has, and in so many microseconds all can. None: nobody knows."""
         numbers = [number for each in buckets for number in (each.rate.interval_us, each.rate.span_us)]
-        wait_us: int | None = await self._ask(_TAKE, [each.key for each in buckets], numbers, TAKEN_WITHIN_S)
+        keys, within_s = [each.key for each in buckets], self._rhythm.taken_within_s
+        wait_us: int | None = await self._ask(_TAKE, keys, numbers, within_s)
         return wait_us
 
     async def settle(self, spent: Sequence[tuple[Bucket, int]]) -> list[int] | None:
         """Tokens that were taken already; for each bucket the microseconds until it is full. None: nobody knows."""
         keys = [bucket.key for bucket, _ in spent]
         numbers = [number for each, tokens in spent for number in (each.rate.interval_us, each.rate.span_us, tokens)]
-        full_in_us: list[int] | None = await self._ask(_SETTLE, keys, numbers, ANSWERED_WITHIN_S)
+        full_in_us: list[int] | None = await self._ask(_SETTLE, keys, numbers, self._rhythm.answered_within_s)
         return full_in_us
 
     async def _ask(self, script: str, keys: Sequence[str], numbers: Sequence[int], within_s: float) -> Any:
@@ -127,7 +126,7 @@ class SharedBuckets:
         return None
 
     def _stay_away(self) -> None:
-        self._away_until = asyncio.get_running_loop().time() + AWAY_FOR_S
+        self._away_until = asyncio.get_running_loop().time() + self._rhythm.away_for_s
 
     async def _run(self) -> None:
         """Answer questions on a connection of its own, and on a new one after each failure."""
@@ -137,8 +136,8 @@ class SharedBuckets:
                 self._url,
                 max_connections=1,
                 driver_info=DRIVER,
-                socket_connect_timeout=ANSWERED_WITHIN_S,
-                socket_timeout=ANSWERED_WITHIN_S,
+                socket_connect_timeout=self._rhythm.answered_within_s,
+                socket_timeout=self._rhythm.answered_within_s,
             )
             try:
                 await self._answer_all(redis)
@@ -147,16 +146,16 @@ class SharedBuckets:
                 self._stay_away()
                 self._give_up(self._next_batch(most=len(self._waiting)))
             finally:
-                await _close(redis)
+                await _close(redis, self._rhythm.answered_within_s)
 
     async def _answer_all(self, redis: Redis) -> None:
-        async with asyncio.timeout(ANSWERED_WITHIN_S):
+        async with asyncio.timeout(self._rhythm.answered_within_s):
             names = {script: await redis.script_load(script) for script in (_TAKE, _SETTLE)}
         while True:
             await self._is_asked.wait()
             batch = self._next_batch()
             try:
-                async with asyncio.timeout(ANSWERED_WITHIN_S):
+                async with asyncio.timeout(self._rhythm.answered_within_s):
                     pipeline = redis.pipeline(transaction=False)
                     for each in batch:
                         pipeline.evalsha(names[each.script], len(each.keys), *each.keys, *each.numbers)
@@ -180,10 +179,10 @@ class SharedBuckets:
                 each.answer.set_result(None)
 
 
-async def _close(redis: Redis) -> None:
+async def _close(redis: Redis, within_s: float) -> None:
     """Close without waiting for a server that does not answer."""
     try:
-        async with asyncio.timeout(ANSWERED_WITHIN_S):
+        async with asyncio.timeout(within_s):
             await redis.aclose()
     except _Failures:
         pass

@@ -23,6 +23,7 @@ from bot.clock import Now
 from bot.errors import Outage, Refusal
 from bot.logs.failures import why
 from bot.messaging.bus import Bus
+from bot.settings.rhythms import PEOPLE, FeedsRhythm
 from bot.store.driver import PyMongoError, encode_document
 from bot.store.entries import Entries, Entry, Span, entry_of
 from bot.store.together import Together
@@ -39,11 +40,6 @@ PAGE = 200
 AT_ONCE = 32
 # So many of a feed's newest entries stay in memory, for readers who come back after a moment.
 KEPT_IN_MEMORY = 256
-LOOK_EVERY_S = (1.0, 1.3)
-# Who comes back later than that finds entries in the database, and a feed that nobody uses, too.
-FORGET_AFTER_S = 60.0
-PAUSE_AFTER_FAILURE_S = 0.25
-WRITE_WITHIN_S = 8.0
 # What may wait for an absent database, in all feeds together: seconds of the busiest chat, and some tens of megabytes.
 MOST_WAITING = 20_000
 MOST_FEEDS_PER_LOOK = 1000
@@ -204,7 +200,17 @@ class Following:
 class Feeds:
     """All feeds, as this process writes and reads them. Use it as an async context."""
 
-    def __init__(self, entries: Entries, bus: Bus, now: Now) -> None:
+    def __init__(
+        self,
+        entries: Entries,
+        bus: Bus,
+        now: Now,
+        rhythm: FeedsRhythm = PEOPLE.feeds,
+        *,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._rhythm = rhythm
+        self._most_waiting = most_waiting
         self._entries = entries
         self._heads = Together(entries.heads)
         self._spans = Together(entries.in_spans)
@@ -264,7 +270,7 @@ class Feeds:
         data: Mapping[str, Any],
         *,
         is_said: bool = False,
-        within_s: float = WRITE_WITHIN_S,
+        within_s: float | None = None,
     ) -> Entry:
         """Durable when it returns. The same id again gives the first entry.
 
@@ -274,15 +280,13 @@ class Feeds:
         entries = await self.append_many(feed, [NewEntry(entry_id, kind, data, is_said)], within_s=within_s)
         return entries[0]
 
-    async def append_many(
-        self, feed: str, news: Sequence[NewEntry], *, within_s: float = WRITE_WITHIN_S
-    ) -> list[Entry]:
+    async def append_many(self, feed: str, news: Sequence[NewEntry], *, within_s: float | None = None) -> list[Entry]:
         """Several entries of one feed in this order; see `append`."""
         known = self._feed(feed)
         waiters = [self._put(known, new) for new in news]
         self._start_writing(known)
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(self._rhythm.write_within_s if within_s is None else within_s):
                 return await asyncio.gather(*waiters)
         except TimeoutError:
             raise _too_late(feed) from None
@@ -292,9 +296,9 @@ class Feeds:
         known = self._feed(feed)
         waiter = self._put(known, new)
         self._start_writing(known)
-        self._patience.append((self._loop.time() + WRITE_WITHIN_S, waiter, feed))
+        self._patience.append((self._loop.time() + self._rhythm.write_within_s, waiter, feed))
         if self._impatience is None:
-            self._impatience = self._loop.call_later(WRITE_WITHIN_S, self._lose_patience)
+            self._impatience = self._loop.call_later(self._rhythm.write_within_s, self._lose_patience)
         return waiter
 
     def _lose_patience(self) -> None:
@@ -317,8 +321,8 @@ class Feeds:
         """Raises `Outage` where so much waits already that this would not be written in time."""
         pending = feed.by_id.get(new.id)
         if pending is None:
-            if self._waiting >= MOST_WAITING:
-                raise Outage(f"{MOST_WAITING} entries wait to be written")
+            if self._waiting >= self._most_waiting:
+                raise Outage(f"{self._most_waiting} entries wait to be written")
             self._waiting += 1
             pending = feed.by_id[new.id] = _Pending(new)
             feed.pending.append(pending)
@@ -376,7 +380,7 @@ class Feeds:
             for feed in batch:
                 feed.head = None if not feed.followings else feed.head
                 self._refresh(feed)
-            await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+            await asyncio.sleep(self._rhythm.pause_after_failure_s)
         except Exception as error:
             log.exception("entries cannot be written")
             self._give_up(batch, error)
@@ -531,7 +535,7 @@ class Feeds:
                 if page is None:
                     page = await self._entries.since(feed.name, following.cursor, PAGE)
             except _Failures:
-                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+                await asyncio.sleep(self._rhythm.pause_after_failure_s)
                 continue
             for start in range(0, len(page), AT_ONCE):
                 await following.ready()
@@ -540,7 +544,7 @@ class Feeds:
                 following.is_live = True
                 return
             # Nothing although the feed goes on would be a hole: it is not asked about in a rush.
-            await asyncio.sleep(PAUSE_AFTER_FAILURE_S if was_behind and not page else 0)
+            await asyncio.sleep(self._rhythm.pause_after_failure_s if was_behind and not page else 0)
 
     def _advance(self, feed: _Feed, entries: Sequence[Entry]) -> None:
         """Entries that are durable: what follows on the head goes to the readers, a gap is read from the database."""
@@ -619,7 +623,7 @@ class Feeds:
 
     async def _look_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(random.uniform(*LOOK_EVERY_S))
+            await asyncio.sleep(random.uniform(*self._rhythm.look_every_s))
             self._forget()
             try:
                 await self._look()
@@ -637,10 +641,10 @@ class Feeds:
 
     def _forget(self) -> None:
         """What nobody reads or writes any more is forgotten; its head is looked up when it is wanted again."""
-        before = self._now() - timedelta(seconds=FORGET_AFTER_S)
+        before = self._now() - timedelta(seconds=self._rhythm.forget_after_s)
         for feed in self._feeds.values():
             feed.forget_before(before)
-        long_ago = time.monotonic() - FORGET_AFTER_S
+        long_ago = time.monotonic() - self._rhythm.forget_after_s
         for name in [name for name, feed in self._feeds.items() if feed.is_idle and feed.used_at < long_ago]:
             del self._feeds[name]
 

@@ -14,9 +14,8 @@ from typing import TypeVar
 
 from bot.live.presence import KEPT_FOR, Key, Note
 from bot.messaging.driver import DRIVER, Redis, RedisError
+from bot.settings.rhythms import PEOPLE, SignalsRhythm
 
-EXCHANGED_WITHIN_S = 0.5
-CLOSED_WITHIN_S = 0.2
 # So many topics in one round trip: encoding them holds up everybody else for a few milliseconds at most.
 TOPICS_AT_ONCE = 100
 KEPT_FOR_MS = int(KEPT_FOR.total_seconds() * 1000)
@@ -39,7 +38,8 @@ class Batch:
 class SignalStore:
     """`exchange` and `call_the_roll` raise one of `Failures` after at most half a second for each round trip."""
 
-    def __init__(self, redis_url: str, *, namespace: str = "") -> None:
+    def __init__(self, redis_url: str, *, namespace: str = "", rhythm: SignalsRhythm = PEOPLE.signals) -> None:
+        self._rhythm = rhythm
         self._url = redis_url
         self._prefix = f"janji:{namespace}:signals:" if namespace else "janji:signals:"
         self._redis: Redis | None = None
@@ -61,14 +61,14 @@ class SignalStore:
         if redis is None:
             return
         try:
-            async with asyncio.timeout(CLOSED_WITHIN_S):
+            async with asyncio.timeout(self._rhythm.closed_within_s):
                 await redis.aclose()
         except Failures:
             pass
 
     async def _within_time(self, work: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(EXCHANGED_WITHIN_S):
+            async with asyncio.timeout(self._rhythm.exchanged_within_s):
                 result = await work
         except Failures:
             self.is_well = False
@@ -83,8 +83,8 @@ class SignalStore:
                 self._url,
                 max_connections=1,
                 driver_info=DRIVER,
-                socket_connect_timeout=EXCHANGED_WITHIN_S,
-                socket_timeout=EXCHANGED_WITHIN_S,
+                socket_connect_timeout=self._rhythm.exchanged_within_s,
+                socket_timeout=self._rhythm.exchanged_within_s,
             )
         return self._redis
 

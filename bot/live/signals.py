@@ -38,10 +38,10 @@ from bot.live.presence import (
 from bot.live.signal_store import Failures, SignalStore
 from bot.live.topics import Topic, Topics
 from bot.messaging.bus import Bus
+from bot.settings.rhythms import PEOPLE, SignalsRhythm
 
 log = structlog.get_logger()
 
-PAUSE_AFTER_FAILURE_S = 1.0
 # Who types says so every three seconds; who says it more often than six times as often is not repeated.
 TYPING_REPEATED_AFTER = 1 / 12
 
@@ -132,9 +132,12 @@ class Watch:
 class Signals:
     """The live signals as this process takes and tells them; nothing but `sight` ever waits. An async context."""
 
-    def __init__(self, store: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
+    def __init__(
+        self, store: SignalStore, bus: Bus, now: Now, rules: Rules, rhythm: SignalsRhythm = PEOPLE.signals
+    ) -> None:
+        self._rhythm = rhythm
         self._store = store
-        self._topics = Topics(store, bus, now, rules)
+        self._topics = Topics(store, bus, now, rules, rhythm)
         self._now = now
         self._rules = rules
         self._at_work: frozenset[str] = frozenset()
@@ -242,10 +245,10 @@ class Signals:
                 await (self.beat() if is_beat else self._topics.exchange())
             except Failures as error:
                 log.debug("signals stay in this process", why=type(error).__name__)
-                await asyncio.sleep(min(PAUSE_AFTER_FAILURE_S, self._rules.beat_s))
+                await asyncio.sleep(min(self._rhythm.pause_after_failure_s, self._rules.beat_s))
             except Exception:
                 log.exception("signals could not be exchanged")
-                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+                await asyncio.sleep(self._rhythm.pause_after_failure_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(beat_at):
                     await self._topics.has_news.wait()

@@ -18,10 +18,9 @@ from bot.identity import Audience
 from bot.live.presence import LEFT, Key, Note, Rules, Tabs, What, lapsed, merged, next_change
 from bot.live.signal_store import Batch, Failures, SignalStore, in_parts
 from bot.messaging.bus import Bus
+from bot.settings.rhythms import SignalsRhythm
 
 HINT = "signal"
-# Who comes in waits at most this long for what other processes know.
-KNOWN_WITHIN_S = 0.25
 
 
 class Watcher(Protocol):
@@ -57,7 +56,8 @@ class Topic:
 class Topics:
     """What is said here is known here at once, and elsewhere after the next `exchange`."""
 
-    def __init__(self, store: SignalStore, bus: Bus, now: Now, rules: Rules) -> None:
+    def __init__(self, store: SignalStore, bus: Bus, now: Now, rules: Rules, rhythm: SignalsRhythm) -> None:
+        self._rhythm = rhythm
         self._store = store
         self._bus = bus
         self._now = now
@@ -172,7 +172,7 @@ class Topics:
         if self._next_look is None:
             self._next_look = asyncio.get_running_loop().create_future()
         with suppress(TimeoutError):
-            async with asyncio.timeout(KNOWN_WITHIN_S):
+            async with asyncio.timeout(self._rhythm.known_within_s):
                 await asyncio.shield(self._next_look)
 
     async def beat(self) -> None:

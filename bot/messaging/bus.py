@@ -23,22 +23,16 @@ from bot.cancelling import cancel
 from bot.clock import Now, machine_now
 from bot.logs.failures import why
 from bot.messaging.driver import DRIVER, PubSub, Redis, RedisError
+from bot.settings.rhythms import PEOPLE, BusRhythm
 from bot.store.driver import decode_documents, encode_document
 
 log = structlog.get_logger()
 
 CHANNEL = "janji:bus"
 SENDER_BYTES = 16
-PUBLISH_WITHIN_S = 1.0
-READ_FOR_S = 1.0
-PING_EVERY_S = 5.0
-SILENT_AT_MOST_S = 10.0
-RECONNECT_AFTER_S = 0.3
 # A busy process takes some tens of milliseconds for each turn of its loop, and sends one batch in each.
 LARGEST_BATCH = 512 * 1024
 MOST_WAITING = 10_000
-# Who has heard that nobody listens asks again so soon; a newcomer says at once that they are here.
-ALONE_FOR_S = 1.0
 
 Handler = Callable[[Mapping[str, Any]], None]
 _Failures = (RedisError, OSError, TimeoutError)
@@ -51,7 +45,10 @@ class Bus:
     of another database would be read here, and counted, as one of ours.
     """
 
-    def __init__(self, redis_url: str, *, namespace: str = "", now: Now = machine_now) -> None:
+    def __init__(
+        self, redis_url: str, *, namespace: str = "", now: Now = machine_now, rhythm: BusRhythm = PEOPLE.bus
+    ) -> None:
+        self._rhythm = rhythm
         self._url = redis_url
         self._now = now
         self._channel = f"{CHANNEL}:{namespace}" if namespace else CHANNEL
@@ -126,7 +123,7 @@ class Bus:
             redis = Redis.from_url(
                 self._url,
                 single_connection_client=True,
-                socket_connect_timeout=PUBLISH_WITHIN_S,
+                socket_connect_timeout=self._rhythm.publish_within_s,
                 driver_info=DRIVER,
             )
             try:
@@ -134,13 +131,13 @@ class Bus:
             except _Failures as error:
                 log.debug("the bus reconnects", why=why(error))
             finally:
-                await _close(redis)
-            await asyncio.sleep(RECONNECT_AFTER_S * random.uniform(0.75, 1.5))
+                await _close(redis, self._rhythm.publish_within_s)
+            await asyncio.sleep(self._rhythm.reconnect_after_s * random.uniform(0.75, 1.5))
 
     async def _publish(self, redis: Redis) -> None:
         count = 0
         try:
-            async with asyncio.timeout(PUBLISH_WITHIN_S):
+            async with asyncio.timeout(self._rhythm.publish_within_s):
                 await redis.ping()  # otherwise a failure would be remembered until there is something to publish
             while True:
                 self._note(can_publish=True)
@@ -151,12 +148,12 @@ class Bus:
                 batch, count = self._next_batch()
                 self._published_at = time.monotonic()
                 heard, we_listened = self._batches_heard, self._is_listening
-                async with asyncio.timeout(PUBLISH_WITHIN_S):
+                async with asyncio.timeout(self._rhythm.publish_within_s):
                     listeners = await redis.publish(self._channel, batch)
                 # Who began to listen, or stopped, meanwhile cannot tell whether they are among those who were counted.
                 ours = we_listened and self._is_listening
                 if listeners <= ours and heard == self._batches_heard:
-                    self._alone_until = time.monotonic() + ALONE_FOR_S
+                    self._alone_until = time.monotonic() + self._rhythm.alone_for_s
         except _Failures:
             self._note(can_publish=False)
             self.dropped += count
@@ -189,12 +186,12 @@ class Bus:
     async def _listen(self, redis: Redis) -> None:
         pubsub = redis.pubsub()
         try:
-            async with asyncio.timeout(PUBLISH_WITHIN_S * 2):
+            async with asyncio.timeout(self._rhythm.publish_within_s * 2):
                 await pubsub.subscribe(self._channel)
             heard_at = pinged_at = time.monotonic()
             while True:
-                async with asyncio.timeout(READ_FOR_S + PUBLISH_WITHIN_S):
-                    message = await pubsub.get_message(timeout=READ_FOR_S)
+                async with asyncio.timeout(self._rhythm.read_for_s + self._rhythm.publish_within_s):
+                    message = await pubsub.get_message(timeout=self._rhythm.read_for_s)
                 now = time.monotonic()
                 if message is not None:
                     heard_at = now
@@ -203,17 +200,17 @@ class Bus:
                         self._begin_to_listen()
                     if message["type"] == "message":
                         self._hear(message["data"])
-                if now - heard_at > SILENT_AT_MOST_S:
+                if now - heard_at > self._rhythm.silent_at_most_s:
                     raise TimeoutError("no answer to a ping")
-                if now - pinged_at > PING_EVERY_S:
+                if now - pinged_at > self._rhythm.ping_every_s:
                     pinged_at = now
                     self._pinged_at = self._pinged_at or now
-                    async with asyncio.timeout(PUBLISH_WITHIN_S):
+                    async with asyncio.timeout(self._rhythm.publish_within_s):
                         await pubsub.ping()
         finally:
             self._pinged_at = None
             self._note(is_listening=False)
-            await _close(pubsub)
+            await _close(pubsub, self._rhythm.publish_within_s)
 
     def _begin_to_listen(self) -> None:
         """Redis has confirmed it: only now what the others answer to our greeting would reach us."""
@@ -249,10 +246,10 @@ _GREETING = _head_of("hello") + encode_document({})
 """Of who has begun to listen: whoever thought that they were alone hears it."""
 
 
-async def _close(resource: Redis | PubSub) -> None:
+async def _close(resource: Redis | PubSub, within_s: float) -> None:
     """Close without waiting for a server that does not answer."""
     try:
-        async with asyncio.timeout(PUBLISH_WITHIN_S):
+        async with asyncio.timeout(within_s):
             await resource.aclose()
     except _Failures:
         pass

@@ -19,6 +19,7 @@ from rq.job import Job
 
 from bot.logs.failures import why
 from bot.messaging.driver import DRIVER
+from bot.settings.rhythms import PEOPLE, JobsRhythm
 
 log = structlog.get_logger()
 
@@ -26,9 +27,6 @@ log = structlog.get_logger()
 QUEUES = ("critical", "notify", "default")
 
 # Redis is a courier: who cannot reach it within this time leaves the job to the sweep, and does not ask again at once.
-REDIS_TIMEOUT_S = 0.5
-ENQUEUE_WITHIN_S = 1.0
-ASK_AGAIN_AFTER_S = 2.0
 THREADS = 2
 JOB_LIVES_S = 60
 
@@ -44,11 +42,12 @@ class AtWork:
 class Jobs:
     """Puts jobs into queues; the same job id again puts nothing in while the first one waits or runs."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, rhythm: JobsRhythm = PEOPLE.jobs) -> None:
+        self._rhythm = rhythm
         self._connection = redis.Redis.from_url(
             redis_url,
-            socket_timeout=REDIS_TIMEOUT_S,
-            socket_connect_timeout=REDIS_TIMEOUT_S,
+            socket_timeout=rhythm.redis_within_s,
+            socket_connect_timeout=rhythm.redis_within_s,
             retry=Retry(NoBackoff(), 0),
             driver_info=DRIVER,
         )
@@ -62,12 +61,12 @@ class Jobs:
             return False
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(ENQUEUE_WITHIN_S):
+            async with asyncio.timeout(self._rhythm.enqueue_within_s):
                 await loop.run_in_executor(self._threads, self._enqueue, queue, function, job_id, args)
         except DuplicateJobError:
             return True
         except (redis.RedisError, OSError) as error:
-            self._not_before = time.monotonic() + ASK_AGAIN_AFTER_S
+            self._not_before = time.monotonic() + self._rhythm.ask_again_after_s
             log.warning("a job waits for redis", function=function, why=why(error))
             return False
         return True
@@ -87,7 +86,7 @@ class Jobs:
 
     async def at_work(self) -> AtWork:
         """How the workers are doing; raises RedisError, OSError or TimeoutError where Redis can't say it in time."""
-        async with asyncio.timeout(ENQUEUE_WITHIN_S):
+        async with asyncio.timeout(self._rhythm.enqueue_within_s):
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._at_work)
 
     def _at_work(self) -> AtWork:

@@ -32,5 +32,6 @@ def environment_of(settings: Settings, **more: str) -> Mapping[str, str]:
         "REDIS_URL": settings.redis_url or "",
         "JANJI_SECRET": settings.secret,
         "JANJI_DATABASE": settings.database,
+        "JANJI_RHYTHMS": str(settings.rhythms),
         **more,
     }

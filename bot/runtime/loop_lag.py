@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-LOOK_EVERY_S = 0.25
-REMEMBERED_S = 10.0
+from bot.settings.rhythms import PEOPLE, VitalsRhythm
 
 
 class LoopLag:
-    """`worst_s` is the longest delay of the last 10 to 20 seconds, while `follow` runs."""
+    """`worst_s` is the longest delay of the last one to two stretches of what is remembered, while `follow` runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, rhythm: VitalsRhythm = PEOPLE.vitals) -> None:
+        self._rhythm = rhythm
         self._before_s = 0.0
         self._now_s = 0.0
 
@@ -21,11 +21,11 @@ class LoopLag:
 
     async def follow(self) -> None:
         loop = asyncio.get_running_loop()
-        turn_at = loop.time() + REMEMBERED_S
+        turn_at = loop.time() + self._rhythm.loop_remembered_s
         while True:
-            due_at = loop.time() + LOOK_EVERY_S
-            await asyncio.sleep(LOOK_EVERY_S)
+            due_at = loop.time() + self._rhythm.loop_look_every_s
+            await asyncio.sleep(self._rhythm.loop_look_every_s)
             now = loop.time()
             self._now_s = max(self._now_s, now - due_at)
             if now >= turn_at:
-                self._before_s, self._now_s, turn_at = self._now_s, 0.0, now + REMEMBERED_S
+                self._before_s, self._now_s, turn_at = self._now_s, 0.0, now + self._rhythm.loop_remembered_s

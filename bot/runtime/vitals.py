@@ -20,6 +20,7 @@ from bot.messaging.bus import Bus
 from bot.messaging.driver import RedisError
 from bot.messaging.jobs import Jobs
 from bot.runtime.loop_lag import LoopLag
+from bot.settings.rhythms import PEOPLE, VitalsRhythm
 from bot.store.breakers import Breakers
 from bot.store.driver import Database, PyMongoError, is_writable, within
 from bot.store.kinds import RecordName
@@ -30,18 +31,6 @@ from bot.turns.sweep import Sweep
 PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "process"]
 PartState = Literal["ok", "delayed", "away", "unknown"]
 State = Literal["operational", "degraded", "down"]
-
-ASKED_FOR_S = 1.0
-KEPT_S = 1.0
-# From here on something is no longer as it should be: Redis answers in a millisecond, a worker is heard of every 15 s
-# and every 30 s while it works, effects and alarms are brought back by the sweep within seconds.
-SLOW_REDIS_S = 0.25
-SILENT_WORKER_S = 45.0
-WAITING_JOB_S = 30.0
-LATE_S = 5.0
-# What is due is sent within seconds; the promise is half a minute.
-LATE_NOTIFICATION_S = 30.0
-SLOW_LOOP_S = 0.25
 
 T = TypeVar("T")
 _Failures = (PyMongoError, RedisError, OSError)  # which a TimeoutError is, too
@@ -77,9 +66,10 @@ class Report:
 
 
 class Kept(Generic[T]):
-    """An answer that is good for a second; one question is under way at a time, whoever and however many ask."""
+    """An answer that is good for a while; one question is under way at a time, whoever and however many ask."""
 
-    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[T]], for_s: float) -> None:
+        self._for_s = for_s
         self._ask = ask
         self._asking: asyncio.Task[T] | None = None
         self._good_until = 0.0
@@ -97,7 +87,7 @@ class Kept(Generic[T]):
         try:
             return await self._ask()
         finally:
-            self._good_until = time.monotonic() + KEPT_S
+            self._good_until = time.monotonic() + self._for_s
 
 
 class Vitals:
@@ -117,7 +107,9 @@ class Vitals:
         breakers: Breakers,
         providers: Sequence[str],
         now: Now,
+        rhythm: VitalsRhythm = PEOPLE.vitals,
     ) -> None:
+        self._rhythm = rhythm
         self._database = database
         self._records = records
         self._bus = bus
@@ -131,8 +123,8 @@ class Vitals:
         self._now = now
         self._started_at = time.monotonic()
         self._no_answer_since: datetime | None = None
-        self._mongodb = Kept(self._ask_mongodb)
-        self._rest = Kept(self._ask_the_rest)
+        self._mongodb = Kept(self._ask_mongodb, rhythm.kept_for_s)
+        self._rest = Kept(self._ask_the_rest, rhythm.kept_for_s)
 
     @property
     def uptime_s(self) -> float:
@@ -151,13 +143,13 @@ class Vitals:
         since = self._bus.away_since
         if since is not None:
             return Part("redis", "away", self._age_s(since), since)
-        is_slow = self._bus.owed_s > SLOW_REDIS_S or self._limits.is_alone
+        is_slow = self._bus.owed_s > self._rhythm.slow_redis_s or self._limits.is_alone
         return Part("redis", "delayed" if is_slow else "ok")
 
     async def report(self) -> Report:
         mongodb, rest = await asyncio.gather(self._mongodb.get(), self._rest.get())
         lag_s = self._loop_lag.worst_s
-        process = Part("process", "delayed", lag_s) if lag_s > SLOW_LOOP_S else Part("process", "ok")
+        process = Part("process", "delayed", lag_s) if lag_s > self._rhythm.slow_loop_s else Part("process", "ok")
         return Report((mongodb, self.redis(), *rest, process))
 
     async def _ask_mongodb(self) -> Part:
@@ -180,9 +172,9 @@ class Vitals:
             return Part("workers", "unknown")
         heard_s = self._age_s(workers.heard_at) if workers.heard_at else None
         waiting_s = self._age_s(workers.waiting_since) if workers.waiting_since else 0.0
-        if heard_s is None or heard_s > SILENT_WORKER_S:
+        if heard_s is None or heard_s > self._rhythm.silent_worker_s:
             return Part("workers", "away", heard_s)
-        if waiting_s > WAITING_JOB_S:
+        if waiting_s > self._rhythm.waiting_job_s:
             return Part("workers", "delayed", waiting_s)
         return Part("workers", "ok", heard_s)
 
@@ -206,7 +198,7 @@ class Vitals:
         if resting:
             return Part("notifications", "away", self._age_s(min(resting)))
         late_s = self._age_s(oldest_due) if oldest_due else None
-        is_late = late_s is not None and late_s > LATE_NOTIFICATION_S
+        is_late = late_s is not None and late_s > self._rhythm.late_notification_s
         return Part("notifications", "delayed" if is_late else "ok", late_s)
 
     async def _oldest(self, name: PartName, ask: Callable[[], list[Awaitable[datetime | None]]]) -> Part:
@@ -214,12 +206,12 @@ class Vitals:
         if answers is None:
             return Part(name, "unknown")
         age_s = max((self._age_s(moment) for moment in answers if moment is not None), default=None)
-        return Part(name, "delayed" if age_s is not None and age_s > LATE_S else "ok", age_s)
+        return Part(name, "delayed" if age_s is not None and age_s > self._rhythm.late_s else "ok", age_s)
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """What the database answers, None where it doesn't in time."""
         try:
-            async with within(ASKED_FOR_S):
+            async with within(self._rhythm.asked_for_s):
                 return await ask()
         except _Failures:
             return None

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat, ValidationInfo, field_
 from pydantic_settings import BaseSettings
 
 from bot.settings.kinds import CommaSeparated, as_origin, lower, with_scheme
+from bot.settings.rhythms import PEOPLE, Rhythms, rhythms_of
 
 MIN_SECRET_LENGTH = 32
 MIN_METRICS_TOKEN_LENGTH = 16
@@ -61,6 +62,8 @@ class ServerSettings(BaseSettings):
     commit: str | None = None
     """Which commit this is, for /status; None where the platform does not tell."""
     command_timeout_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 10.0
+    rhythms: Annotated[Rhythms, BeforeValidator(rhythms_of)] = PEOPLE
+    """Every pause and patience of the program: for tests, in JSON."""
     sweep_s: Annotated[FiniteFloat, Field(ge=0.05, le=60)] = 1.0
 
     @property

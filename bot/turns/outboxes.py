@@ -16,6 +16,7 @@ import structlog
 from bot.cancelling import cancel
 from bot.errors import Outage
 from bot.logs.failures import why
+from bot.settings.rhythms import PEOPLE, TurnsRhythm
 from bot.store.driver import PyMongoError
 from bot.store.kinds import RecordName
 from bot.store.records import OutboxItem, Records
@@ -35,11 +36,6 @@ class Performed:
 
 Perform = Callable[[RecordName, str, Sequence[OutboxItem], Take], Awaitable[Performed]]
 
-# How long a record may at most be left alone before its effects are tried again. Of an outage of the database the sweep
-# learns first, so what it brings back can be done again.
-AFTER_OUTAGE_S = 2.0
-AFTER_POSTPONED_S = 15.0
-
 
 @dataclass(slots=True)
 class _Box:
@@ -53,7 +49,10 @@ class _Box:
 class Outboxes:
     """`perform(name, record_id, items, take)` performs a first part of the items, at least one, and says which."""
 
-    def __init__(self, records: Mapping[RecordName, Records[Any]], perform: Perform) -> None:
+    def __init__(
+        self, records: Mapping[RecordName, Records[Any]], perform: Perform, rhythm: TurnsRhythm = PEOPLE.turns
+    ) -> None:
+        self._rhythm = rhythm
         self._records = records
         self._perform = perform
         self._boxes: dict[tuple[RecordName, str], _Box] = {}
@@ -120,7 +119,7 @@ class Outboxes:
                     await self._records[name].performed(record_id, sorted(box.done))
             self._settle((name, record_id), is_postponed)
         except (PyMongoError, Outage, OSError) as error:
-            self._backoff.failed((name, record_id), AFTER_OUTAGE_S)
+            self._backoff.failed((name, record_id), self._rhythm.again_after_outage_s)
             log.warning("effects wait for the sweep", room=name, id=record_id, why=why(error))
             await self._take_out_done(name, record_id, box)
         except Exception:
@@ -139,7 +138,7 @@ class Outboxes:
 
     def _settle(self, key: tuple[RecordName, str], is_postponed: bool) -> None:
         if is_postponed:
-            self._backoff.failed(key, AFTER_POSTPONED_S)
+            self._backoff.failed(key, self._rhythm.again_after_postponed_s)
         else:
             self._backoff.succeeded(key)
 

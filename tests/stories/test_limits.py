@@ -14,12 +14,12 @@ import redis.asyncio
 import socketio
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from bot.access import shared_buckets
 from bot.access.connections import RETURN_AFTER_S
 from bot.runtime.embedded import Servers
 from tests.clients import PATIENCE_S, Guest, client_id, guest
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import House, house_of, settings_for
+from tests.rhythms import SWIFT, paced
 from tests.stories.test_transports import bearer, post, sse, visit
 
 pytestmark = pytest.mark.slow
@@ -112,11 +112,11 @@ async def test_a_made_up_address_does_not_change_whose_limit_counts(
 
 
 async def test_a_token_connects_so_often_on_all_transports_and_processes_together(
-    servers: Servers, database: str, http: ClientSession, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, database: str, http: ClientSession
 ) -> None:
     # Redis is there, and is given the time that it needs on a busy machine.
-    monkeypatch.setattr(shared_buckets, "TAKEN_WITHIN_S", PATIENCE_S)
-    limits = {"limit_connects_per_token": "1/m:3"}
+    rhythms = paced(SWIFT, limits={"taken_within_s": PATIENCE_S})
+    limits = {"limit_connects_per_token": "1/m:3", "rhythms": rhythms}
     async with narrow(servers, database, **limits) as one, narrow(servers, database, **limits) as other:
         async with guest(one.url) as budi:
             token = budi.token

@@ -13,7 +13,6 @@ import pymongo
 import pytest
 import redis.asyncio
 
-import bot.messaging.bus
 from bot.runtime.embedded import Servers
 from bot.runtime.engines import MongoDB, Valkey
 from bot.services import migrate
@@ -24,6 +23,7 @@ from tests.fakes.tcp_proxy import TcpProxy
 from tests.frail import Frail, frail
 from tests.house import House, house_of, settings_for
 from tests.processes import site
+from tests.rhythms import SWIFT, paced
 
 pytestmark = pytest.mark.slow
 
@@ -102,11 +102,12 @@ async def until_buses(are_well: bool, *houses: House) -> None:
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bus that sees within seconds what it otherwise sees within ten."""
-    monkeypatch.setattr(bot.messaging.bus, "PING_EVERY_S", 0.5)
-    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 1.5)
+# A bus that sees within seconds what it otherwise sees within ten.
+IMPATIENT = paced(SWIFT, bus={"ping_every_s": 0.5, "silent_at_most_s": 1.5})
+
+
+def proxy_url(proxy: TcpProxy) -> str:
+    return f"redis://127.0.0.1:{proxy.port}/0"
 
 
 def broken(fault: str, valkey: Frail, proxy: TcpProxy) -> Callable[[], Awaitable[None]]:
@@ -127,14 +128,15 @@ def broken(fault: str, valkey: Frail, proxy: TcpProxy) -> Callable[[], Awaitable
 
 
 @pytest.mark.parametrize("fault", ["killed", "hung", "half-open"])
-@pytest.mark.usefixtures("impatient")
 async def test_messages_and_bookings_go_on_without_redis_and_are_fast_again_with_it(
     servers: Servers, database: str, tmp_path: Path, fault: str
 ) -> None:
     async with (
         frail(Valkey(), tmp_path) as valkey,
         TcpProxy("127.0.0.1", valkey.port) as proxy,
-        visit(settings_for(servers, database, redis_url=f"redis://127.0.0.1:{proxy.port}/0")) as here,
+        visit(
+            settings_for(servers, database, redis_url=f"redis://127.0.0.1:{proxy.port}/0", rhythms=IMPATIENT)
+        ) as here,
     ):
         await until_buses(True, here.house, here.other)
         await here.begin()
@@ -157,7 +159,7 @@ async def test_a_process_starts_without_redis_finds_it_later_and_does_not_mind_t
 ) -> None:
     async with frail(Valkey(), tmp_path) as valkey:
         valkey.kill()
-        async with visit(settings_for(servers, database, redis_url=valkey.address)) as here:
+        async with visit(settings_for(servers, database, redis_url=valkey.address, rhythms=IMPATIENT)) as here:
             await here.begin()
             await here.chat("never there")
             await valkey.start()
@@ -174,7 +176,7 @@ async def test_workers_start_without_redis_outlive_it_and_do_their_jobs_when_it_
 ) -> None:
     async with frail(Valkey(), tmp_path) as valkey:
         valkey.kill()
-        settings = settings_for(servers, database, redis_url=valkey.address)
+        settings = settings_for(servers, database, redis_url=valkey.address, rhythms=IMPATIENT)
         async with site(settings, tmp_path) as place, visit(settings) as here:
             workers = await place.workers()
             await here.begin()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from socket import SHUT_RDWR
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-import bot.web.streams.reading
-import bot.web.streams.sse_and_poll
 from bot.feeds.feeds import Following
+from bot.runtime.embedded import Servers
 from bot.web.sessions.attendance import Attendance
 from bot.web.sessions.guest import GuestCommands
 from bot.web.socketio.connection import Connection
@@ -20,7 +19,8 @@ from bot.web.socketio.gate import Client, Session
 from bot.web.socketio.readers import Reader
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, guest, therapist
-from tests.house import House
+from tests.house import House, house_of, settings_for
+from tests.rhythms import SWIFT, paced
 
 pytestmark = pytest.mark.slow
 
@@ -39,11 +39,14 @@ def there_are() -> Counter[str]:
     return Counter(type(each).__name__ for each in gc.get_objects() if issubclass(type(each), MADE_FOR_ONE))
 
 
-@pytest.fixture(autouse=True)
-def promptly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has gone is noticed soon."""
-    monkeypatch.setattr(bot.web.streams.reading, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(bot.web.streams.sse_and_poll, "BETWEEN_POLLS_S", 0.1)
+# Who has gone is noticed soon.
+PROMPT = paced(SWIFT, streams={"heartbeat_s": 0.1, "between_polls_s": 0.1})
+
+
+@pytest.fixture
+async def house(servers: Servers, database: str) -> AsyncIterator[House]:
+    async with house_of(settings_for(servers, database, rhythms=PROMPT)) as running:
+        yield running
 
 
 @pytest.fixture

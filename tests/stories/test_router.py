@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from aiohttp import ClientPayloadError, ClientSession, ClientWebSocketResponse
 
-import bot.web.streams.reading
 from bot.runtime.embedded import Servers
 from bot.schemas.requests import LONGEST_POLL_S
+from bot.settings.rhythms import PEOPLE
 from bot.settings.settings import Settings
 from tests.clients import PATIENCE_S, guest
 from tests.fakes.router import Router, router
 from tests.house import house_of, settings_for
+from tests.rhythms import paced
 from tests.stories.test_transports import bearer, sse
 
 pytestmark = pytest.mark.slow
@@ -48,11 +49,10 @@ async def quiet(platform: Router) -> None:
     await asyncio.sleep(WINDOWS * platform.silence_s)
 
 
-async def test_every_transport_outlives_the_silence_that_a_router_cuts(
-    servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bot.web.streams.reading, "HEARTBEAT_S", bot.web.streams.reading.HEARTBEAT_S / SCALE)
-    settings = settings_for(servers, database, ping_interval_s=Settings.model_fields["ping_interval_s"].default / SCALE)
+async def test_every_transport_outlives_the_silence_that_a_router_cuts(servers: Servers, database: str) -> None:
+    ping_interval_s = Settings.model_fields["ping_interval_s"].default / SCALE
+    rhythms = paced(streams={"heartbeat_s": PEOPLE.streams.heartbeat_s / SCALE})
+    settings = settings_for(servers, database, ping_interval_s=ping_interval_s, rhythms=rhythms)
     async with (
         house_of(settings) as left,
         house_of(settings) as right,

@@ -16,12 +16,12 @@ from aiohttp import ClientSession
 from bot.runtime.embedded import Servers
 from bot.settings.settings import Settings
 from bot.store.entries import Entries
-from bot.web.streams import reading
 from tests.agreement import eventually, until_agreed
 from tests.clients import PATIENCE_S, Guest, Therapist, guest, therapist
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import House, house_of, settings_for
 from tests.processes import site
+from tests.rhythms import SWIFT, paced
 from tests.stories.test_transports import bearer, http, post, sse
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,8 @@ QUICK: dict[str, Any] = {"typing_s": 0.6, "presence_grace_s": 2.0, "presence_bea
 
 @pytest.fixture
 def settings(servers: Servers, database: str) -> Settings:
-    return settings_for(servers, database, **QUICK)
+    # By its heartbeats a stream finds out that nobody reads it any more.
+    return settings_for(servers, database, rhythms=paced(SWIFT, streams={"heartbeat_s": 0.1}), **QUICK)
 
 
 @pytest.fixture
@@ -300,9 +301,8 @@ async def test_signals_are_sent_and_seen_on_every_transport(one: House, other: H
 
 
 async def test_a_stream_makes_its_reader_present_and_the_background_is_said_over_http_to_any_process(
-    one: House, other: House, http: ClientSession, monkeypatch: pytest.MonkeyPatch
+    one: House, other: House, http: ClientSession
 ) -> None:
-    monkeypatch.setattr(reading, "HEARTBEAT_S", 0.1)  # by which a stream finds out that nobody reads it any more
     async with visit(one, other) as (budi, console, booking_id):
         token = budi.token
         async with sse(http, f"{one.url}/api/sse/bookings", token) as stream:

@@ -11,7 +11,6 @@ import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,16 @@ import pytest
 from aiohttp import ClientSession
 
 import bot.app
-import bot.web.streams.outlet
 from bot.app import Serving, serving
 from bot.feeds.feeds import AT_ONCE, NewEntry
 from bot.identity import conversation_feed
 from bot.runtime.embedded import Servers
-from bot.web.socketio.limits import Limits
 from bot.web.streams.outlet import COUNTERS
 from tests import stalled
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S, Guest
 from tests.house import settings_for
+from tests.rhythms import SWIFT, paced
 
 pytestmark = pytest.mark.slow
 
@@ -58,9 +56,8 @@ async def web(servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch) 
         return listening
 
     monkeypatch.setattr(bot.app, "_listen", listen_with_small_buffers)
-    monkeypatch.setattr(bot.web.streams.outlet, "STALLED_FOR_S", 0.3)
-    monkeypatch.setattr(bot.app, "Limits", partial(Limits, stalled_for_s=0.3))
-    async with serving(settings_for(servers, database, queued_bytes=65_536)) as process:
+    rhythms = paced(SWIFT, streams={"stalled_for_s": 0.3})
+    async with serving(settings_for(servers, database, queued_bytes=65_536, rhythms=rhythms)) as process:
         yield process
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ import bot.runtime.vitals
 from bot.runtime.embedded import Servers
 from bot.runtime.engines import MongoDB, Valkey
 from bot.services import migrate
-from bot.store import driver
 from conversations.notices import Notice
 from tests.agreement import eventually
 from tests.clients import PATIENCE_S
 from tests.frail import Frail, frail
 from tests.house import House, house_of, settings_for
 from tests.processes import site
+from tests.rhythms import SWIFT, paced
 
 pytestmark = pytest.mark.slow
 
@@ -115,11 +114,10 @@ async def test_without_redis_a_process_is_ready_and_says_since_when_it_is_away(
 
 
 async def test_a_redis_that_hangs_is_called_slow_before_it_is_called_away(
-    servers: Servers, database: str, valkey: Frail, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, database: str, valkey: Frail
 ) -> None:
-    monkeypatch.setattr(bot.messaging.bus, "PING_EVERY_S", 0.3)
-    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 3.0)
-    settings = settings_for(servers, database, redis_url=valkey.address)
+    rhythms = paced(SWIFT, bus={"ping_every_s": 0.3, "silent_at_most_s": 3.0})
+    settings = settings_for(servers, database, redis_url=valkey.address, rhythms=rhythms)
     async with house_of(settings) as house, ClientSession(house.url) as http:
         await until_parts(http, redis="ok")
         valkey.freeze()
@@ -129,17 +127,16 @@ async def test_a_redis_that_hangs_is_called_slow_before_it_is_called_away(
         await until_parts(http, redis="ok")
 
 
-async def test_a_worker_that_is_not_heard_and_a_job_that_nobody_takes_are_told(
-    house: House, servers: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_worker_that_is_not_heard_and_a_job_that_nobody_takes_are_told(house: House, servers: Servers) -> None:
     courier = redis.Redis.from_url(servers.redis_url or "")
     worker = Worker(["default"], connection=courier)
     worker.register_birth()
     worker.heartbeat()
     async with ClientSession(house.url) as http:
         await until_parts(http, workers="ok")
-        monkeypatch.setattr(bot.runtime.vitals, "WAITING_JOB_S", -1.0)
-        Queue("default", connection=courier).enqueue("workers.jobs.count_visits", "t_nobody")
+        job = Queue("default", connection=courier).enqueue("workers.jobs.count_visits", "t_nobody")
+        job.enqueued_at = datetime.now(UTC) - timedelta(seconds=40)
+        job.save()
         await until_parts(http, workers="delayed")
         heard_at = (datetime.now(UTC) - timedelta(seconds=100)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         courier.hset(worker.key, "last_heartbeat", heard_at)
@@ -153,29 +150,23 @@ async def test_a_worker_that_is_not_heard_and_a_job_that_nobody_takes_are_told(
 # --- MongoDB ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else is asked of MongoDB fails soon."""
-    monkeypatch.setattr(driver, "connect", partial(driver.connect, timeout_s=0.5))
+# Whatever else is asked of MongoDB fails soon.
+IMPATIENT = paced(SWIFT, database={"operation_within_s": 0.5})
+# Whatever else is asked of it waits longer than a test does, and who has asked knows for as long.
+PATIENT = paced(SWIFT, database={"operation_within_s": 3 * PATIENCE_S}, vitals={"kept_for_s": 60.0})
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else is asked of MongoDB waits longer than this test does."""
-    monkeypatch.setattr(driver, "connect", partial(driver.connect, timeout_s=3 * PATIENCE_S))
-
-
-@pytest.fixture
-async def fragile(mongo: Frail, valkey: Frail) -> AsyncIterator[House]:
-    """A house both of whose servers can be broken."""
+async def fragile(mongo: Frail, valkey: Frail, request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    """A house of a pace both of whose servers can be broken."""
     servers = Servers(mongodb_uri=mongo.address, redis_url=valkey.address)
-    settings = settings_for(servers, "status", log_level="error")
+    settings = settings_for(servers, "status", log_level="error", rhythms=request.param)
     await migrate(settings)
     async with house_of(settings) as running:
         yield running
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("fragile", [IMPATIENT], ids=[""], indirect=True)
 async def test_without_mongodb_a_process_lives_but_is_not_ready_and_says_since_when(
     fragile: House, mongo: Frail, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -206,7 +197,7 @@ async def test_without_mongodb_a_process_lives_but_is_not_ready_and_says_since_w
     assert [record.name for record in caplog.records if record.exc_info] == []
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("fragile", [PATIENT], ids=[""], indirect=True)
 async def test_with_everything_hung_a_storm_of_questions_is_answered_by_one(
     fragile: House, mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,10 +212,8 @@ async def test_with_everything_hung_a_storm_of_questions_is_answered_by_one(
         await until_parts(http, mongodb="ok", redis="ok")
         mongo.freeze()
         valkey.freeze()
-        await until_parts(http, mongodb="away")  # an answer from before was good until now
         monkeypatch.setattr(bot.runtime.vitals, "is_writable", counting)
-        monkeypatch.setattr(bot.runtime.vitals, "KEPT_S", 60.0)
-        fragile.services.vitals._mongodb._good_until = 0.0
+        fragile.services.vitals._mongodb._good_until = 0.0  # an answer from before is good no more
         async with asyncio.timeout(PATIENCE_S):
             answers = await asyncio.gather(*(ready(http) for _ in range(100)), *(status(http) for _ in range(20)))
         assert {code for code, _ in answers} == {503, "down"}

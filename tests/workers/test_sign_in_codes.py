@@ -14,7 +14,6 @@ from bot.services import connected, open_post
 from bot.words import Words
 from tests.fakes.twilio_api import ACCOUNT, TOKEN, TwilioApi
 from tests.house import House, house_of, settings_for
-from workers import sign_in_codes
 from workers.short_messages import segments
 from workers.sign_in_codes import send_code, text_of
 
@@ -72,10 +71,7 @@ async def test_a_number_that_is_nobodys_and_a_code_that_was_used_lead_to_nothing
     assert twilio.messages == []
 
 
-async def test_what_may_be_over_soon_is_tried_again_and_three_times_at_most(
-    house: House, twilio: TwilioApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sign_in_codes, "PAUSES_S", (0.0, 0.0))
+async def test_what_may_be_over_soon_is_tried_again_and_three_times_at_most(house: House, twilio: TwilioApi) -> None:
     await house.add_therapist(phone=PHONE)
     _, nonce = await ask(house, PHONE)
     twilio.fail("Messages", times=2)

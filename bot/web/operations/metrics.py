@@ -23,7 +23,7 @@ from bot import __version__
 from bot.access.limits import SCOPES
 from bot.integrations.incoming import SENDERS
 from bot.runtime.exposition import CONTENT_TYPE, Family, exposition
-from bot.runtime.vitals import ASKED_FOR_S, Report
+from bot.runtime.vitals import Report
 from bot.services import Services
 from bot.store.driver import PyMongoError, within
 from bot.store.kinds import KINDS
@@ -151,17 +151,17 @@ def _limits(services: Services) -> Iterator[Family]:
     yield _count("limits_decided_alone", "Limits that Redis did not answer for.", services.limits.decided_alone)
 
 
-async def _known(ask: Awaitable[T]) -> T | None:
+async def _known(services: Services, ask: Awaitable[T]) -> T | None:
     """What all processes see the same; without the database nothing is seen, and the other numbers do not wait."""
     try:
-        async with within(ASKED_FOR_S):
+        async with within(services.settings.rhythms.vitals.asked_for_s):
             return await ask
     except (PyMongoError, OSError):
         return None
 
 
 async def _notifications(services: Services) -> list[Family]:
-    health = await _known(services.delivery_desk.health())
+    health = await _known(services, services.delivery_desk.health())
     if health is None:
         return []
     resting = {each["name"]: each["state"] == "resting" for each in health["channels"] if each["state"] != "not_set"}
@@ -173,7 +173,7 @@ async def _notifications(services: Services) -> list[Family]:
 
 
 async def _webhooks(services: Services) -> list[Family]:
-    counts = await _known(services.webhooks.counts())
+    counts = await _known(services, services.webhooks.counts())
     if counts is None:
         return []
     rows = {state: counts[state] for state in ("waiting", "dead")}

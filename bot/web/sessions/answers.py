@@ -10,6 +10,7 @@ from bot.errors import Outage, Refusal
 from bot.identity import digest_of
 from bot.schemas.fields import CommandPayload
 from bot.services import Services
+from bot.settings.rhythms import TurnsRhythm
 from bot.store.kinds import E, R, RecordKind
 from bot.store.records import Records
 from bot.turns.outboxes import place_of
@@ -20,9 +21,6 @@ Answer = dict[str, Any]
 
 # Marks an answer in a record that is not final yet, with the version of the record whose effects will tell.
 PENDING = "pending"
-LOOK_EVERY_S = 0.05
-# Who took a command answers it at once; an answer that does not come after this long is given by who repeats it.
-ORPHANED_AFTER_S = 1.0
 
 
 def refusal(code: str) -> Refusal:
@@ -72,18 +70,24 @@ async def take_and_settle(
         async with asyncio.timeout(timeout_s):
             await services.outboxes.settled(kind.name, record_id, timeout_s)
             is_ours = outcome.repeated is None
-            answer = await _told(services.turns.records_of(kind), record_id, command, judge, is_ours)
+            records, rhythm = services.turns.records_of(kind), services.settings.rhythms.turns
+            answer = await _told(records, record_id, command, judge, is_ours, rhythm)
     except TimeoutError:
         raise Outage(f"the effects of a command on {record_id} were not performed in time") from None
     return _replayed(answer)
 
 
 async def _told(
-    records: Records[Any], record_id: str, command: Command, judge: Callable[[Any], str | None], is_ours: bool
+    records: Records[Any],
+    record_id: str,
+    command: Command,
+    judge: Callable[[Any], str | None],
+    is_ours: bool,
+    rhythm: TurnsRhythm,
 ) -> Answer:
     """The answer that the effects tell. They may be performed by any process, but one alone gives the answer."""
     loop = asyncio.get_running_loop()
-    orphaned_at = loop.time() + (0 if is_ours else ORPHANED_AFTER_S)
+    orphaned_at = loop.time() + (0 if is_ours else rhythm.answer_orphaned_after_s)
     while True:
         stored = await records.load(record_id)
         assert stored is not None, "a record that has taken a turn exists"
@@ -93,7 +97,7 @@ async def _told(
         is_told = known is None or all(place_of(item.id)[0] != known.answer[PENDING] for item in stored.outbox)
         if is_told and loop.time() >= orphaned_at:
             break
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(rhythm.answer_look_every_s)
     code = judge(stored.record)
     answer = {"ok": False, "code": code} if code else command.answer(stored.record)
     await records.amend_answer(record_id, command.key, answer)

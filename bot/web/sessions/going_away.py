@@ -5,12 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-# Everybody at once would be a second outage.
-SPREAD_OF_RETURNS_MS = 4000
-
 GOING_AWAY = "going_away"
 
 
-def goodbye() -> dict[str, Any]:
-    """The data of `going_away`, drawn anew for each client."""
-    return {"retry_in_ms": random.randint(0, SPREAD_OF_RETURNS_MS)}
+def goodbye(spread_over_s: float) -> dict[str, Any]:
+    """The data of `going_away`, drawn anew for each client: everybody at once would be a second outage."""
+    return {"retry_in_ms": random.randint(0, int(spread_over_s * 1000))}

@@ -24,6 +24,8 @@ class Limits:
     """What waits for one reader, in our queue and in the transport's buffer together."""
     stalled_for_s: float = 5.0
     """For a reader who is behind to take anything at all of what waits."""
+    returns_spread_over_s: float = 4.0
+    """Those who are sent away together come back spread over so long."""
     max_strikes: int = 10
     commands_per_s: float = 20.0
     command_burst: int = 60

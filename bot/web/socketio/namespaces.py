@@ -24,7 +24,7 @@ from bot.store.rooms import is_room_of
 from bot.web.sessions.arrivals import Arrival, admit_guest, admit_therapist
 from bot.web.sessions.attendance import Attendance
 from bot.web.sessions.guest import Guest, GuestCommands, said
-from bot.web.sessions.situations import RETRY_AFTER_S, situation_of
+from bot.web.sessions.situations import situation_of
 from bot.web.sessions.therapist import Caller, TherapistCommands
 from bot.web.socketio.door import Post
 from bot.web.socketio.packets import encode_event
@@ -254,7 +254,7 @@ class TherapistDoor(_Doorway):
             try:
                 room = await self.services.rooms.of(booking_id, visitor.subject)
             except (PyMongoError, OSError):
-                await asyncio.sleep(RETRY_AFTER_S)
+                await asyncio.sleep(self.services.settings.rhythms.streams.read_again_after_s)
                 continue
             if room is None or room.closes_at is not None or sid not in self.visitors:
                 return

@@ -192,7 +192,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]  # upstream ha
         self._drained_at = deadline = asyncio.get_running_loop().time() + grace_s
         self.engine.closing = True
         for session in list(self._sessions.values()):
-            session.send(encode_event(session.namespace, GOING_AWAY, goodbye()))
+            session.send(encode_event(session.namespace, GOING_AWAY, goodbye(self.limits.returns_spread_over_s)))
         connections = list(self.engine.sockets.values())
         await _finish_commands(connections, min(COMMANDS_FINISH_S, grace_s))
         for connection in connections:

@@ -15,9 +15,7 @@ from typing import Literal
 
 from aiohttp import web
 
-# Without one byte taken: the slowest line takes some.
-STALLED_FOR_S = 5.0
-
+from bot.web.http.exchange import SERVICES
 
 Transport = Literal["sse", "websocket", "poll"]
 
@@ -51,6 +49,8 @@ class Outlet:
         self._transport = request.transport
         self._writer = request.writer
         self._counters = request.app[COUNTERS]
+        # Without one byte taken: the slowest line takes some.
+        self._stalled_for_s = request.app[SERVICES].settings.rhythms.streams.stalled_for_s
         self._loop = asyncio.get_running_loop()
         self._sending = 0
         self._watch: asyncio.TimerHandle | None = None
@@ -79,7 +79,7 @@ class Outlet:
             self._counters.slow_readers_aborted += 1
             self._transport.abort()
         else:
-            self._watch = self._loop.call_later(STALLED_FOR_S, self._look, now_left)
+            self._watch = self._loop.call_later(self._stalled_for_s, self._look, now_left)
 
     def close(self) -> None:
         """What has not been taken by now never will be: nothing of it is waited for."""

@@ -31,13 +31,10 @@ from bot.web.http.exchange import SERVICES, address_of, locale_of
 from bot.web.sessions.attendance import Attendance
 from bot.web.sessions.correspondence import visits_of
 from bot.web.sessions.going_away import GOING_AWAY, goodbye
-from bot.web.sessions.situations import RETRY_AFTER_S
 from bot.web.sessions.snapshots import page_of
 from conversations.values import Locale
 
 PAGE = 100
-# A stream on which nothing has come for so long says that it is still there.
-HEARTBEAT_S = 15.0
 RETURN_AFTER_MS = int(RETURN_AFTER_S * 1000)
 
 
@@ -118,12 +115,12 @@ class Reading:
     async def follow(self) -> list[Entry]:
         """As `next`, until it is time for a heartbeat; an outage only delays what comes."""
         try:
-            return await self.next(HEARTBEAT_S)
+            return await self.next(self._services.settings.rhythms.streams.heartbeat_s)
         except Exception as error:
             if not is_outage(error):
                 raise
             with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_AFTER_S):
+                async with asyncio.timeout(self._services.settings.rhythms.streams.read_again_after_s):
                     await self._services.stopping.wait()
             return []
 
@@ -221,4 +218,6 @@ def must_move(services: Services, reading: Reading) -> bool:
 
 def going_away(services: Services, reading: Reading) -> dict[str, Any]:
     """The goodbye as a signal, on the transports that have frames and answers instead of named events."""
-    return {"signal": GOING_AWAY, "data": {"retry_in_ms": RETURN_AFTER_MS} if reading.gave_way else goodbye()}
+    spread_over_s = services.settings.rhythms.ending.returns_spread_over_s
+    data = {"retry_in_ms": RETURN_AFTER_MS} if reading.gave_way else goodbye(spread_over_s)
+    return {"signal": GOING_AWAY, "data": data}

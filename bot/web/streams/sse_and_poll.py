@@ -23,8 +23,6 @@ from bot.web.streams.reading import Reading, begin, going_away, must_move, query
 log = structlog.get_logger()
 
 RETRY_MS = 2_000
-# A poll is followed by the next one; until then its reader counts as being there.
-BETWEEN_POLLS_S = 5.0
 # Written in one go; more of a page waits, unencoded, until the reader has taken this.
 LARGEST_PIECE = 64 * 1024
 
@@ -40,7 +38,8 @@ async def poll(request: web.Request) -> web.Response:
     services, query = request.app[SERVICES], query_of(request)
     with ExitStack() as stack:
         stack.enter_context(request.app[COUNTERS].counted("poll"))
-        reading, is_resync = await begin(request, query, query.since, stack, absent_after_s=BETWEEN_POLLS_S)
+        between_polls_s = services.settings.rhythms.streams.between_polls_s
+        reading, is_resync = await begin(request, query, query.since, stack, absent_after_s=between_polls_s)
         has_news = is_resync or query.signals not in (None, reading.attendance.cursor)
         entries = await reading.next(0.0 if has_news else query.wait)
         answer = {

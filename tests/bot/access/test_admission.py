@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.access import admission as access_module
 from bot.access.admission import GRACE, Access
 from bot.access.tokens import LIVES, Tokens
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers
+from bot.settings.rhythms import PEOPLE, AccessRhythm
 from bot.store import driver
 from bot.store.token_families import USES_KEPT, TokenFamilies
 from tests.agreement import eventually
 from tests.clock import FakeClock
 from tests.house import SECRET
+from tests.rhythms import NEVER
 
 START = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -27,13 +29,15 @@ SECOND = timedelta(seconds=1)
 class Doorman:
     """Access as one process has it, on a clock that stands, and what it was told to forget."""
 
-    def __init__(self, database: driver.Database, redis_url: str, clock: FakeClock) -> None:
+    def __init__(
+        self, database: driver.Database, redis_url: str, clock: FakeClock, rhythm: AccessRhythm = PEOPLE.access
+    ) -> None:
         self.clock = clock
         self.tokens = Tokens(SECRET, clock.now)
         self.families = TokenFamilies(database["token_families"])
         self.forgotten: list[str] = []
         self.bus = Bus(redis_url, namespace="access")
-        self.access = Access(self.tokens, self.families, self.bus, clock.now, self.forgotten.extend)
+        self.access = Access(self.tokens, self.families, self.bus, clock.now, self.forgotten.extend, rhythm)
 
     def first_token(self) -> str:
         return self.tokens.sign("guest", "c_1")
@@ -140,7 +144,7 @@ async def test_a_token_that_was_replaced_long_ago_stays_nothing_however_often_it
 
 
 async def test_a_process_remembers_only_those_who_came_a_moment_ago(
-    doorman: Doorman, other: Doorman, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, database: driver.Database, doorman: Doorman
 ) -> None:
     async def come_to(one: Doorman) -> int:
         for number in range(9):
@@ -148,8 +152,9 @@ async def test_a_process_remembers_only_those_who_came_a_moment_ago(
         return len(one.access)
 
     assert await come_to(doorman) == 9
-    monkeypatch.setattr(access_module, "KNOWN_FOR_S", 1e-6)
-    assert await come_to(other) == 1
+    rhythm = replace(PEOPLE.access, known_for_s=1e-6)
+    forgetful = Doorman(database, servers.redis_url or "", doorman.clock, rhythm)
+    assert await come_to(forgetful) == 1
 
 
 async def test_what_is_kept_of_a_guest_stays_small_and_goes_when_the_tokens_have_expired(
@@ -208,9 +213,10 @@ async def test_who_is_connected_by_an_ended_token_is_told_once_and_nobody_else(d
 
 @pytest.mark.parametrize("is_bus_up", [True, False])
 async def test_another_process_hears_of_it_with_and_without_the_bus(
-    doorman: Doorman, other: Doorman, is_bus_up: bool, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, database: driver.Database, doorman: Doorman, is_bus_up: bool
 ) -> None:
-    monkeypatch.setattr(access_module, "LOOK_EVERY_S", (3600.0, 3600.0) if is_bus_up else (0.02, 0.03))
+    rhythm = replace(PEOPLE.access, look_every_s=NEVER if is_bus_up else (0.02, 0.03))
+    other = Doorman(database, servers.redis_url or "", doorman.clock, rhythm)
     ended = asyncio.Event()
     bearer = await other.access.bearer_of("guest", doorman.first_token())
     assert bearer is not None

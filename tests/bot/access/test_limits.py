@@ -11,17 +11,18 @@ import pytest
 import redis.asyncio
 from redis.asyncio import Redis
 
-from bot.access import shared_buckets
 from bot.access.limits import SCOPES, Asker, Kind, RateLimits, kind_of, network_of, rate_of
 from bot.errors import Refusal
 from bot.runtime.embedded import Servers
 from bot.schemas.guest import GUEST_COMMANDS
 from bot.schemas.therapist import THERAPIST_COMMANDS
 from bot.settings.rates import Rate
+from bot.settings.rhythms import PEOPLE, Rhythms
 from bot.settings.settings import Settings
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.house import SECRET
+from tests.rhythms import paced
 
 ASKER = Asker("203.0.113.7", "c_somebody", "+6281234567890")
 EVERY_RATE = [f"limit_{kind}_per_{scope}" for kind, scopes in SCOPES.items() for scope in scopes]
@@ -29,10 +30,8 @@ EVERY_RATE = [f"limit_{kind}_per_{scope}" for kind, scopes in SCOPES.items() for
 DECIDED_WITHIN_S = 0.5
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis is there, and is given the time that it needs on a busy machine."""
-    monkeypatch.setattr(shared_buckets, "TAKEN_WITHIN_S", PATIENCE_S)
+# Redis is there, and is given the time that it needs on a busy machine.
+PATIENT = paced(limits={"taken_within_s": PATIENCE_S})
 
 
 @pytest.fixture
@@ -43,9 +42,11 @@ async def courier(servers: Servers) -> AsyncIterator[Redis]:
 
 
 @asynccontextmanager
-async def limits_at(redis_url: str, namespace: str = "test", **rates: str) -> AsyncIterator[RateLimits]:
+async def limits_at(
+    redis_url: str, namespace: str = "test", *, rhythms: Rhythms = PATIENT, **rates: str
+) -> AsyncIterator[RateLimits]:
     """The limits of one process; rates that are not named are too high to matter."""
-    settings = Settings(secret=SECRET, **{**dict.fromkeys(EVERY_RATE, "1000/h:1000"), **rates})
+    settings = Settings(secret=SECRET, rhythms=rhythms, **{**dict.fromkeys(EVERY_RATE, "1000/h:1000"), **rates})
     async with RateLimits(settings, redis_url, namespace=namespace) as limits:
         yield limits
 
@@ -82,7 +83,6 @@ async def until(is_so: Callable[[], bool]) -> None:
 # --- all processes together -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("patient")
 async def test_fifty_at_once_over_two_processes_never_get_more_than_the_burst(servers: Servers, courier: Redis) -> None:
     url = str(servers.redis_url)
     rates = {"limit_connects_per_token": "1/h:7"}
@@ -93,7 +93,6 @@ async def test_fifty_at_once_over_two_processes_never_get_more_than_the_burst(se
         assert one.decided_alone == other.decided_alone == 0
 
 
-@pytest.mark.usefixtures("patient")
 async def test_either_all_buckets_of_an_asker_give_a_token_or_none(servers: Servers, courier: Redis) -> None:
     rates = {"limit_connects_per_token": "1/h:1", "limit_connects_per_address": "1/h:3"}
     async with limits_at(str(servers.redis_url), **rates) as limits:
@@ -103,7 +102,6 @@ async def test_either_all_buckets_of_an_asker_give_a_token_or_none(servers: Serv
         assert neighbours == [True, True, False]
 
 
-@pytest.mark.usefixtures("patient")
 async def test_who_is_refused_elsewhere_is_told_when_to_come_again(servers: Servers, courier: Redis) -> None:
     url = str(servers.redis_url)
     rates = {"limit_codes_per_phone": "1/h:1"}
@@ -115,7 +113,6 @@ async def test_who_is_refused_elsewhere_is_told_when_to_come_again(servers: Serv
         assert caught.value.retry_after_s == pytest.approx(3600, abs=60)
 
 
-@pytest.mark.usefixtures("patient")
 async def test_a_token_comes_back_with_the_time_of_redis(servers: Servers, courier: Redis) -> None:
     async with limits_at(str(servers.redis_url), limit_codes_per_phone="1/h:2") as one:
         assert [await taken(one, "codes") for _ in range(3)] == [True, True, False]
@@ -126,7 +123,6 @@ async def test_a_token_comes_back_with_the_time_of_redis(servers: Servers, couri
         assert [await taken(restarted, "codes") for _ in range(2)] == [True, False]
 
 
-@pytest.mark.usefixtures("patient")
 async def test_a_bucket_is_kept_no_longer_than_it_takes_to_fill(servers: Servers, courier: Redis) -> None:
     rates = {"limit_connects_per_token": "1/m:5", "limit_connects_per_address": "1/s:5"}
     async with limits_at(str(servers.redis_url), **rates) as limits:
@@ -136,7 +132,6 @@ async def test_a_bucket_is_kept_no_longer_than_it_takes_to_fill(servers: Servers
     assert 0 < lives["address"] <= 2_000
 
 
-@pytest.mark.usefixtures("patient")
 async def test_a_clock_that_is_far_behind_locks_nobody_out(servers: Servers, courier: Redis) -> None:
     """As after a failover to a server whose clock is wrong: what was stored lies years ahead of its time."""
     rates = {"limit_connects_per_token": "10/s:2"}
@@ -150,14 +145,12 @@ async def test_a_clock_that_is_far_behind_locks_nobody_out(servers: Servers, cou
         assert caught.value.retry_after_s <= 0.4
 
 
-@pytest.mark.usefixtures("patient")
 async def test_installations_that_share_a_redis_do_not_share_buckets(servers: Servers, courier: Redis) -> None:
     url, rates = str(servers.redis_url), {"limit_connects_per_token": "1/h:1"}
     async with limits_at(url, "one", **rates) as one, limits_at(url, "other", **rates) as other:
         assert [await taken(one), await taken(one), await taken(other)] == [True, False, True]
 
 
-@pytest.mark.usefixtures("patient")
 async def test_nobody_learns_from_redis_who_asked(servers: Servers, courier: Redis) -> None:
     async with limits_at(str(servers.redis_url), **dict.fromkeys(EVERY_RATE, "1/h:10")) as limits:
         assert await taken(limits, "guesses")
@@ -167,7 +160,6 @@ async def test_nobody_learns_from_redis_who_asked(servers: Servers, courier: Red
     assert not any(part in keys for part in (ASKER.address, ASKER.subject, ASKER.phone))
 
 
-@pytest.mark.usefixtures("patient")
 async def test_what_is_not_known_of_an_asker_is_not_counted(servers: Servers, courier: Redis) -> None:
     rates = {"limit_connects_per_token": "1/h:1", "limit_connects_per_address": "1/h:3"}
     async with limits_at(str(servers.redis_url), **rates) as limits:
@@ -229,7 +221,9 @@ async def took(decision: Any) -> tuple[float, Any]:
 async def test_without_redis_each_process_decides_at_once_by_buckets_of_the_same_size(
     proxy: TcpProxy, fault: str
 ) -> None:
-    async with limits_at(f"redis://127.0.0.1:{proxy.port}/0", limit_connects_per_token="1/h:5") as limits:
+    async with limits_at(
+        f"redis://127.0.0.1:{proxy.port}/0", rhythms=PEOPLE, limit_connects_per_token="1/h:5"
+    ) as limits:
         assert await taken(limits)
         match fault:
             case "frozen":
@@ -251,13 +245,12 @@ async def test_without_redis_each_process_decides_at_once_by_buckets_of_the_same
 
 
 async def test_a_redis_that_never_was_there_costs_nobody_more_than_a_moment() -> None:
-    async with limits_at("redis://127.0.0.1:1/0", limit_connects_per_token="1/h:2") as limits:
+    async with limits_at("redis://127.0.0.1:1/0", rhythms=PEOPLE, limit_connects_per_token="1/h:2") as limits:
         seconds, verdicts = await took(asyncio.gather(*(taken(limits) for _ in range(50))))
         assert sum(verdicts) == 2
         assert seconds < DECIDED_WITHIN_S
 
 
-@pytest.mark.usefixtures("patient")
 async def test_when_redis_is_back_it_decides_again(proxy: TcpProxy, courier: Redis) -> None:
     async with limits_at(f"redis://127.0.0.1:{proxy.port}/0") as limits:
         await proxy.cut()
@@ -270,7 +263,6 @@ async def test_when_redis_is_back_it_decides_again(proxy: TcpProxy, courier: Red
         assert [key async for key in courier.scan_iter("*:connects:token:*")]
 
 
-@pytest.mark.usefixtures("patient")
 async def test_scripts_that_redis_forgot_are_told_again(servers: Servers, courier: Redis) -> None:
     async with limits_at(str(servers.redis_url)) as limits:
         assert await taken(limits)
@@ -291,7 +283,7 @@ async def test_what_redis_forgot_this_process_still_knows(servers: Servers, cour
 
 async def test_limits_end_while_redis_hangs(proxy: TcpProxy) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        async with limits_at(f"redis://127.0.0.1:{proxy.port}/0") as limits:
+        async with limits_at(f"redis://127.0.0.1:{proxy.port}/0", rhythms=PEOPLE) as limits:
             assert await taken(limits)
             proxy.freeze()
             assert spent(limits)

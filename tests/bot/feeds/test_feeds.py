@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,25 +13,23 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 
-import bot.feeds.feeds
-import bot.messaging.bus
 from bot.errors import Outage
 from bot.feeds.feeds import PAGE, ContentDiffers, Feeds, NewEntry
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers
+from bot.settings.rhythms import PEOPLE, FeedsRhythm
 from bot.store import driver
 from bot.store.driver import Database
 from bot.store.entries import Entries, Entry
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy
+from tests.rhythms import NEVER, PATIENT_BUS
 
 NOW = datetime(2026, 12, 1, 3, 0, 0, 123_000, tzinfo=UTC)
 FEED = "conversation:c_1"
 # Nobody listens there, and nobody ever will.
 NO_REDIS = "redis://127.0.0.1:1/0"
 AT_ONCE = 20
-
-pytestmark = pytest.mark.usefixtures("patient_bus")
 
 
 class Reader:
@@ -86,22 +84,18 @@ async def nothing_fails_unseen() -> AsyncIterator[None]:
     assert unseen == []
 
 
-@pytest.fixture
-def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No safety look comes to help."""
-    monkeypatch.setattr(bot.feeds.feeds, "LOOK_EVERY_S", (3600.0, 3600.0))
-
-
-@pytest.fixture
-def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.feeds.feeds, "LOOK_EVERY_S", (0.02, 0.03))
+# No safety look comes to help, or one does soon.
+NO_LOOKS = replace(PEOPLE.feeds, look_every_s=NEVER)
+FREQUENT_LOOKS = replace(PEOPLE.feeds, look_every_s=(0.02, 0.03))
 
 
 @asynccontextmanager
-async def process(store: Database, redis_url: str | None = NO_REDIS) -> AsyncIterator[Feeds]:
+async def process(
+    store: Database, redis_url: str | None = NO_REDIS, rhythm: FeedsRhythm = PEOPLE.feeds, **more: Any
+) -> AsyncIterator[Feeds]:
     """The feeds of one web process; several of them know of each other what real ones would."""
-    bus = Bus(redis_url or "")
-    async with bus, Feeds(Entries(store["entries"]), bus, lambda: NOW) as feeds:
+    bus = Bus(redis_url or "", rhythm=PATIENT_BUS)
+    async with bus, Feeds(Entries(store["entries"]), bus, lambda: NOW, rhythm, **more) as feeds:
         if redis_url != NO_REDIS:
             await until(lambda: bus.healthy)
         yield feeds
@@ -208,27 +202,21 @@ async def test_a_post_under_an_id_that_said_something_else_fails(store: Database
             await other
 
 
-async def test_a_post_that_cannot_be_written_fails_in_time_and_is_not_written_later(
-    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bot.feeds.feeds, "WRITE_WITHIN_S", 0.2)
-    async with process(shaky.store) as feeds:
-        await feeds.append(FEED, "e_1", "message", {})
+async def test_a_post_that_cannot_be_written_fails_in_time_and_is_not_written_later(shaky: Shaky) -> None:
+    async with process(shaky.store, rhythm=replace(PEOPLE.feeds, write_within_s=0.2)) as feeds:
+        await feeds.append(FEED, "e_1", "message", {}, within_s=PATIENCE_S)
         shaky.proxy.freeze()
         under_way, behind = (feeds.post(FEED, NewEntry(f"e_{n}", "message", {})) for n in (2, 3))
         for post in (under_way, behind):
             with pytest.raises(Outage):
                 await post
         shaky.proxy.pass_on()
-        await feeds.append(FEED, "e_4", "message", {})
+        await feeds.append(FEED, "e_4", "message", {}, within_s=PATIENCE_S)
         assert "e_3" not in [entry_id for _, entry_id in await standing(shaky.store)]
 
 
-async def test_when_too_much_waits_more_is_refused_at_once_and_taken_again_afterwards(
-    store: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bot.feeds.feeds, "MOST_WAITING", 3)
-    async with process(store) as feeds:
+async def test_when_too_much_waits_more_is_refused_at_once_and_taken_again_afterwards(store: Database) -> None:
+    async with process(store, most_waiting=3) as feeds:
         posts = [feeds.post(FEED, NewEntry(f"e_{n}", "message", {})) for n in range(3)]
         with pytest.raises(Outage):
             feeds.post(FEED, NewEntry("e_3", "message", {}))
@@ -297,7 +285,6 @@ async def test_a_swarm_of_duplicates_costs_a_batch_or_two_and_not_one_each(store
         assert two.written == 0
 
 
-@pytest.mark.usefixtures("no_looks")
 @pytest.mark.parametrize("is_read", [True, False])
 async def test_feeds_that_went_on_elsewhere_cost_a_batch_or_two_and_not_one_each(
     store: Database, is_read: bool
@@ -305,7 +292,7 @@ async def test_feeds_that_went_on_elsewhere_cost_a_batch_or_two_and_not_one_each
     """As after Redis was away: what was written elsewhere is not known here."""
     names = [f"conversation:c_{number}" for number in range(AT_ONCE)]
     readers = {name: Reader() for name in names}
-    async with process(store) as here, process(store) as elsewhere:
+    async with process(store, rhythm=NO_LOOKS) as here, process(store, rhythm=NO_LOOKS) as elsewhere:
         await asyncio.gather(*(say(here, f"{name} 1", feed=name) for name in names))
         for name in names if is_read else ():
             here.follow(name, 1, readers[name])
@@ -381,9 +368,8 @@ async def test_a_cursor_that_nobody_gave_out_gives_no_number(store: Database) ->
 # --- read whole, live or later ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("frequent_looks")
 async def test_without_redis_a_follower_elsewhere_gets_the_entry_by_the_safety_look(store: Database) -> None:
-    async with process(store) as here, process(store) as elsewhere:
+    async with process(store, rhythm=FREQUENT_LOOKS) as here, process(store, rhythm=FREQUENT_LOOKS) as elsewhere:
         reader = Reader()
         following = elsewhere.follow(FEED, 0, reader)
         await until(lambda: following.is_live)
@@ -392,9 +378,8 @@ async def test_without_redis_a_follower_elsewhere_gets_the_entry_by_the_safety_l
         assert reader.numbers == [1, 2]
 
 
-@pytest.mark.usefixtures("frequent_looks")
 async def test_an_entry_that_makes_no_sense_holds_up_its_own_feed_alone(store: Database) -> None:
-    async with process(store) as here, process(store) as elsewhere:
+    async with process(store, rhythm=FREQUENT_LOOKS) as here, process(store, rhythm=FREQUENT_LOOKS) as elsewhere:
         reader = Reader()
         followings = [elsewhere.follow(FEED, 0, reader), elsewhere.follow("broken", 0, Reader())]
         await until(lambda: all(following.is_live for following in followings))
@@ -407,14 +392,13 @@ async def test_an_entry_that_makes_no_sense_holds_up_its_own_feed_alone(store: D
         assert {line["feed"] for line in lines if line["log_level"] == "error"} == {"broken"}
 
 
-@pytest.mark.usefixtures("frequent_looks")
 async def test_a_look_that_meets_a_fault_of_ours_is_told_of_and_the_next_one_comes(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(feeds: Feeds) -> None:
         raise KeyError("a bug of ours")
 
-    async with process(store) as here, process(store) as elsewhere:
+    async with process(store, rhythm=FREQUENT_LOOKS) as here, process(store, rhythm=FREQUENT_LOOKS) as elsewhere:
         reader = Reader()
         following = elsewhere.follow(FEED, 0, reader)
         await until(lambda: following.is_live)
@@ -426,10 +410,12 @@ async def test_a_look_that_meets_a_fault_of_ours_is_told_of_and_the_next_one_com
         assert reader.numbers == [1, 2]
 
 
-@pytest.mark.usefixtures("no_looks")
 async def test_a_follower_who_is_behind_catches_up_in_pages_and_then_is_live(store: Database, servers: Servers) -> None:
     many = 2 * PAGE + 50
-    async with process(store, servers.redis_url) as here, process(store, servers.redis_url) as elsewhere:
+    async with (
+        process(store, servers.redis_url, rhythm=NO_LOOKS) as here,
+        process(store, servers.redis_url, rhythm=NO_LOOKS) as elsewhere,
+    ):
         await say_many(here, *(f"e_{n}" for n in range(many)))
         reader = Reader()
         following = elsewhere.follow(FEED, 3, reader)
@@ -440,10 +426,12 @@ async def test_a_follower_who_is_behind_catches_up_in_pages_and_then_is_live(sto
         assert reader.entries[-1].id == "news"
 
 
-@pytest.mark.usefixtures("no_looks")
 async def test_a_hint_with_a_gap_makes_the_process_read_what_is_missing(store: Database, servers: Servers) -> None:
-    async with process(store) as deaf, process(store, servers.redis_url) as elsewhere:
-        async with Bus(servers.redis_url or "") as bus:
+    async with (
+        process(store, rhythm=NO_LOOKS) as deaf,
+        process(store, servers.redis_url, rhythm=NO_LOOKS) as elsewhere,
+    ):
+        async with Bus(servers.redis_url or "", rhythm=PATIENT_BUS) as bus:
             reader = Reader()
             following = elsewhere.follow(FEED, 0, reader)
             await until(lambda: following.is_live)
@@ -454,16 +442,15 @@ async def test_a_hint_with_a_gap_makes_the_process_read_what_is_missing(store: D
         assert [entry.id for entry in reader.entries] == ["a", "b", "c"]
 
 
-@pytest.mark.usefixtures("no_looks")
 async def test_a_hint_that_comes_while_what_is_missing_is_read_makes_the_process_read_again(
     store: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it told of was seen at the next look, a second later."""
     asked, answered = asyncio.Event(), asyncio.Event()
     async with (
-        process(store) as deaf,
-        process(store, servers.redis_url) as elsewhere,
-        Bus(servers.redis_url or "") as bus,
+        process(store, rhythm=NO_LOOKS) as deaf,
+        process(store, servers.redis_url, rhythm=NO_LOOKS) as elsewhere,
+        Bus(servers.redis_url or "", rhythm=PATIENT_BUS) as bus,
     ):
         reader = Reader()
         following = elsewhere.follow(FEED, 0, reader)
@@ -489,12 +476,11 @@ async def test_a_hint_that_comes_while_what_is_missing_is_read_makes_the_process
         assert reader.numbers == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.usefixtures("no_looks")
 async def test_a_reader_who_fails_is_closed_and_the_others_go_on(store: Database) -> None:
     def fail(_: Sequence[Entry]) -> None:
         raise ConnectionResetError("gone")
 
-    async with process(store) as feeds:
+    async with process(store, rhythm=NO_LOOKS) as feeds:
         await say(feeds, "e_1")
         before, after = Reader(), Reader()
         feeds.follow(FEED, 1, before)
@@ -506,9 +492,8 @@ async def test_a_reader_who_fails_is_closed_and_the_others_go_on(store: Database
         assert before.numbers == after.numbers == [2, 3]
 
 
-@pytest.mark.usefixtures("no_looks")
 async def test_a_closed_following_hears_nothing_more(store: Database) -> None:
-    async with process(store) as feeds:
+    async with process(store, rhythm=NO_LOOKS) as feeds:
         await say(feeds, "e_1")
         reader = Reader()
         following = feeds.follow(FEED, 1, reader)
@@ -518,11 +503,10 @@ async def test_a_closed_following_hears_nothing_more(store: Database) -> None:
         assert reader.numbers == [2]
 
 
-@pytest.mark.usefixtures("no_looks")
 async def test_what_came_while_nobody_read_is_not_missing_from_memory(store: Database, servers: Servers) -> None:
     """A process that remembered 1 and 2, and then looked up that the feed is at 4, read nothing for ever from 2."""
-    async with process(store) as deaf, process(store, servers.redis_url) as feeds:
-        async with Bus(servers.redis_url or "") as bus:
+    async with process(store, rhythm=NO_LOOKS) as deaf, process(store, servers.redis_url, rhythm=NO_LOOKS) as feeds:
+        async with Bus(servers.redis_url or "", rhythm=PATIENT_BUS) as bus:
             await say(feeds, "a")
             following = feeds.follow(FEED, 1, Reader())
             await say(feeds, "b")
@@ -542,12 +526,9 @@ async def until_live(feeds: Feeds, cursor: int) -> None:
     await until(lambda: following.is_live)
 
 
-@pytest.mark.usefixtures("frequent_looks")
-async def test_feeds_that_nobody_uses_are_forgotten_and_go_on_where_they_were(
-    store: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bot.feeds.feeds, "FORGET_AFTER_S", 0.0)
-    async with process(store) as feeds:
+async def test_feeds_that_nobody_uses_are_forgotten_and_go_on_where_they_were(store: Database) -> None:
+    rhythm = replace(FREQUENT_LOOKS, forget_after_s=0.0)
+    async with process(store, rhythm=rhythm) as feeds:
         reader = Reader()
         following = feeds.follow("followed", 0, reader)
         await asyncio.gather(*(say(feeds, f"e_{n}", feed=f"feed {n}") for n in range(AT_ONCE)))
@@ -559,12 +540,9 @@ async def test_feeds_that_nobody_uses_are_forgotten_and_go_on_where_they_were(
         await until(lambda: len(feeds) == 0)
 
 
-@pytest.mark.usefixtures("frequent_looks")
-async def test_old_entries_of_a_feed_that_is_read_all_day_leave_memory_and_no_gap(
-    store: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bot.feeds.feeds, "FORGET_AFTER_S", -1.0)  # here time stands
-    async with process(store) as feeds:
+async def test_old_entries_of_a_feed_that_is_read_all_day_leave_memory_and_no_gap(store: Database) -> None:
+    rhythm = replace(FREQUENT_LOOKS, forget_after_s=-1.0)  # here time stands
+    async with process(store, rhythm=rhythm) as feeds:
         loyal = Reader()
         feeds.follow(FEED, 0, loyal)
         await say_many(feeds, "a", "b", "c")
@@ -636,12 +614,8 @@ async def test_an_entry_that_no_document_can_hold_fails_alone(store: Database) -
         assert await standing(store) == [(1, "first"), (2, "a"), (3, "b")]
 
 
-async def test_a_redis_that_is_half_open_holds_up_no_entry(
-    store: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        bot.messaging.bus, "PUBLISH_WITHIN_S", 3600.0
-    )  # whoever waited for Redis would wait until the test fails
+async def test_a_redis_that_is_half_open_holds_up_no_entry(store: Database, servers: Servers) -> None:
+    """Its bus is patient: whoever waited for Redis would wait until the test fails."""
     async with proxy_to(servers.redis_url) as (proxy, redis_url), process(store, redis_url) as feeds:
         proxy.freeze()
         for n in range(AT_ONCE):

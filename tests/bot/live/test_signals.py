@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -13,15 +14,16 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.identity import Audience
-from bot.live import signal_store
 from bot.live.presence import NOTHING_SEEN, Rules, Sight
 from bot.live.signal_store import Failures, SignalStore
 from bot.live.signals import LiveVisit, Signals, Watch, person_of
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers
+from bot.settings.rhythms import PEOPLE
 from tests.clients import PATIENCE_S
 from tests.clock import FakeClock
 from tests.fakes.tcp_proxy import TcpProxy
+from tests.rhythms import PATIENT_BUS
 
 VISIT = LiveVisit("c_1", "b_1", "t_1")
 GUEST, SARI = person_of("guest", "c_1"), person_of("therapist", "t_1")
@@ -67,15 +69,13 @@ class Start(Protocol):
 
 
 @pytest.fixture
-async def start(
-    servers: Servers, redis: Redis, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Start]:
+async def start(servers: Servers, redis: Redis, clock: FakeClock) -> AsyncIterator[Start]:
     """Processes that hear nothing of each other but what stands in the store."""
-    monkeypatch.setattr(signal_store, "EXCHANGED_WITHIN_S", PATIENCE_S)  # a beat here must not miss the next one
+    rhythm = replace(PEOPLE.signals, exchanged_within_s=PATIENCE_S)  # a beat here must not miss the next one
     async with AsyncExitStack() as ends:
 
         def begin(redis_url: str = servers.redis_url or "") -> Process:
-            store = SignalStore(redis_url, namespace="test")
+            store = SignalStore(redis_url, namespace="test", rhythm=rhythm)
             ends.push_async_callback(store.close)
             return Process(Bus(redis_url), store, clock)
 
@@ -186,12 +186,11 @@ async def test_the_end_of_typing_and_of_a_grace_is_told_at_its_moment_and_waits_
     await store.close()
 
 
-@pytest.mark.usefixtures("patient_bus")
 async def test_other_processes_hear_at_once_and_read_nothing_for_it(servers: Servers, redis: Redis) -> None:
     url = servers.redis_url or ""
     rules = Rules(beat_s=3600)
     told: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
-    async with Bus(url) as our_bus, Bus(url) as their_bus:
+    async with Bus(url, rhythm=PATIENT_BUS) as our_bus, Bus(url, rhythm=PATIENT_BUS) as their_bus:
         ours = Signals(SignalStore(url, namespace="test"), our_bus, lambda: datetime.now(UTC), rules)
         theirs = Signals(SignalStore(url, namespace="test"), their_bus, lambda: datetime.now(UTC), rules)
         async with ours, theirs, asyncio.timeout(PATIENCE_S):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,23 +13,22 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
-import bot.messaging.bus
 from bot.messaging.bus import CHANNEL, LARGEST_BATCH, MOST_WAITING, SENDER_BYTES, Bus
 from bot.runtime.embedded import Servers
+from bot.settings.rhythms import BusRhythm
 from bot.store.driver import decode_documents, encode_document
 from tests.clients import PATIENCE_S
 from tests.fakes.tcp_proxy import TcpProxy
+from tests.rhythms import NEVER_S, PATIENT_BUS
 
 MANY = 500
-
-pytestmark = pytest.mark.usefixtures("patient_bus")
 
 
 class Process:
     """A bus, and what it was told."""
 
-    def __init__(self, redis_url: str) -> None:
-        self.bus = Bus(redis_url)
+    def __init__(self, redis_url: str, rhythm: BusRhythm) -> None:
+        self.bus = Bus(redis_url, rhythm=rhythm)
         self.heard: list[int] = []
         self._news = asyncio.Event()
         self.bus.on("number", self._hear)
@@ -67,8 +67,10 @@ async def hears_again(listener: Process, speaker: Process) -> None:
 
 
 @asynccontextmanager
-async def process(redis_url: str, *, is_connected: bool = True) -> AsyncIterator[Process]:
-    started = Process(redis_url)
+async def process(
+    redis_url: str, rhythm: BusRhythm = PATIENT_BUS, *, is_connected: bool = True
+) -> AsyncIterator[Process]:
+    started = Process(redis_url, rhythm)
     async with started.bus:
         if is_connected:
             # With its greeting sent: one that is on its way would be what an outage meets, and not what a test says.
@@ -94,20 +96,12 @@ def proxy_url(proxy: TcpProxy, redis_url: str) -> str:
     return urlsplit(redis_url)._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
 
 
-@pytest.fixture
-def impatient(patient_bus: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits that a test can wait for."""
-    monkeypatch.setattr(bot.messaging.bus, "PUBLISH_WITHIN_S", 0.5)
-    monkeypatch.setattr(bot.messaging.bus, "READ_FOR_S", 0.2)
-    monkeypatch.setattr(bot.messaging.bus, "PING_EVERY_S", 0.1)
-    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 0.6)
-    monkeypatch.setattr(bot.messaging.bus, "RECONNECT_AFTER_S", 0.02)
-
-
-@pytest.fixture
-def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who speaks although nobody listens."""
-    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 0.0)
+# Limits that a test can wait for.
+IMPATIENT = BusRhythm(
+    publish_within_s=0.5, read_for_s=0.2, ping_every_s=0.1, silent_at_most_s=0.6, reconnect_after_s=0.02
+)
+# Who speaks although nobody listens.
+TALKATIVE = replace(PATIENT_BUS, alone_for_s=0.0)
 
 
 async def test_hints_reach_the_other_processes_in_order_and_not_oneself(redis_url: str) -> None:
@@ -123,15 +117,13 @@ async def test_hints_reach_the_other_processes_in_order_and_not_oneself(redis_ur
         assert (two.bus.received, three.bus.received) == (MANY, MANY + 1)
 
 
-async def test_who_is_alone_says_nothing_until_another_process_is_there(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 3600.0)  # so that nobody but the newcomer can end it
-    async with process(redis_url) as one:
+async def test_who_is_alone_says_nothing_until_another_process_is_there(redis_url: str) -> None:
+    rhythm = replace(PATIENT_BUS, alone_for_s=NEVER_S)  # so that nobody but the newcomer can end it
+    async with process(redis_url, rhythm) as one:
         await until(lambda: one.bus.is_alone)
         one.say(*range(MANY))
         assert one.bus.waiting == 0
-        async with process(redis_url) as two:
+        async with process(redis_url, rhythm) as two:
             await until(lambda: not one.bus.is_alone)
             one.say(MANY)
             await two.until_heard(MANY)
@@ -139,10 +131,10 @@ async def test_who_is_alone_says_nothing_until_another_process_is_there(
     assert one.bus.dropped == 0
 
 
-async def test_who_was_alone_asks_again_after_a_while(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_was_alone_asks_again_after_a_while(redis_url: str) -> None:
     """Where the newcomer's word was lost."""
-    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 0.1)
-    async with process(redis_url) as one, Redis.from_url(redis_url) as redis, redis.pubsub() as quiet:
+    rhythm = replace(PATIENT_BUS, alone_for_s=0.1)
+    async with process(redis_url, rhythm) as one, Redis.from_url(redis_url) as redis, redis.pubsub() as quiet:
         await until(lambda: one.bus.is_alone)
         await quiet.subscribe(CHANNEL)
         await until_spoken_on(one, quiet)
@@ -152,8 +144,8 @@ async def test_who_begins_to_listen_while_they_speak_does_not_take_another_for_t
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One listener was counted, the other process, and by then they listened themselves: they fell silent."""
-    monkeypatch.setattr(bot.messaging.bus, "ALONE_FOR_S", 3600.0)
-    async with process(redis_url) as one:
+    rhythm = replace(PATIENT_BUS, alone_for_s=NEVER_S)
+    async with process(redis_url, rhythm) as one:
         with monkeypatch.context() as late:
             subscribe, publish = PubSub.subscribe, Redis.publish
             is_counted = asyncio.Event()
@@ -170,7 +162,7 @@ async def test_who_begins_to_listen_while_they_speak_does_not_take_another_for_t
 
             late.setattr(PubSub, "subscribe", subscribe_later)
             late.setattr(Redis, "publish", answer_later)
-            async with process(redis_url, is_connected=False) as two:
+            async with process(redis_url, rhythm, is_connected=False) as two:
                 two.say(1)
                 await one.until_heard(1)
                 await until(lambda: two.bus.published == 1)
@@ -188,21 +180,20 @@ async def until_spoken_on(speaker: Process, channel: Any) -> None:
                 return
 
 
-@pytest.mark.usefixtures("talkative")
 async def test_a_process_on_another_database_is_not_heard(redis_url: str) -> None:
     """One Redis for two databases: what was said in the one was read in the other, whose feed got a hole by it."""
     heard: list[Mapping[str, Any]] = []
     async with (
-        Bus(redis_url, namespace="one") as one,
-        Bus(redis_url, namespace="other") as other,
-        Bus(redis_url) as old,
+        Bus(redis_url, namespace="one", rhythm=TALKATIVE) as one,
+        Bus(redis_url, namespace="other", rhythm=TALKATIVE) as other,
+        Bus(redis_url, rhythm=TALKATIVE) as old,
     ):
         one.on("word", heard.append)
         await until(lambda: one.healthy and other.healthy and old.healthy)
         for stranger in (other, old):
             stranger.publish("word", {"by": "a stranger"})
         await until(lambda: other.published == old.published == 1)
-        async with Bus(redis_url, namespace="one") as friend:
+        async with Bus(redis_url, namespace="one", rhythm=TALKATIVE) as friend:
             friend.publish("word", {"by": "a friend"})
             await until(lambda: bool(heard))
     assert heard == [{"by": "a friend"}]
@@ -246,12 +237,11 @@ async def test_what_has_gathered_goes_out_in_few_batches_of_bounded_size(redis_u
     assert sizes[2] > LARGEST_BATCH, "what is larger than a batch goes alone"
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_redis_that_comes_later_is_used_without_a_restart(
     proxy: TcpProxy, proxy_url: str, redis_url: str
 ) -> None:
     await proxy.cut()
-    async with process(proxy_url, is_connected=False) as one, process(redis_url) as two:
+    async with process(proxy_url, IMPATIENT, is_connected=False) as one, process(redis_url, IMPATIENT) as two:
         tries = proxy.accepted
         one.say(1)
         await until(lambda: proxy.accepted > tries + 2)
@@ -265,9 +255,8 @@ async def test_redis_that_comes_later_is_used_without_a_restart(
         assert two.heard == [1, 2]
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_redis_that_went_away_and_came_back_is_used_again(proxy: TcpProxy, proxy_url: str) -> None:
-    async with process(proxy_url) as one, process(proxy_url) as two:
+    async with process(proxy_url, IMPATIENT) as one, process(proxy_url, IMPATIENT) as two:
         await proxy.cut()
         await until(lambda: not (one.bus.healthy or two.bus.healthy))
         proxy.pass_on()
@@ -276,12 +265,11 @@ async def test_redis_that_went_away_and_came_back_is_used_again(proxy: TcpProxy,
         await hears_again(one, two)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("somebody_publishes", [True, False])
 async def test_a_connection_that_is_half_open_is_noticed_and_replaced(
     proxy: TcpProxy, proxy_url: str, redis_url: str, somebody_publishes: bool
 ) -> None:
-    async with process(proxy_url) as one, process(redis_url) as two:
+    async with process(proxy_url, IMPATIENT) as one, process(redis_url, IMPATIENT) as two:
         proxy.freeze()
         if somebody_publishes:
             one.say(1)
@@ -293,10 +281,9 @@ async def test_a_connection_that_is_half_open_is_noticed_and_replaced(
         assert one.bus.healthy
 
 
-@pytest.mark.usefixtures("impatient", "talkative")
 async def test_health_comes_back_although_nobody_publishes(proxy: TcpProxy, proxy_url: str) -> None:
     """A failure to publish was remembered until there was something to publish again."""
-    async with process(proxy_url) as one:
+    async with process(proxy_url, replace(IMPATIENT, alone_for_s=0.0)) as one:
         proxy.freeze()
         one.say(1)
         await until(lambda: one.bus.dropped == 1)
@@ -305,24 +292,22 @@ async def test_health_comes_back_although_nobody_publishes(proxy: TcpProxy, prox
         assert one.bus.published == 0
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_a_quiet_connection_is_kept(proxy: TcpProxy, proxy_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_quiet_connection_is_kept(proxy: TcpProxy, proxy_url: str) -> None:
     """Nobody says anything for twice as long as silence is allowed, except for the answers to the pings."""
-    monkeypatch.setattr(bot.messaging.bus, "PUBLISH_WITHIN_S", PATIENCE_S)
-    monkeypatch.setattr(bot.messaging.bus, "SILENT_AT_MOST_S", 2.0)  # longer than a busy machine stands still
-    async with process(proxy_url) as one, process(proxy_url) as two:
+    # Longer than a busy machine stands still.
+    rhythm = replace(IMPATIENT, publish_within_s=PATIENCE_S, silent_at_most_s=2.0)
+    async with process(proxy_url, rhythm) as one, process(proxy_url, rhythm) as two:
         connections = proxy.accepted
-        await asyncio.sleep(bot.messaging.bus.SILENT_AT_MOST_S * 2)
+        await asyncio.sleep(rhythm.silent_at_most_s * 2)
         assert proxy.accepted == connections
         one.say(1)
         await two.until_heard(1)
 
 
-@pytest.mark.usefixtures("talkative")
 async def test_publishing_waits_for_nobody_and_the_oldest_hints_go_when_too_many_wait(
     proxy: TcpProxy, proxy_url: str, redis_url: str
 ) -> None:
-    async with process(proxy_url) as one, process(redis_url) as two:
+    async with process(proxy_url, TALKATIVE) as one, process(redis_url, TALKATIVE) as two:
         one.say(*range(MOST_WAITING + 7))  # nothing is awaited in between, so nothing goes out
         assert one.bus.dropped == 7
         await two.until_heard(MOST_WAITING + 6)
@@ -330,9 +315,8 @@ async def test_publishing_waits_for_nobody_and_the_oldest_hints_go_when_too_many
         await until(lambda: one.bus.published == MOST_WAITING)
 
 
-@pytest.mark.usefixtures("impatient", "talkative")
 async def test_what_could_not_be_said_is_counted(proxy: TcpProxy, proxy_url: str) -> None:
-    async with process(proxy_url) as one:
+    async with process(proxy_url, replace(IMPATIENT, alone_for_s=0.0)) as one:
         proxy.freeze()
         one.say(*range(10))
         await until(lambda: one.bus.dropped == 10)
@@ -355,13 +339,10 @@ async def test_nonsense_on_the_channel_and_a_handler_that_fails_leave_the_bus_li
         assert two.bus.healthy
 
 
-async def test_a_bus_stops_at_once_while_redis_is_half_open(
-    proxy: TcpProxy, proxy_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        bot.messaging.bus, "PUBLISH_WITHIN_S", 3600.0
-    )  # whoever waited for Redis would wait until the test fails
-    async with asyncio.timeout(PATIENCE_S), process(proxy_url) as one:
+async def test_a_bus_stops_at_once_while_redis_is_half_open(proxy: TcpProxy, proxy_url: str) -> None:
+    # Whoever waited for Redis would wait until the test fails.
+    rhythm = replace(PATIENT_BUS, publish_within_s=NEVER_S)
+    async with asyncio.timeout(PATIENCE_S), process(proxy_url, rhythm) as one:
         proxy.freeze()
         one.say(1)
         await asyncio.sleep(0)

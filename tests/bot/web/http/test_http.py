@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +13,12 @@ from yarl import URL
 
 from bot.runtime.embedded import Servers
 from bot.settings.settings import DEMO_ADDRESS, DEMO_PHONE
-from bot.store import driver
 from bot.web.http.exchange import LARGEST_BODY
 from bot.web.http.pages import HTML_BY_PATH, PAGES
 from tests.clients import JAKARTA, PATIENCE_S
 from tests.house import KILOMETRE_IN_DEGREES, House, house_of, settings_for
 from tests.lines import line_to
+from tests.rhythms import SWIFT, paced
 
 SIGN_IN = "/api/therapist/sign-in"
 NOT_FOUND: dict[str, Any] = {"code": "not_found", "message": "We can't find that.", "fields": {}, "retry_after_s": None}
@@ -241,12 +240,10 @@ async def test_without_redis_a_process_serves_and_says_that_it_is_degraded(serve
             await until_ready_says(http, 200, "ok", "ok", "away")
 
 
-async def test_without_mongodb_a_process_lives_says_so_and_comes_back(
-    servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver, "connect", partial(driver.connect, timeout_s=0.4))
+async def test_without_mongodb_a_process_lives_says_so_and_comes_back(servers: Servers, database: str) -> None:
+    rhythms = paced(SWIFT, database={"operation_within_s": 0.4})
     async with line_to(servers.mongodb_uri or "") as line:
-        settings = settings_for(servers, database, mongodb_uri=line.address, log_level="error")
+        settings = settings_for(servers, database, mongodb_uri=line.address, log_level="error", rhythms=rhythms)
         async with house_of(settings) as house, ClientSession(house.url, headers={"Accept-Language": "en"}) as http:
             await until_ready_says(http, 200, "ok", "ok", "ok")
             await line.cut()
