@@ -53,7 +53,8 @@ class Words:
     a caller reports.
     """
 
-    def __init__(self, directory: Path = CATALOGS) -> None:
+    def __init__(self, directory: Path = CATALOGS, *, most_gaps: int = MOST_GAPS) -> None:
+        self._most_gaps = most_gaps
         self._texts = {locale: _read(directory / locale / "LC_MESSAGES" / "janji.po", locale) for locale in LOCALES}
         self.gaps: Counter[tuple[str, str]] = Counter()
 
@@ -129,7 +130,7 @@ class Words:
     def report_gap(self, what: str, key: str) -> None:
         """Count something that has no words; the first of each is logged."""
         gap = (what, key)
-        if gap not in self.gaps and len(self.gaps) >= MOST_GAPS:
+        if gap not in self.gaps and len(self.gaps) >= self._most_gaps:
             return
         self.gaps[gap] += 1
         if self.gaps[gap] == 1:

@@ -30,7 +30,8 @@ Typeset = Callable[[Environment, str, Mapping[str, Any]], str]
 class Templates:
     """Files of `<directory>/<brand slug>/` win over ours, one by one."""
 
-    def __init__(self, words: Words, directory: Path | None = None) -> None:
+    def __init__(self, words: Words, directory: Path | None = None, *, ours: Path = OURS) -> None:
+        self._ours = ours
         self._words = words
         self._directory = directory
         self._environment = lru_cache(maxsize=MOST_ENVIRONMENTS)(self._new_environment)
@@ -53,7 +54,7 @@ class Templates:
         return typeset(self._environment("", locale), mail, values)
 
     def _new_environment(self, brand: str, locale: Locale) -> Environment:
-        places = [self._directory / brand, OURS] if brand and self._directory else [OURS]
+        places = [self._directory / brand, self._ours] if brand and self._directory else [self._ours]
         environment = Environment(
             loader=FileSystemLoader(places),
             undefined=StrictUndefined,

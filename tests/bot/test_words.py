@@ -54,8 +54,8 @@ def test_a_missing_translation_is_english_counted_and_logged_once(fresh: Words) 
     assert [log["key"] for log in logs] == ["Nobody has translated {this}."]
 
 
-def test_gaps_are_remembered_up_to_a_bound(fresh: Words, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.words.MOST_GAPS", 2)
+def test_gaps_are_remembered_up_to_a_bound() -> None:
+    fresh = Words(most_gaps=2)
     with capture_logs() as logs:
         for text in ("one", "two", "three", "three", "two"):
             fresh.say("id", text)

@@ -521,11 +521,8 @@ def test_a_brands_broken_template_gives_way_to_ours_and_is_logged(
     ]
 
 
-def test_a_broken_template_of_our_own_is_not_sent(
-    words: Words, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_broken_template_of_our_own_is_not_sent(words: Words, tmp_path: Path) -> None:
     (tmp_path / "moved.mjml").write_text("<mjml><mj-body><mj-section></mj-body></mjml>")
     (tmp_path / "moved.txt").write_text("")
-    monkeypatch.setattr("workers.mail_templates.OURS", tmp_path)
     with pytest.raises(OSError, match="unexpected end of stream"):
-        Letters(words, Templates(words), SENDER).email(matter("booking_moved", "customer"))
+        Letters(words, Templates(words, ours=tmp_path), SENDER).email(matter("booking_moved", "customer"))

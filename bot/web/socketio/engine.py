@@ -47,9 +47,6 @@ logger = logging.getLogger(__name__)
 
 PINNED = "4.15.1"
 
-# A departure is a tenth of a millisecond of work: when thousands vanish together, those who stay are served in between.
-DEPARTURES_IN_A_TURN = 16
-
 NOT_NOW = {
     "status": "503 Service Unavailable",
     "headers": [("Content-Type", "text/plain"), ("Retry-After", "1")],
@@ -93,7 +90,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
         self.compression = compression
         self.closing = False
         self.gathering = Gathering()
-        self.departures = Pace(DEPARTURES_IN_A_TURN)
+        self.departures = Pace(limits.departures_in_a_turn)
         self.sockets: dict[str, Connection] = {}
         self._origins = tuple(origins)
         self._trust_proxy = trust_proxy

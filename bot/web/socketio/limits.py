@@ -26,6 +26,8 @@ class Limits:
     """For a reader who is behind to take anything at all of what waits."""
     returns_spread_over_s: float = 4.0
     """Those who are sent away together come back spread over so long."""
+    departures_in_a_turn: int = 16
+    """Of a tenth of a millisecond each: when thousands vanish together, those who stay are served in between."""
     max_strikes: int = 10
     commands_per_s: float = 20.0
     command_burst: int = 60

@@ -819,8 +819,7 @@ async def test_a_crowd_that_vanishes_at_once_ends_a_few_in_each_turn_of_the_loop
             return message
 
     monkeypatch.setattr(connection, "DirectWebSocket", Noted)
-    monkeypatch.setattr(engine, "DEPARTURES_IN_A_TURN", 2)
-    async with house() as h:
+    async with house(limits=Limits(departures_in_a_turn=2)) as h:
         lines = [await h.stalled_guest() for _ in range(20)]
         connections = h.connections()
         for line in lines:
