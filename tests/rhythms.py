@@ -35,5 +35,6 @@ SWIFT = paced(
     jobs={"ask_again_after_s": 0.2},
     vitals={"kept_for_s": 0.1},
     ending={"returns_spread_over_s": 0.5},
+    pages={"probe_every_s": 2.0, "offline_after_s": 4.0},
     workers={"code_again_after_s": (0.0, 0.0), "come_back_after_s": 0.1},
 )

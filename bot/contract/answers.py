@@ -244,6 +244,18 @@ class MapCentre(Sent):
     address: str
 
 
+class Patience(Sent):
+    """How long a page waits for what, in seconds."""
+
+    command_s: float
+    signal_s: float
+    session_s: float
+    offline_after_s: float
+    stream_starts_s: float
+    stream_silent_s: float
+    probe_every_s: float
+
+
 class ClientSettings(Sent):
     """What pages must know before they can begin."""
 
@@ -256,6 +268,7 @@ class ClientSettings(Sent):
     play_store_url: str | None
     fallback_after_s: float
     """How long a page waits for Socket.IO before it reads a stream instead."""
+    patience: Patience
 
 
 class Alive(Sent):

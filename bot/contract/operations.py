@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 from bot import __version__
@@ -24,6 +25,7 @@ from bot.schemas.requests import (
 )
 from bot.schemas.therapist import TherapistConnect
 from bot.schemas.views import moment
+from bot.settings.rhythms import PEOPLE
 from bot.settings.settings import JAKARTA
 
 _STREAM = {"security": "ticket", "query": StreamQuery, "codes": ("invalid", "unauthorized", "not_found")}
@@ -72,6 +74,7 @@ OPERATIONS: Mapping[Key, Operation] = {
             "play_store_url": "https://play.google.com/store/apps/details?id=com.example.janji",
             "map_default": {"latitude": JAKARTA[0], "longitude": JAKARTA[1], "address": ""},
             "fallback_after_s": 10.0,
+            "patience": asdict(PEOPLE.pages),
         },
     ),
     ("GET", "/words/{locale}.json"): Operation(

@@ -145,12 +145,18 @@ class WorkersRhythm:
 class PagesRhythm:
     """What the pages wait for; they get it from `/api/client-settings`."""
 
-    answered_within_s: float = 10.0
-    signal_within_s: float = 4.0
+    command_s: float = 10.0
+    signal_s: float = 4.0
+    session_s: float = 12.0
+    """For a transport to bring the snapshot."""
     offline_after_s: float = 15.0
-    """How long a page is silent about a connection that it has lost."""
-    stream_starts_within_s: float = 2.5
+    """How long a page says that it reconnects before it says that it is offline."""
+    stream_starts_s: float = 2.5
+    """A proxy that keeps a stream back until it is complete shows itself by this silence."""
     stream_silent_s: float = 40.0
+    """The server says every 15 s that it is still there."""
+    probe_every_s: float = 15.0
+    """While another transport stands in, the best one is tried this often."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,25 @@ async def until_shown(worker: Worker) -> None:
     await asyncio.wait_for(worker.evaluate("() => self.isShown"), PATIENCE_S)
 
 
+# Whether the worker has so many messages, and the browser will wake it: a page that is closed before keeps them itself.
+LEFT_WITH_THE_WORKER = """async (count) => {
+  const registration = await navigator.serviceWorker.ready;
+  const tags = await registration.sync.getTags();
+  const kept = await new Promise((resolve, reject) => {
+    const opening = indexedDB.open("janji", 1);
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const counting = opening.result.transaction("outbox").objectStore("outbox").count();
+      counting.onsuccess = () => {
+        opening.result.close();
+        resolve(counting.result);
+      };
+    };
+  });
+  return tags.includes("janji.outbox") && kept === count;
+}"""
+
+
 async def worker_of(context: BrowserContext) -> Worker:
     return context.service_workers[0] if context.service_workers else await context.wait_for_event("serviceworker")
 
@@ -195,6 +214,7 @@ async def test_what_was_written_offline_is_sent_once_though_the_page_was_closed(
         for text in ("one", "two"):
             await say(chat, text)
         await expect(chat.get_by_test_id("message")).to_have_count(2)
+        await chat.wait_for_function(LEFT_WITH_THE_WORKER, arg=2)
         await context.new_page()
         await chat.close()
         await context.set_offline(False)

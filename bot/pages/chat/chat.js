@@ -67,8 +67,9 @@ class GuestChat {
     this.#host = new Host({ onBook: (wish) => this.#book(wish), onVisibility: (isOpen) => isOpen && this.#seen(true) });
     this.#attention = new Attention(this.#host, this.#announce);
     this.#connection = new Connection({
-      rungs: rungsOf("guest"),
+      rungs: rungsOf("guest", settings.patience),
       fallback_after_s: settings.fallback_after_s,
+      patience: settings.patience,
       auth: (feeds) => this.#auth(feeds),
       headsOf: ({ feed, last_seq }) => ({ [feed]: last_seq }),
       onSession: (session, news) => this.#resume(session, news),

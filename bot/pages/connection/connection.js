@@ -6,9 +6,6 @@ import { Ladder } from "/connection/ladder.js";
 import { Clock } from "/parts/time.js";
 import { t } from "/parts/words.js";
 
-const ANSWER_TIMEOUT_MS = 10000;
-const SIGNAL_TIMEOUT_MS = 4000;
-const OFFLINE_AFTER_MS = 15000;
 const TRIES_WITHOUT_ANSWER = 3;
 
 /** @typedef {"connected"|"reconnecting"|"offline"} Status */
@@ -18,6 +15,7 @@ const TRIES_WITHOUT_ANSWER = 3;
  * @typedef {object} ConnectionOptions
  * @property {Rung[]} rungs the transports, best first
  * @property {number} fallback_after_s how long the first may be missing before another one stands in
+ * @property {Patience} patience
  * @property {(feeds: Feeds) => any} auth what to connect with, asked at each attempt
  * @property {(session: any) => Record<string, number>} headsOf the last entry of each feed in a snapshot
  * @property {(session: any, news: {entries: any[], fresh: boolean}) => void} onSession fresh: forget what was shown before
@@ -53,6 +51,7 @@ export class Connection {
     this.#ladder = new Ladder({
       rungs: options.rungs,
       patience_ms: options.fallback_after_s * 1000,
+      patience: options.patience,
       auth: () => options.auth(this.#feeds),
       isBehind: (session) => this.#isBehind(session),
       onEvent: (name, data) => this.#heard(name, data),
@@ -101,7 +100,7 @@ export class Connection {
     const body = named ? { client_id: newClientId(), ...payload } : payload;
     for (let silences = 0; silences < TRIES_WITHOUT_ANSWER;) {
       const link = await this.#whenReady();
-      const ack = await link.request(command, body, ANSWER_TIMEOUT_MS).catch(() => null);
+      const ack = await link.request(command, body, this.#options.patience.command_s * 1000).catch(() => null);
       if (ack?.ok) return ack;
       if (ack) throw new Refusal(ack.error);
       if (this.#ladder.link === link) {
@@ -119,7 +118,7 @@ export class Connection {
   async signal(name, data) {
     const link = this.#ready && !this.#unknown.has(name) ? this.#ladder.link : null;
     if (!link) return true;
-    const ack = await link.request(name, data, SIGNAL_TIMEOUT_MS).catch(() => null);
+    const ack = await link.request(name, data, this.#options.patience.signal_s * 1000).catch(() => null);
     if (ack?.error?.code === "invalid") this.#unknown.add(name);
     return ack !== null || this.#ladder.link !== link;
   }
@@ -195,7 +194,7 @@ export class Connection {
     if (this.#ladder.isStopped) return;
     if (!navigator.onLine) this.#tell("offline");
     else if (!this.#told.startsWith("offline")) this.#tell("reconnecting");
-    this.#offlineTimer ||= window.setTimeout(() => this.#tell("offline"), OFFLINE_AFTER_MS);
+    this.#offlineTimer ||= window.setTimeout(() => this.#tell("offline"), this.#options.patience.offline_after_s * 1000);
   }
 
   #tell(status) {

@@ -7,8 +7,6 @@ import { forget, read, write } from "/device/storage.js";
 import { Road } from "/connection/road.js";
 
 const LONGEST_PAUSE_MS = 3000;
-/** While another transport stands in, the best one is tried less often. */
-const LONGEST_PROBING_PAUSE_MS = 15000;
 /** How far those who are asked to move spread out; ours says how far each goes. */
 const SPREAD_MS = 4000;
 /** A page that lately needed a stand-in does not wait long for the best transport when it is loaded again. */
@@ -20,6 +18,7 @@ const SHORT_PATIENCE_MS = 1000;
  * @typedef {object} LadderOptions
  * @property {import("/connection/connection.js").Rung[]} rungs the best first
  * @property {number} patience_ms how long the best may be missing before another stands in
+ * @property {Patience} patience
  * @property {() => any} auth what to connect with, asked at each try
  * @property {(session: any) => boolean} isBehind a snapshot is older than what the road that carries has brought since:
  *   it would turn the page back, so another one is asked for
@@ -48,6 +47,7 @@ export class Ladder {
   constructor(options) {
     this.#options = options;
     const listener = {
+      session_ms: options.patience.session_s * 1000,
       auth: options.auth,
       opened: (road, session) => this.#opened(road, session),
       heard: (road, name, data) => road === this.#carrying && options.onEvent(name, data),
@@ -146,7 +146,7 @@ export class Ladder {
     if (isLost) this.#carrying = null;
     const least_ms = Math.max((refusal?.retry_after_s ?? 0) * 1000, isLost ? this.#moveAt_ms - Date.now() : 0);
     if (road === this.#best) {
-      const longest_ms = this.#carrying ? LONGEST_PROBING_PAUSE_MS : LONGEST_PAUSE_MS;
+      const longest_ms = this.#carrying ? this.#options.patience.probe_every_s * 1000 : LONGEST_PAUSE_MS;
       road.tryAgain({ longest_ms, least_ms });
       if (isLost) this.#waitForTheBest(this.#options.patience_ms);
     } else {

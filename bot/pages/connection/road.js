@@ -1,10 +1,10 @@
 /** One transport on its way to carry the connection: tried again and again, with more and more time between tries. */
 
-const SESSION_TIMEOUT_MS = 12000;
 const FIRST_PAUSE_MS = 400;
 
 /**
  * @typedef {object} RoadListener
+ * @property {number} session_ms how long a try may take
  * @property {() => any} auth what to connect with, asked at each try
  * @property {(road: Road, session: any) => void} opened the snapshot is here: from now on this road carries
  * @property {(road: Road, name: string, data: any) => void} heard whatever comes after the snapshot
@@ -64,7 +64,7 @@ export class Road {
     this.drop();
     const number = this.#try;
     const isCurrent = () => number === this.#try;
-    this.#timer = window.setTimeout(() => isCurrent() && this.#fail(null), SESSION_TIMEOUT_MS);
+    this.#timer = window.setTimeout(() => isCurrent() && this.#fail(null), this.#listener.session_ms);
     const listener = {
       event: (name, data) => isCurrent() && this.#heard(name, data),
       closed: (refusal) => isCurrent() && this.#fail(refusal),

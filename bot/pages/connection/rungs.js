@@ -6,12 +6,13 @@ import { sseTransport } from "/connection/sse-transport.js";
 
 /**
  * @param {"guest"|"therapist"} audience
+ * @param {Patience} patience
  * @returns {import("/connection/connection.js").Rung[]}
  */
-export function rungsOf(audience) {
+export function rungsOf(audience, patience) {
   return [
     { name: "socket", transport: socketTransport(`/${audience}`) },
-    { name: "stream", transport: sseTransport(audience) },
+    { name: "stream", transport: sseTransport(audience, patience) },
     { name: "poll", transport: pollTransport(audience) },
   ];
 }

@@ -4,24 +4,25 @@ import { eventsOf } from "/connection/event-stream.js";
 import { answerOf } from "/connection/http-caller.js";
 import { httpTransport } from "/connection/http-transport.js";
 
-/** A proxy that keeps the answer back until it is complete shows itself by this silence. */
-const START_TIMEOUT_MS = 2500;
-/** The server says every 15 s that it is still there. */
-const SILENCE_MS = 40000;
-
-/** @param {"guest"|"therapist"} audience */
-export function sseTransport(audience) {
-  return httpTransport(audience, readStream);
+/**
+ * @param {"guest"|"therapist"} audience
+ * @param {Patience} patience
+ */
+export function sseTransport(audience, patience) {
+  return httpTransport(audience, (following) => readStream(following, patience));
 }
 
-/** @type {import("/connection/http-transport.js").Read} */
-function readStream({ caller, cursor, opened, heard }) {
-  return caller.read("/api/sse/bookings", cursor, START_TIMEOUT_MS, async (response, extend) => {
+/**
+ * @param {import("/connection/http-transport.js").Following} following
+ * @param {Patience} patience
+ */
+function readStream({ caller, cursor, opened, heard }, patience) {
+  return caller.read("/api/sse/bookings", cursor, patience.stream_starts_s * 1000, async (response, extend) => {
     if (!response.ok || !response.body) return void (await answerOf(response));
     let sign = () => {};
     for await (const { event, data } of eventsOf(response.body, () => sign())) {
       if (event === "start") {
-        sign = () => extend(SILENCE_MS);
+        sign = () => extend(patience.stream_silent_s * 1000);
         sign();
         opened();
       } else if (event === "end") return;

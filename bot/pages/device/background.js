@@ -45,7 +45,8 @@ export function leaveWithWorker(left) {
 /** Has the browser wake the worker as soon as there is a connection, whether or not a page is open then. */
 export async function askWorkerToSend() {
   try {
-    const registration = /** @type {any} */ (await navigator.serviceWorker?.getRegistration());
+    // A worker that is still being installed takes no sync.
+    const registration = /** @type {any} */ (await navigator.serviceWorker?.ready);
     await registration?.sync?.register(SYNC);
   } catch {
     // The browser sends nothing in the background: the next page that is opened does.

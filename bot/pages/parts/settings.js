@@ -9,6 +9,15 @@ const UNKNOWN = {
   demo: false,
   demo_therapist_phone: null,
   fallback_after_s: 6,
+  patience: {
+    command_s: 10,
+    signal_s: 4,
+    session_s: 12,
+    offline_after_s: 15,
+    stream_starts_s: 2.5,
+    stream_silent_s: 40,
+    probe_every_s: 15,
+  },
   map_default: null,
 };
 

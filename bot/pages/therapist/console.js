@@ -70,8 +70,9 @@ export class Console {
     this.#announce = announce;
     this.#onSignOut = onSignOut;
     this.#connection = new Connection({
-      rungs: rungsOf("therapist"),
+      rungs: rungsOf("therapist", settings.patience),
       fallback_after_s: settings.fallback_after_s,
+      patience: settings.patience,
       auth: (feeds) => ({ token, ...feeds.numbering(), since: feeds.all(), locale: currentLocale() }),
       headsOf: (session) => session.feeds ?? {},
       onSession: (session, news) => this.#resume(session, news),

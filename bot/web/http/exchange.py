@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import orjson
@@ -197,6 +198,7 @@ async def client_settings(request: web.Request) -> web.Response:
             "locales": list(LOCALES),
             "demo": settings.demo,
             "fallback_after_s": settings.fallback_after_s,
+            "patience": asdict(settings.rhythms.pages),
             "app_store_url": settings.app_store_url,
             "play_store_url": settings.play_store_url,
             "demo_therapist_phone": DEMO_PHONE if settings.demo else None,

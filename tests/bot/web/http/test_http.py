@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -190,6 +191,7 @@ async def test_pages_are_told_what_they_need_and_the_demonstrations_number_only_
             "demo": demo,
             "demo_therapist_phone": DEMO_PHONE if demo else None,
             "fallback_after_s": 6.0,
+            "patience": asdict(SWIFT.pages),
             "app_store_url": None,
             "play_store_url": None,
             "map_default": {
