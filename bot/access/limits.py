@@ -41,14 +41,6 @@ SCOPES: Mapping[Kind, tuple[Scope, ...]] = {
     "guesses": ("phone_and_address", "phone", "address"),
     "desk": ("token", "address"),
 }
-# Commands that are counted apart from the others.
-_KINDS: Mapping[str, Kind] = {
-    "message": "messages",
-    "typing": "signals",
-    "presence": "signals",
-    "delivered": "signals",
-    "read": "signals",
-}
 _WORDS: Mapping[Kind, str] = {
     "codes": N_("Too many codes were asked for. Please try again later."),
     "guesses": N_("Too many codes were tried. Please try again later."),
@@ -172,11 +164,6 @@ def too_fast(wait_s: float, words: str = REFUSALS["too_many_requests"]) -> Refus
 def rate_of(settings: Settings, kind: Kind, scope: Scope) -> Rate:
     rate: Rate = getattr(settings, f"limit_{kind}_per_{scope}")
     return rate
-
-
-def kind_of(command: str) -> Kind:
-    """Which buckets a command of a conversation takes from."""
-    return _KINDS.get(command, "commands")
 
 
 def network_of(address: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, with_config
 from typing_extensions import TypedDict
 
 from bot.contract.entries import GuestEntry, StandingOfGuest, TherapistEntry
-from bot.contract.shapes import ConversationState, ErrorBody, Language, Sent, Seq, SignedInTherapist
+from bot.contract.shapes import ErrorBody, Language, Sent, SignedInTherapist
 from bot.contract.streams import GuestPresent, IsTyping, SignalFrame, TherapistPresent
 from bot.schemas.shapes import (
     EXACT,
@@ -19,6 +18,7 @@ from bot.schemas.shapes import (
     Moment,
     OpenOffer,
     PersonInBooking,
+    Seq,
     ShownTherapist,
 )
 
@@ -32,47 +32,16 @@ class Refused(Sent):
 # --- acks -------------------------------------------------------------------------------------------------------------
 
 
-class Done(Sent):
-    """It is done."""
-
+class Ok(Sent):
     ok: Literal[True]
 
 
-class Moved(Done):
-    """The conversation stands here now; what it shows comes on the feed."""
-
-    state: ConversationState
-    revision: int
-    booking_id: str | None
-
-
-class Said(Done):
-    """The message is durable, under this number of the conversation's feed."""
-
-    seq: Seq
-    id: str
-
-
-class AvailabilitySet(Done):
-    available: bool
-
-
-class RefusedAck(Sent):
+@with_config(EXACT)
+class RefusedAck(TypedDict):
     """A command that was refused changed nothing."""
 
     ok: Literal[False]
     error: ErrorBody
-
-
-# What a command is acked with; where nothing stands here, `Done`.
-GUEST_ACKS: Mapping[str, type[Done]] = {
-    **dict.fromkeys(
-        ("book", "confirm_service", "accept_therapist", "find_another", "search_again", "cancel", "rate", "forget_me"),
-        Moved,
-    ),
-    "message": Said,
-}
-THERAPIST_ACKS: Mapping[str, type[Done]] = {"availability": AvailabilitySet, "message": Said}
 
 
 class QuietHours(Sent):
@@ -82,7 +51,7 @@ class QuietHours(Sent):
     ends: str
 
 
-class ChosenPreferences(Done):
+class ChosenPreferences(Ok):
     """What somebody does not want to be told; what is urgent, or needed for a visit, they are told all the same."""
 
     off: list[str]
@@ -185,7 +154,7 @@ class NearbyTherapists(Sent):
     server_time: Moment
 
 
-class CodeSent(Done):
+class CodeSent(Ok):
     """Sent to the phone, if it is a therapist's; a number that nobody has is answered alike."""
 
     expires_at: Moment
@@ -193,22 +162,22 @@ class CodeSent(Done):
     """The code itself, in the demonstration only."""
 
 
-class SignedIn(Done):
+class SignedIn(Ok):
     token: str
     therapist: SignedInTherapist
 
 
-class Ticket(Done):
+class Ticket(Ok):
     ticket: str
     expires_at: Moment
 
 
-class WebPushKey(Done):
+class WebPushKey(Ok):
     key: str
     """The `applicationServerKey` that a browser subscribes with, in base64url."""
 
 
-class Tried(Done):
+class Tried(Ok):
     devices: int
     """How many devices hear of notifications while no page is open; the one that was asked for stands on the feed."""
 

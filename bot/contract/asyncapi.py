@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 from bot import __version__
 from bot.contract import answers
 from bot.contract.events import READERS, ChannelName, Spoken, entries_of, others_of
-from bot.contract.examples import ACKS, COMMANDS, ack_of, examples_of
+from bot.contract.examples import ack_of, examples_of
 from bot.contract.openapi import ABOUT, TITLE, error_codes, refused_example
 from bot.contract.schemas import Schema, Schemas, WithoutMapping, summary_of
 from bot.contract.shapes import Sent
 from bot.contract.story import TOKEN, Story
 from bot.contract.streams import frame_of
 from bot.identity import Audience
+from bot.schemas.commands import COMMANDS
 from bot.schemas.fields import Payload
 from bot.schemas.guest import GuestConnect
 from bot.schemas.requests import StreamQuery
@@ -56,13 +57,13 @@ class _Writer:
     def __init__(self, words: Words) -> None:
         story = Story(words)
         self._spoken = [*entries_of(story), *others_of(story)]
-        self._acks: dict[type[Sent], dict[str, Any]] = {
+        self._acks: dict[type, dict[str, Any]] = {
             **{model: ack_of(*command) for model, command in _acks().items()},
             answers.RefusedAck: {"ok": False, "error": story.error("not_now")},
         }
         types: list[Any] = [each.model for each in self._spoken]
         types += [StreamQuery, *CONNECTS.values()]
-        types += [model for models in COMMANDS.values() for model in models.values()]
+        types += [row.payload for rows in COMMANDS.values() for row in rows.values()]
         types += [each for model in self._acks for each in (model, frame_of(model))]
         self._schemas = Schemas(types, WithoutMapping)
         self._messages: dict[str, dict[str, Any]] = {}
@@ -127,23 +128,23 @@ class _Writer:
         self._add_exchange(reader, key, [f"session_of_{reader}", "connect_error"])
 
     def _add_command(self, reader: Audience, command: str) -> None:
-        model, examples = COMMANDS[reader][command], examples_of(reader, command)
+        row, examples = COMMANDS[reader][command], examples_of(reader, command)
         right = [each for each in examples if each.code is None]
         message = {
             "name": command,
             "title": command,
-            "summary": summary_of(model),
-            "payload": self._schemas.of(model),
+            "summary": summary_of(row.payload),
+            "payload": self._schemas.of(row.payload),
             "examples": _examples({each.name: each.payload for each in right}),
             "x-sender": reader,
             "x-scenes": {each.name: each.scene for each in right},
             "x-refused": [refused_example(each) for each in examples if each.code is not None],
         }
-        key, ack = f"{reader}_{command}", ACKS[reader].get(command, answers.Done)
+        key = f"{reader}_{command}"
         self._add_message(key, message)
-        self._add_exchange(reader, key, [self._add_ack(ack), self._add_ack(answers.RefusedAck)])
+        self._add_exchange(reader, key, [self._add_ack(row.ack), self._add_ack(answers.RefusedAck)])
 
-    def _add_ack(self, model: type[Sent]) -> str:
+    def _add_ack(self, model: type) -> str:
         key = f"ack_{model.__name__}"
         self._add_message(key, _answer(f"ack: {_spaced(model)}", model, self._schemas.of(model), self._acks[model]))
         return key
@@ -179,7 +180,7 @@ class _Writer:
             "title": f"{command} of a {reader}",
             "additionalProperties": False,
             "required": ["event", "data"],
-            "properties": {"event": {"const": command}, "data": self._schemas.of(COMMANDS[reader][command])},
+            "properties": {"event": {"const": command}, "data": self._schemas.of(COMMANDS[reader][command].payload)},
         }
 
     def _add_poll(self) -> None:
@@ -221,12 +222,12 @@ class _Writer:
         self._channels[channel]["messages"][key] = _ref(f"components/messages/{key}")
 
 
-def _acks() -> dict[type[answers.Done], tuple[Audience, str]]:
+def _acks() -> dict[type, tuple[Audience, str]]:
     """For each kind of ack a command that has it."""
-    found: dict[type[answers.Done], tuple[Audience, str]] = {}
+    found: dict[type, tuple[Audience, str]] = {}
     for reader in READERS:
         for command in COMMANDS[reader]:
-            found.setdefault(ACKS[reader].get(command, answers.Done), (reader, command))
+            found.setdefault(COMMANDS[reader][command].ack, (reader, command))
     return found
 
 

@@ -12,6 +12,7 @@ from bot.contract.operation import Key, Operation
 from bot.contract.shapes import Sent
 from bot.integrations.booking_news import BookingNews, WizardEvent
 from bot.integrations.delivery_desk import PREFIX, PageQuery
+from bot.schemas.command import Done
 from bot.schemas.shapes import Moment
 from bot.schemas.views import moment
 from conversations.notices import Channel, Side, Urgency
@@ -65,7 +66,7 @@ class UnreachableBy(Sent):
     reason: str
 
 
-class Planned(answers.Done):
+class Planned(answers.Ok):
     """What the people of a booking are told of it as it stands now."""
 
     booking_id: str
@@ -273,7 +274,7 @@ DESK_OPERATIONS: Mapping[Key, Operation] = {
         "stripe_webhook",
         "Events of Stripe: payments whose `metadata.booking_id` names a booking; all others are answered and left.",
         "webhooks",
-        answers.Done,
+        Done,
         security="stripe",
         codes=("invalid", "forbidden", "not_found"),
         example={"ok": True},
@@ -299,7 +300,7 @@ DESK_OPERATIONS: Mapping[Key, Operation] = {
         "booking_wizard_webhook",
         "Bookings of the booking wizard; what comes again, late or out of order does no harm.",
         "webhooks",
-        answers.Done,
+        Done,
         security="standard_webhooks",
         body=WizardEvent,
         codes=("invalid", "forbidden", "not_found"),

@@ -6,25 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bot.contract.shapes import (
-    Code,
-    ConversationState,
-    Params,
-    Redactable,
-    Sent,
-    Seq,
-)
+from bot.contract.shapes import Code, Params, Redactable, Sent
 from bot.schemas.shapes import (
     ActionButton,
     BookingOfGuest,
     BookingOfTherapist,
     ChatHeader,
+    ConversationState,
     Countdown,
     DescribedService,
     DurationPrice,
     Feed,
     Moment,
     OpenOffer,
+    Seq,
     TherapistProfile,
 )
 from conversations import replies

@@ -12,20 +12,16 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from bot.contract import story
-from bot.contract.answers import GUEST_ACKS, THERAPIST_ACKS, AvailabilitySet, Done, Moved, Said
 from bot.errors import STATUS_BY_CODE
 from bot.identity import Audience
-from bot.schemas.guest import GUEST_COMMANDS
-from bot.schemas.therapist import THERAPIST_COMMANDS
+from bot.schemas.command import AvailabilitySet, Moved, Said
+from bot.schemas.commands import COMMANDS
 
 # Where the sender of an example stands: a guest in a state of the conversation; a therapist who has nothing, one who
 # has an offer, and one on a visit.
 Scene = Literal[
     "idle", "confirming", "searching", "choosing", "active", "no_therapist", "completed", "free", "asked", "visiting"
 ]
-
-COMMANDS: Mapping[Audience, Mapping[str, type[BaseModel]]] = {"guest": GUEST_COMMANDS, "therapist": THERAPIST_COMMANDS}
-ACKS: Mapping[Audience, Mapping[str, type[Done]]] = {"guest": GUEST_ACKS, "therapist": THERAPIST_ACKS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +196,7 @@ def examples_of(audience: Audience, command: str) -> list[Example]:
     """The written examples, right ones first, and for every command what it is answered when its form is wrong."""
     written = sorted(_WRITTEN[audience].get(command, ()), key=lambda example: example.status)
     right = [example for example in written if example.code is None]
-    return [*written, *(_misshapen(COMMANDS[audience][command], right[0]) if right else ())]
+    return [*written, *(_misshapen(COMMANDS[audience][command].payload, right[0]) if right else ())]
 
 
 def _misshapen(model: type[BaseModel], right: Example) -> list[Example]:
@@ -227,10 +223,9 @@ def _misshapen(model: type[BaseModel], right: Example) -> list[Example]:
 
 def ack_of(audience: Audience, command: str) -> dict[str, Any]:
     """What the command's first right example is acked with."""
-    model = ACKS[audience].get(command, Done)
-    more: dict[type[Done], dict[str, Any]] = {
+    more: dict[type, dict[str, Any]] = {
         Moved: {"state": "searching", "revision": 2, "booking_id": story.BOOKING_ID},
         Said: {"seq": 12, "id": "e_000000000000000c"},
         AvailabilitySet: {"available": True},
     }
-    return {"ok": True, **more.get(model, {})}
+    return {"ok": True, **more.get(COMMANDS[audience][command].ack, {})}

@@ -7,11 +7,10 @@ from typing import Any
 
 from bot import __version__
 from bot.contract import answers
-from bot.contract.examples import ACKS, COMMANDS, Example, ack_of, examples_of
+from bot.contract.examples import Example, ack_of, examples_of
 from bot.contract.operation import JSON, Key, Operation
 from bot.contract.operations import (
     CODES_EVERYWHERE,
-    CODES_OF_COMMANDS,
     CODES_WITH_A_BODY,
     COMMAND_ROUTES,
     OPERATIONS,
@@ -20,6 +19,8 @@ from bot.contract.schemas import Schema, Schemas, summary_of
 from bot.contract.story import Story
 from bot.errors import STATUS_BY_CODE
 from bot.identity import Audience
+from bot.schemas.command import CODES_OF_ALL
+from bot.schemas.commands import COMMANDS
 from bot.words import LOCALES, Words
 from conversations import replies
 
@@ -138,8 +139,9 @@ class _Writer:
         rows = OPERATIONS.values()
         types: list[Any] = [each.answer for each in rows if each.answer is not None]
         types += [model for each in rows for model in (each.body, *each.also.values()) if model is not None]
-        types += [model for models in COMMANDS.values() for model in models.values()]
-        types += [answers.Refused, answers.Done, *(model for models in ACKS.values() for model in models.values())]
+        commands = [row for rows in COMMANDS.values() for row in rows.values()]
+        types += [row.payload for row in commands]
+        types += [answers.Refused, *dict.fromkeys(row.ack for row in commands)]
         self.schemas = Schemas(types)
         # Of these each field is a parameter, and the whole is referred to by nobody.
         self._queries = Schemas(each.query for each in rows if each.query is not None)
@@ -170,18 +172,18 @@ class _Writer:
         return operation
 
     def _command(self, audience: Audience, command: str) -> dict[str, Any]:
-        model, examples = COMMANDS[audience][command], examples_of(audience, command)
-        ack = self.schemas.of(ACKS[audience].get(command, answers.Done))
+        row, examples = COMMANDS[audience][command], examples_of(audience, command)
+        ack = self.schemas.of(row.ack)
         content = {"schema": ack, "examples": {"done": {"value": ack_of(audience, command)}}}
-        codes = (*CODES_OF_COMMANDS[audience], *CODES_WITH_A_BODY, "too_many_requests", *CODES_EVERYWHERE)
+        codes = (*CODES_OF_ALL, *row.codes, *CODES_WITH_A_BODY, "too_many_requests", *CODES_EVERYWHERE)
         right = {each.name: {"value": each.payload} for each in examples if each.code is None}
         return {
             "operationId": f"{audience}_{command}",
-            "summary": summary_of(model),
+            "summary": summary_of(row.payload),
             "tags": [f"commands of a {audience}"],
             "security": SECURITY[audience],
             "parameters": [{"$ref": "#/components/parameters/locale"}],
-            "requestBody": self._body(model, right),
+            "requestBody": self._body(row.payload, right),
             "responses": {"200": {"description": "Done.", "content": {JSON: content}}, **self._refusals(codes)},
             "x-scenes": {each.name: each.scene for each in examples if each.code is None},
             "x-refused": [refused_example(each) for each in examples if each.code is not None],

@@ -11,6 +11,7 @@ from bot.contract import answers, story
 from bot.contract.booking_notifications import DESK_OPERATIONS
 from bot.contract.operation import Key, Operation
 from bot.contract.story import Story
+from bot.schemas.command import Done
 from bot.schemas.guest import GuestConnect
 from bot.schemas.requests import (
     ChosenPreferences,
@@ -142,7 +143,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "keep_fcm_token",
         "Be reached by Firebase on this device; a token that somebody else had is the caller's from now on.",
         "devices",
-        answers.Done,
+        Done,
         security="anybody_known",
         body=FcmDevice,
         codes=("invalid", "unauthorized", "too_many_requests"),
@@ -153,7 +154,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "remove_fcm_token",
         "Be reached on this device no more.",
         "devices",
-        answers.Done,
+        Done,
         security="anybody_known",
         body=FcmTokenGone,
         codes=("invalid", "unauthorized", "too_many_requests"),
@@ -164,7 +165,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "keep_webpush_subscription",
         "Be reached by Web Push in this browser: what `PushSubscription.toJSON()` gives.",
         "devices",
-        answers.Done,
+        Done,
         security="anybody_known",
         body=WebPushSubscription,
         codes=("invalid", "unauthorized", "too_many_requests"),
@@ -175,7 +176,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "remove_webpush_subscription",
         "Be reached in this browser no more.",
         "devices",
-        answers.Done,
+        Done,
         security="anybody_known",
         body=WebPushEndpointGone,
         codes=("invalid", "unauthorized", "too_many_requests"),
@@ -347,17 +348,4 @@ COMMAND_ROUTES: Mapping[Key, Literal["guest", "therapist"]] = {
 }
 # What any route of the API may answer.
 CODES_EVERYWHERE = ("unavailable",)
-CODES_OF_COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "guest": (
-        "invalid",
-        "unauthorized",
-        "stale",
-        "not_now",
-        "already_live",
-        "offer_expired",
-        "slot_taken",
-        "not_found",
-    ),
-    "therapist": ("invalid", "unauthorized", "not_now", "offer_taken", "offer_expired", "not_found"),
-}
 CODES_WITH_A_BODY = ("too_large",)

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from bot.errors import STATUS_BY_CODE
-from conversations.conversation import State
 from conversations.values import Locale
 
 
@@ -18,9 +17,6 @@ def _a_code_of_ours(code: str) -> str:
 
 
 Code = Annotated[str, AfterValidator(_a_code_of_ours), Field(json_schema_extra={"enum": [*STATUS_BY_CODE]})]
-Seq = Annotated[int, Field(ge=0, description="A place in a feed; numbers of a feed have no gaps and only grow.")]
-# A text in JSON, and a member of our own enumeration in the documents.
-ConversationState = Annotated[State, Field(strict=False)]
 
 
 class Sent(BaseModel):

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, with_config
+from typing_extensions import TypedDict, get_type_hints
 
-from bot.contract.shapes import ErrorBody, Sent, Seq
+from bot.contract.shapes import ErrorBody, Sent
+from bot.schemas.shapes import EXACT, Seq
 
 
 class ConnectRefused(Sent):
@@ -50,10 +52,13 @@ class SocketStart(StreamStart):
 
 
 @cache
-def frame_of(ack: type[Sent]) -> Any:
+def frame_of(ack: type) -> Any:
     """An ack as it stands in a frame of a plain WebSocket, beside the `client_id` that it answers."""
     client_id: Any = Annotated[str | None, Field(description="The `client_id` of the command, where it had one.")]
-    return create_model(f"{ack.__name__}Frame", __base__=ack, __doc__=ack.__doc__, ack=(client_id, ...))
+    fields = {**get_type_hints(ack, include_extras=True), "ack": client_id}
+    frame: Any = TypedDict(f"{ack.__name__}Frame", fields)  # type: ignore[misc]  # its name is found here
+    frame.__doc__ = ack.__doc__
+    return with_config(EXACT)(frame)
 
 
 # --- live signals: they expire, are never stored and have no number ---------------------------------------------------

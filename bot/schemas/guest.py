@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
+from bot.schemas.command import Command, Moved, Said, by_name
 from bot.schemas.fields import (
     CommandPayload,
     Duration,
@@ -112,18 +112,20 @@ class Rate(CommandPayload):
     revision: Revision | None = None
 
 
-GUEST_COMMANDS: Mapping[str, type[Payload]] = {
-    "book": Book,
-    "confirm_service": ConfirmService,
-    "accept_therapist": AcceptTherapist,
-    "find_another": FindAnother,
-    "search_again": SearchAgain,
-    "cancel": Cancel,
-    "message": Message,
-    "rate": Rate,
-    "forget_me": ForgetMe,
-    "typing": Typing,
-    "delivered": Delivered,
-    "read": Read,
-    "presence": TabPresence,
-}
+_OF_A_CARD = ("stale", "not_now")
+
+GUEST_COMMANDS = by_name(
+    Command("book", Book, Moved, ("already_live", "not_now")),
+    Command("confirm_service", ConfirmService, Moved, (*_OF_A_CARD, "already_live")),
+    Command("accept_therapist", AcceptTherapist, Moved, (*_OF_A_CARD, "not_found", "offer_expired", "slot_taken")),
+    Command("find_another", FindAnother, Moved, (*_OF_A_CARD, "not_found", "offer_expired")),
+    Command("search_again", SearchAgain, Moved, _OF_A_CARD),
+    Command("cancel", Cancel, Moved, ("not_now",)),
+    Command("message", Message, Said, ("not_now",), counts_as="messages"),
+    Command("rate", Rate, Moved, (*_OF_A_CARD, "not_found")),
+    Command("forget_me", ForgetMe, Moved, ("not_now",)),
+    Command("typing", Typing, counts_as="signals"),
+    Command("delivered", Delivered, counts_as="signals"),
+    Command("read", Read, counts_as="signals"),
+    Command("presence", TabPresence, counts_as="signals"),
+)

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from conversations.booking import Status
+from conversations.conversation import State
 from conversations.values import Gender, Step
 
 _EXAMPLE_OF_A_MOMENT = "2026-12-01T03:00:00.000Z"
@@ -27,7 +28,9 @@ Feed = Annotated[
         description="`conversation:<id>` or `therapist:<id>`: one ordered log.",
     ),
 ]
+Seq = Annotated[int, Field(ge=0, description="A place in a feed; numbers of a feed have no gaps and only grow.")]
 # Texts in JSON, and members of our own enumerations in the documents.
+ConversationState = Annotated[State, Field(strict=False)]
 BookingStatus = Annotated[Status, Field(strict=False)]
 
 # Every field is always there, unless it says otherwise, and there are no others. A shape that others are made from

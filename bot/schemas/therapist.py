@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StringConstraints, ValidationInfo, field_validator
 
+from bot.schemas.command import AvailabilitySet, Command, Said, by_name
 from bot.schemas.fields import ClientId, CommandPayload, Id, Latitude, Line, Longitude, Payload, Reason, Text
 from bot.schemas.signals import Delivered, Read, TabPresence, Typing
 from conversations.replies import N_
@@ -100,15 +100,17 @@ class RoomRead(Read):
     booking_id: Id
 
 
-THERAPIST_COMMANDS: Mapping[str, type[Payload]] = {
-    "availability": Availability,
-    "accept_offer": AcceptOffer,
-    "decline_offer": DeclineOffer,
-    "progress": Progress,
-    "cancel_booking": CancelBooking,
-    "message": RoomMessage,
-    "typing": RoomTyping,
-    "delivered": RoomDelivered,
-    "read": RoomRead,
-    "presence": TabPresence,
-}
+_OF_A_VISIT = ("not_found", "not_now")
+
+THERAPIST_COMMANDS = by_name(
+    Command("availability", Availability, AvailabilitySet),
+    Command("accept_offer", AcceptOffer, codes=("not_found", "offer_taken", "offer_expired")),
+    Command("decline_offer", DeclineOffer, codes=("not_found", "offer_taken", "offer_expired")),
+    Command("progress", Progress, codes=_OF_A_VISIT),
+    Command("cancel_booking", CancelBooking, codes=_OF_A_VISIT),
+    Command("message", RoomMessage, Said, _OF_A_VISIT, counts_as="messages"),
+    Command("typing", RoomTyping, codes=("not_found",), counts_as="signals"),
+    Command("delivered", RoomDelivered, codes=("not_found",), counts_as="signals"),
+    Command("read", RoomRead, codes=("not_found",), counts_as="signals"),
+    Command("presence", TabPresence, counts_as="signals"),
+)

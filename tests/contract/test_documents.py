@@ -20,12 +20,14 @@ from bot.access.connections import OpenConnections
 from bot.app import build
 from bot.contract import catalogue
 from bot.contract.asyncapi import asyncapi_document
-from bot.contract.examples import COMMANDS, examples_of
+from bot.contract.examples import examples_of
 from bot.contract.openapi import openapi_document
 from bot.contract.operation import Key
 from bot.contract.operations import COMMAND_ROUTES, OPERATIONS
 from bot.errors import STATUS_BY_CODE
 from bot.identity import Audience
+from bot.schemas.command import Command
+from bot.schemas.commands import COMMANDS
 from bot.schemas.guest import GUEST_COMMANDS, Cancel
 from bot.schemas.render import CARDS_SHOWN, TYPES_SHOWN
 from bot.schemas.therapist import THERAPIST_COMMANDS
@@ -143,7 +145,7 @@ def test_every_command_is_in_both_documents_by_its_name() -> None:
 
 
 def test_a_new_command_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cast("dict[str, Any]", COMMANDS["guest"]), "wave", Cancel)
+    monkeypatch.setitem(cast("dict[str, Any]", COMMANDS["guest"]), "wave", Command("wave", Cancel))
     written = openapi_document(routes(), Words())["paths"]["/api/guest/wave"]["post"]
     assert written["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Cancel")
     assert asyncapi_document(Words())["components"]["messages"]["guest_wave"]["name"] == "wave"
@@ -151,11 +153,11 @@ def test_a_new_command_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_every_command_has_a_right_and_a_wrong_example_and_says_what_it_is_for(audience: Audience) -> None:
-    for command, model in COMMANDS[audience].items():
+    for command, row in COMMANDS[audience].items():
         codes = [example.code for example in examples_of(audience, command)]
         assert None in codes, f"write an example of {command} in bot/contract/examples.py"
         assert any(codes), command
-        assert model.__doc__, f"{command} does not say what it is for"
+        assert row.payload.__doc__, f"{command} does not say what it is for"
 
 
 def test_every_type_of_entry_and_every_card_has_an_example() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.contract.examples import COMMANDS
 from bot.identity import Audience
+from bot.schemas.commands import COMMANDS
 from bot.schemas.render import TYPES_SHOWN
 from bot.store.api_keys import SCOPES
 from tests.clients import PATIENCE_S, guest, therapist

@@ -15,9 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 import bot.app
 from bot.contract import answers, streams
 from bot.contract.entries import GuestEntry, TherapistEntry
-from bot.contract.examples import ACKS
 from bot.contract.operations import COMMAND_ROUTES, OPERATIONS
 from bot.identity import Audience
+from bot.schemas.command import CODES_OF_ALL, Command
+from bot.schemas.commands import COMMANDS
 
 
 def any_of(models: Iterable[Any]) -> Any:
@@ -28,7 +29,7 @@ def any_of(models: Iterable[Any]) -> Any:
 ANY_ENTRY = GuestEntry | TherapistEntry
 ANY_ACK_FRAME = any_of(
     streams.frame_of(model)
-    for model in {answers.Done, answers.RefusedAck, *(ack for acks in ACKS.values() for ack in acks.values())}
+    for model in {answers.RefusedAck, *(row.ack for rows in COMMANDS.values() for row in rows.values())}
 )
 NAMED_EVENTS = {
     "start": streams.StreamStart,
@@ -38,6 +39,10 @@ NAMED_EVENTS = {
     **{name: streams.GUEST_SIGNALS[name] | streams.THERAPIST_SIGNALS[name] for name in streams.GUEST_SIGNALS},
 }
 SOCKETS = ("/ws/bookings", "/api/bookings/realtime")
+
+
+# What any route may be answered, whatever it is for.
+OF_ANY_ROUTE = ("too_large", "too_many_requests", "unavailable")
 
 
 class Watch:
@@ -66,8 +71,15 @@ class Watch:
 
     def ack(self, namespace: str, command: str, ack: Any) -> None:
         audience: Audience = "guest" if namespace == "/guest" else "therapist"
-        model = ACKS[audience].get(command, answers.Done) if ack.get("ok") else answers.RefusedAck
-        self.check(f"{namespace} {command}", model, ack)
+        row = COMMANDS[audience].get(command)
+        self.check(f"{namespace} {command}", row.ack if row and ack.get("ok") else answers.RefusedAck, ack)
+        self._check_code(f"{namespace} {command}", row, ack)
+
+    def _check_code(self, where: str, row: Command | None, body: dict[str, Any]) -> None:
+        """A command is refused only with what its row says, and with what any command may be refused with."""
+        code = None if body.get("ok") else (body.get("error") or {}).get("code")
+        if row is not None and code is not None and code not in (*row.codes, *CODES_OF_ALL, *OF_ANY_ROUTE):
+            self.breaches.append(f"{where}: the row of the command does not name the code {code!r}")
 
     # --- HTTP, as the server sends it ---------------------------------------------------------------------------------
 
@@ -79,10 +91,13 @@ class Watch:
         model = self._model_of(key, request.match_info.get("command", ""), response.status)
         if model is not None and response.body:
             self.check(f"{key} {response.status}", model, response.body)
+        command = request.match_info.get("command", "")
+        if key in COMMAND_ROUTES and (row := COMMANDS[COMMAND_ROUTES[key]].get(command)):
+            self._check_code(f"{key} {command}", row, orjson.loads(response.body))
 
     def _model_of(self, key: tuple[str, str], command: str, status: int) -> Any:
         if key in COMMAND_ROUTES and status == 200:
-            return ACKS[COMMAND_ROUTES[key]].get(command, answers.Done)
+            return COMMANDS[COMMAND_ROUTES[key]][command].ack
         row = OPERATIONS.get(key)
         if row is not None and status == row.status:
             return row.answer

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import orjson
 
-from bot.contract.examples import COMMANDS, examples_of
+from bot.contract.examples import examples_of
 from bot.contract.operations import OPERATIONS
 from bot.errors import Refusal
 from bot.identity import Audience
+from bot.schemas.commands import COMMANDS
 from bot.schemas.fields import Payload
 from bot.schemas.parsing import parse
 from bot.schemas.requests import WebSocketFrame
@@ -214,7 +215,8 @@ class Cases:
 
 def is_valid(audience: Audience, command: str, payload: Any) -> bool:
     """Whether the form of a command is right: then it may change something."""
-    model = COMMANDS[audience].get(command)
+    row = COMMANDS[audience].get(command)
+    model = row.payload if row else None
     return model is not None and _is_of(model, payload)
 
 

@@ -193,7 +193,8 @@ def _code(adapter: TypeAdapter[Any], body: bytes) -> str:
         refused = adapter.validate_json(body)
     except ValidationError as error:
         raise Breach(f"no error of the contract: {error} in {body[:500]!r}") from None
-    return str(refused.error.code)
+    error = refused["error"] if isinstance(refused, dict) else refused.error
+    return str(error.code)
 
 
 def _connect_refusal(frame: str) -> str:

@@ -173,9 +173,9 @@ REQUESTS: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
 def test_every_command_stands_in_the_tables_with_every_field() -> None:
     for commands, table in ((GUEST_COMMANDS, GUEST), (THERAPIST_COMMANDS, THERAPIST)):
         assert commands.keys() == table.keys()
-        for name, model in commands.items():
+        for name, row in commands.items():
             named = {field.rstrip("?") for field in table[name][1] if "." not in field}
-            assert named | set(by_itself(name)) == model.model_fields.keys(), name
+            assert named | set(by_itself(name)) == row.payload.model_fields.keys(), name
 
 
 def by_itself(command: str) -> dict[str, str]:

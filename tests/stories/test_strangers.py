@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from bot.schemas.guest import GUEST_COMMANDS
+from bot.schemas.commands import COMMANDS
 from bot.schemas.therapist import THERAPIST_COMMANDS
 from tests.clients import client_id, guest, therapist
 from tests.contract.scenes import Sender
@@ -78,7 +78,7 @@ async def assert_alike(
     say: Say, sender: Sender, command: str, owned: dict[str, Any], unknown: dict[str, Any], code: str
 ) -> None:
     """Refused with the code, and word for word as what does not exist."""
-    model = (GUEST_COMMANDS if sender.audience == "guest" else THERAPIST_COMMANDS)[command]
+    model = COMMANDS[sender.audience][command].payload
     own_id = {"client_id": client_id()} if "client_id" in model.model_fields else {}
     told = [await say(sender, command, {**own_id, **payload}) for payload in (owned, unknown)]
     assert told[0] == told[1], command

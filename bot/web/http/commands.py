@@ -7,10 +7,11 @@ from typing import Any, assert_never
 
 from aiohttp import web
 
-from bot.access.limits import Asker, kind_of
+from bot.access.limits import Asker
 from bot.identity import Audience
-from bot.schemas.guest import GUEST_COMMANDS, GuestConnect
-from bot.schemas.therapist import THERAPIST_COMMANDS, TherapistConnect
+from bot.schemas.commands import COMMANDS, counts_as
+from bot.schemas.guest import GuestConnect
+from bot.schemas.therapist import TherapistConnect
 from bot.services import Services
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import bearer_of, issue_ticket
@@ -24,8 +25,6 @@ from bot.web.sessions.therapist import Caller, TherapistCommands
 from bot.words import negotiate
 from conversations.values import Locale
 
-_COMMANDS = {"guest": GUEST_COMMANDS, "therapist": THERAPIST_COMMANDS}
-
 
 async def execute(
     services: Services,
@@ -37,7 +36,7 @@ async def execute(
     attendance: Attendance | None = None,
 ) -> Answer:
     """The ack of a command within its time; raises its refusal. `attendance` is the connection's that it came on."""
-    counted_as = name if name in _COMMANDS[bearer.audience] else "unknown"
+    counted_as = name if name in COMMANDS[bearer.audience] else "unknown"
     try:
         answer = await _execute(services, bearer, address, locale, name, payload, attendance)
     except Exception as error:
@@ -56,7 +55,7 @@ async def _execute(
     payload: Any,
     attendance: Attendance | None,
 ) -> Answer:
-    services.limits.spend(kind_of(name), Asker(address, bearer.subject))
+    services.limits.spend(counts_as(bearer.audience, name), Asker(address, bearer.subject))
     async with asyncio.timeout(services.settings.command_timeout_s):
         match bearer.audience:
             case "guest":

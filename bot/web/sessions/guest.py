@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from bot.errors import Refusal
 from bot.feeds.feeds import ContentDiffers, Entry, NewEntry
@@ -77,11 +77,11 @@ class GuestCommands:
         self._services = services
 
     async def execute(self, guest: Guest, name: str, payload: Any) -> Answer:
-        model = GUEST_COMMANDS.get(name)
-        if model is None:
+        row = GUEST_COMMANDS.get(name)
+        if row is None:
             raise Refusal("invalid", N_("This command is not known."), fields={"command": N_("is not known")})
-        command = parse(model, payload, region=self._services.settings.default_region)
-        return await self._HANDLERS[name](self, guest, command)
+        command = parse(row.payload, payload, region=self._services.settings.default_region)
+        return await _HANDLERS[name](self, guest, command)
 
     async def _book(self, guest: Guest, payload: Book) -> Answer:
         catalogue = self._services.catalogue
@@ -210,23 +210,6 @@ class GuestCommands:
                 CONVERSATION, guest.conversation_id, on.ScreenWanted(), shown, by=guest.sender
             )
 
-    # Functions and not methods of one instance, which would know it in turn: an instance is made for a single command.
-    _HANDLERS: ClassVar[Mapping[str, Callable[[GuestCommands, Guest, Any], Awaitable[Answer]]]] = {
-        "book": _book,
-        "confirm_service": _confirm_service,
-        "accept_therapist": _accept_therapist,
-        "find_another": _find_another,
-        "search_again": _search_again,
-        "cancel": _cancel,
-        "message": _message,
-        "rate": _rate,
-        "forget_me": _forget_me,
-        "typing": _typing,
-        "delivered": _delivered,
-        "read": _read,
-        "presence": _presence,
-    }
-
 
 def _message_of(conversation_id: str, sender: str, party: str, payload: Message | RoomMessage) -> NewEntry:
     """The same `client_id` of the same sender is the same entry."""
@@ -270,3 +253,9 @@ def said(entry: Entry) -> Answer:
 
 
 THERAPIST_IS_THERE = N_("Your therapist is with you. Ask again when the visit is over, or cancel it first.")
+
+
+# Functions and not methods of one instance, which would know it in turn: an instance is made for a single command.
+_HANDLERS: Mapping[str, Callable[[GuestCommands, Guest, Any], Awaitable[Answer]]] = {
+    name: getattr(GuestCommands, f"_{name}") for name in GUEST_COMMANDS
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from bot.errors import Refusal
 from bot.feeds.feeds import ContentDiffers, Entry
@@ -73,11 +73,11 @@ class TherapistCommands:
         self._services = services
 
     async def execute(self, caller: Caller, name: str, payload: Any) -> Answer:
-        model = THERAPIST_COMMANDS.get(name)
-        if model is None:
+        row = THERAPIST_COMMANDS.get(name)
+        if row is None:
             raise Refusal("invalid", N_("This command is not known."), fields={"command": N_("is not known")})
-        command = parse(model, payload, region=self._services.settings.default_region)
-        return await self._HANDLERS[name](self, caller, command)
+        command = parse(row.payload, payload, region=self._services.settings.default_region)
+        return await _HANDLERS[name](self, caller, command)
 
     async def _availability(self, caller: Caller, payload: Availability) -> Answer:
         """Who goes offline is not asked any more, and takes back the offers that are open."""
@@ -204,20 +204,12 @@ class TherapistCommands:
             raise refusal("not_found")
         return found[0]
 
-    # Functions and not methods of one instance, which would know it in turn: an instance is made for a single command.
-    _HANDLERS: ClassVar[Mapping[str, Callable[[TherapistCommands, Caller, Any], Awaitable[Answer]]]] = {
-        "availability": _availability,
-        "accept_offer": _accept_offer,
-        "decline_offer": _decline_offer,
-        "progress": _progress,
-        "cancel_booking": _cancel_booking,
-        "message": _message,
-        "typing": _typing,
-        "delivered": _delivered,
-        "read": _read,
-        "presence": _presence,
-    }
-
 
 def _is_theirs(booking: Booking, therapist_id: str) -> bool:
     return booking.therapist is not None and booking.therapist.id == therapist_id
+
+
+# Functions and not methods of one instance, which would know it in turn: an instance is made for a single command.
+_HANDLERS: Mapping[str, Callable[[TherapistCommands, Caller, Any], Awaitable[Answer]]] = {
+    name: getattr(TherapistCommands, f"_{name}") for name in THERAPIST_COMMANDS
+}

@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 
 from bot.access.connections import RETURN_AFTER_S, Release
-from bot.access.limits import Asker, kind_of
+from bot.access.limits import Asker
 from bot.feeds.feeds import Entry
 from bot.identity import Audience, conversation_of, therapist_feed
 from bot.live.presence import NOTHING_SEEN
 from bot.live.signals import LiveVisit
+from bot.schemas.commands import counts_as
 from bot.schemas.guest import GUEST_COMMANDS, GuestConnect
 from bot.schemas.parsing import parse
 from bot.schemas.therapist import THERAPIST_COMMANDS, TherapistConnect
@@ -159,7 +160,7 @@ class GuestDoor(_Doorway):
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
-        self.services.limits.spend(kind_of(name), visitor.asker)
+        self.services.limits.spend(counts_as("guest", name), visitor.asker)
         guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active, visitor.attendance)
         return await self._commands.execute(guest, name, payload)
 
@@ -209,7 +210,7 @@ class TherapistDoor(_Doorway):
 
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
-        self.services.limits.spend(kind_of(name), visitor.asker)
+        self.services.limits.spend(counts_as("therapist", name), visitor.asker)
         return await self._commands.execute(Caller(visitor.subject, visitor.rooms, visitor.attendance), name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:

@@ -11,11 +11,10 @@ import pytest
 import redis.asyncio
 from redis.asyncio import Redis
 
-from bot.access.limits import SCOPES, Asker, Kind, RateLimits, kind_of, network_of, rate_of
+from bot.access.limits import SCOPES, Asker, Kind, RateLimits, network_of, rate_of
 from bot.errors import Refusal
 from bot.runtime.embedded import Servers
-from bot.schemas.guest import GUEST_COMMANDS
-from bot.schemas.therapist import THERAPIST_COMMANDS
+from bot.schemas.commands import COMMANDS, counts_as
 from bot.settings.rates import Rate
 from bot.settings.rhythms import PEOPLE, Rhythms
 from bot.settings.settings import Settings
@@ -309,10 +308,11 @@ def test_one_home_is_one_address_however_many_it_may_choose_from(address: str, n
 
 
 def test_every_command_has_buckets_and_messages_and_signals_their_own() -> None:
-    kinds = {name: kind_of(name) for name in (*GUEST_COMMANDS, *THERAPIST_COMMANDS)}
+    kinds = {name: counts_as(audience, name) for audience, rows in COMMANDS.items() for name in rows}
     assert kinds["message"] == "messages"
     assert {kinds["book"], kinds["cancel"], kinds["accept_offer"]} == {"commands"}
-    assert kind_of("typing") == "signals"
+    assert {kinds[name] for name in ("typing", "presence", "delivered", "read")} == {"signals"}
+    assert counts_as("guest", "unheard of") == "commands"
 
 
 def test_every_bucket_has_a_setting_and_a_stranger_cannot_use_up_what_a_number_has() -> None:
