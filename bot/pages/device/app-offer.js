@@ -29,10 +29,12 @@ function noWay() {
   return h("p", { class: "card-note" }, t("You have it already, or this browser cannot install it."));
 }
 
+/** @param {Parameters<typeof icon>[0]} picture @param {string} words */
 function benefit(picture, words) {
   return h("li", {}, icon(picture), words);
 }
 
+/** @param {import("/device/installation.js").Way} way @param {() => void} onDone */
 function wayButton(way, onDone) {
   const look = { class: "btn btn-primary", testid: "app-get" };
   if (way.kind === "store") {
@@ -63,7 +65,7 @@ export class AppPrompt {
 
   /**
    * @param {object} options
-   * @param {any} options.settings
+   * @param {ClientSettings} options.settings
    * @param {import("/parts/time.js").Clock} options.clock
    * @param {(element: HTMLElement) => void} options.focus moves the focus, unless the guest is busy
    */
@@ -98,6 +100,7 @@ export class AppPrompt {
     this.show(this.#wanted ?? null);
   }
 
+  /** @param {import("/device/installation.js").Way|null} way @param {boolean} isSoon */
   #draw(way, isSoon) {
     const words = isSoon ? wordsOfSoon() : usualWords();
     const title = h("h2", { class: "card-title", id: newId("app") }, words.title);
@@ -115,7 +118,10 @@ export class AppPrompt {
     );
   }
 
-  /** Escape closes this first, wherever the focus is, and not the chat around it. */
+  /**
+   * Escape closes this first, wherever the focus is, and not the chat around it.
+   * @param {KeyboardEvent} event
+   */
   #pressed(event) {
     if (event.key !== "Escape" || !this.element.childElementCount) return;
     event.preventDefault();

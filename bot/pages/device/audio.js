@@ -58,12 +58,16 @@ export function isMuted() {
   return Boolean(read(MUTED_KEY));
 }
 
+/** @param {boolean} muted */
 export function setMuted(muted) {
   write(MUTED_KEY, muted);
   tell();
 }
 
-/** Calls back when sound was switched, allowed or missed. */
+/**
+ * Calls back when sound was switched, allowed or missed.
+ * @param {() => void} callback
+ */
 export function onSoundChange(callback) {
   listeners.add(callback);
 }
@@ -72,6 +76,7 @@ function tell() {
   for (const listener of listeners) listener();
 }
 
+/** @param {AudioContext} context */
 function settled(context) {
   return new Promise((resolve) => {
     context.addEventListener("statechange", () => resolve(undefined), { once: true });

@@ -28,11 +28,17 @@ export function onWorkerMessage(callback) {
   });
 }
 
-/** Who is asked to be believed when the worker sends: the newest token of this browser. */
+/**
+ * Who is asked to be believed when the worker sends: the newest token of this browser.
+ * @param {Audience} audience
+ * @param {string} owner
+ * @param {string} token
+ */
 export function rememberBearer(audience, owner, token) {
   change("bearers", (store) => store.put({ audience, owner, token }));
 }
 
+/** @param {Audience} audience */
 export function forgetBearer(audience) {
   change("bearers", (store) => store.delete(audience));
 }
@@ -53,6 +59,7 @@ export async function askWorkerToSend() {
   }
 }
 
+/** @param {string} client_id */
 export function takeFromWorker(client_id) {
   change("outbox", (store) => store.delete(client_id));
 }
@@ -72,7 +79,11 @@ function database() {
   return opening;
 }
 
-/** Without a database of its own (a private window, a frame) a page does as before: it sends what waits itself. */
+/**
+ * Without a database of its own (a private window, a frame) a page does as before: it sends what waits itself.
+ * @param {keyof typeof STORES} name
+ * @param {(store: IDBObjectStore) => void} write
+ */
 async function change(name, write) {
   try {
     const transaction = (await database()).transaction(name, "readwrite");

@@ -21,6 +21,7 @@ export function chime() {
   for (const note of NOTES) ring(output, note);
 }
 
+/** @param {AudioContext} context @param {(typeof NOTES)[number]} note */
 function ring(context, { at_s, hertz }) {
   const begins = context.currentTime + at_s;
   const loudness = new GainNode(context, { gain: 0 });

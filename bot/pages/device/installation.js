@@ -28,7 +28,10 @@ export function keepInstallation() {
   });
 }
 
-/** Calls back when the browser has come to offer its installation. */
+/**
+ * Calls back when the browser has come to offer its installation.
+ * @param {() => void} callback
+ */
 export function onInstallable(callback) {
   listeners.add(callback);
 }

@@ -71,7 +71,10 @@ export class PushOffer {
     });
   }
 
-  /** A browser's own error says nothing that helps a person. */
+  /**
+   * A browser's own error says nothing that helps a person.
+   * @param {unknown} error
+   */
   #explainFailure(error) {
     const isBrowsers = error instanceof DOMException;
     const text = isBrowsers ? t("Your browser could not turn notifications on.") : refusalOf(error).message;

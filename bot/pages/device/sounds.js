@@ -22,7 +22,10 @@ const loaded = new Map();
 /** What is heard now, or is just about to be. @type {Turn|null} */
 let current = null;
 
-/** Fetches and decodes them, so that none has to wait for the network. */
+/**
+ * Fetches and decodes them, so that none has to wait for the network.
+ * @param {string[]} names
+ */
 export function loadSounds(names) {
   for (const name of names) bufferOf(name);
 }
@@ -66,6 +69,7 @@ function seenIfLookedAt() {
   if (!document.hidden && document.hasFocus()) seen();
 }
 
+/** @param {string} name @param {Urgency} urgency */
 function isWorthIt(name, urgency) {
   if (current?.urgency === "urgent" && urgency !== "urgent") return false;
   return !current || current.name !== name || Date.now() - current.at > SAME_AGAIN_AFTER_MS;
@@ -76,17 +80,22 @@ function stop() {
   current = null;
 }
 
+/** @param {Turn} turn */
 function ended(turn) {
   if (current === turn) current = null;
 }
 
+/** @param {string} name */
 function bufferOf(name) {
   const buffer = loaded.get(name) ?? load(name);
   loaded.set(name, buffer);
   return buffer;
 }
 
-/** What could not be had is asked for again the next time. */
+/**
+ * What could not be had is asked for again the next time.
+ * @param {string} name
+ */
 async function load(name) {
   try {
     const response = await fetch(`/sounds/${encodeURIComponent(name)}.mp3`, { priority: "low" });
@@ -106,6 +115,7 @@ class Playing {
   /** @type {AudioBufferSourceNode[]} */
   #sources;
 
+  /** @param {AudioContext} context @param {AudioBuffer} buffer @param {Urgency} urgency @param {() => void} onEnd */
   constructor(context, buffer, urgency, onEnd) {
     this.#context = context;
     this.#loudness = new GainNode(context, { gain: 0 });
@@ -125,6 +135,7 @@ class Playing {
     for (const source of this.#sources) source.stop(now + FADE_OUT_S);
   }
 
+  /** @param {AudioBuffer} buffer @param {number} level @param {number} at_s */
   #schedule(buffer, level, at_s) {
     const ends = at_s + buffer.duration;
     const { gain } = this.#loudness;

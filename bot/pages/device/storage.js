@@ -10,7 +10,7 @@ function storage() {
   }
 }
 
-/** @returns {any} the value, or null where there is none or it cannot be read */
+/** @param {string} key @returns {any} the value, or null where there is none or it cannot be read */
 export function read(key) {
   try {
     const text = storage()?.getItem(key) ?? memory.get(key);
@@ -20,6 +20,7 @@ export function read(key) {
   }
 }
 
+/** @param {string} key @param {unknown} value */
 export function write(key, value) {
   const text = JSON.stringify(value);
   memory.set(key, text);
@@ -30,6 +31,7 @@ export function write(key, value) {
   }
 }
 
+/** @param {string} key */
 export function forget(key) {
   memory.delete(key);
   try {
@@ -39,7 +41,7 @@ export function forget(key) {
   }
 }
 
-/** @returns {string[]} the keys that begin with the prefix */
+/** @param {string} prefix @returns {string[]} the keys that begin with the prefix */
 export function keysOf(prefix) {
   const found = new Set([...memory.keys()].filter((key) => key.startsWith(prefix)));
   try {
@@ -54,7 +56,10 @@ export function keysOf(prefix) {
   return [...found];
 }
 
-/** Calls back with the key when another tab of this site changed it. */
+/**
+ * Calls back with the key when another tab of this site changed it.
+ * @param {(key: string) => void} callback
+ */
 export function onChangeElsewhere(callback) {
   window.addEventListener("storage", (event) => {
     if (event.key === null) return;

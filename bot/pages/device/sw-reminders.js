@@ -15,14 +15,26 @@ const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (
 worker.addEventListener("install", () => worker.skipWaiting());
 worker.addEventListener("activate", (event) => event.waitUntil(worker.clients.claim()));
 
+/** @typedef {{booking_id?: string}} More what a page is told beside the words */
+/**
+ * @typedef {{title: string, body: string, url: string, collapse_key?: string, urgency?: string, more?: More}} Push
+ * @typedef {{audience: string, owner: string, client_id: string, written_at: number, payload: object}} Left
+ * @typedef {{audience: string, owner: string, token: string}} Bearer
+ * @typedef {{outbox: Left, bearers: Bearer}} Kept
+ */
+
 // What is pushed
 
 worker.addEventListener("push", (event) => event.waitUntil(tell(pushed(event.data))));
 
-/** What comes is ours and encrypted for us; a browser still wants something shown where it cannot be read. */
+/**
+ * What comes is ours and encrypted for us; a browser still wants something shown where it cannot be read.
+ * @param {PushMessageData|null} data
+ * @returns {Push}
+ */
 function pushed(data) {
   try {
-    const { title, body, url, collapse_key, urgency, data: more } = data.json();
+    const { title, body, url, collapse_key, urgency, data: more } = /** @type {PushMessageData} */ (data).json();
     const words = { title: String(title || "Janji"), body: String(body ?? "") };
     return { ...words, url: ourAddress(url), collapse_key, urgency, more };
   } catch {
@@ -30,7 +42,10 @@ function pushed(data) {
   }
 }
 
-/** A page of ours that somebody looks at tells it itself, by its feed: nobody is told twice. */
+/**
+ * A page of ours that somebody looks at tells it itself, by its feed: nobody is told twice.
+ * @param {Push} push
+ */
 async function tell(push) {
   const page = (await pagesAt(push.url)).find((client) => client.visibilityState === "visible");
   if (page) {
@@ -58,7 +73,7 @@ worker.addEventListener("notificationclick", (event) => {
   event.waitUntil(open(event.notification.data ?? {}));
 });
 
-/** @param {{url?: string, more?: {booking_id?: string}}} push */
+/** @param {Partial<Push>} push */
 async function open({ url = ourAddress("/chat"), more = {} }) {
   const [page] = await pagesAt(url);
   if (!page) {
@@ -69,14 +84,17 @@ async function open({ url = ourAddress("/chat"), more = {} }) {
   await page.focus();
 }
 
-/** The console shows the booking that its address names. @param {string} url @param {{booking_id?: string}} more */
+/** The console shows the booking that its address names. @param {string} url @param {More} more */
 function addressOf(url, { booking_id }) {
   const address = new URL(url);
   if (booking_id && address.pathname === "/therapist") address.searchParams.set("booking", booking_id);
   return address.href;
 }
 
-/** The open pages of the same kind, the ones that are looked at first. */
+/**
+ * The open pages of the same kind, the ones that are looked at first.
+ * @param {string} url
+ */
 async function pagesAt(url) {
   const { pathname } = new URL(url);
   const all = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
@@ -84,11 +102,15 @@ async function pagesAt(url) {
   return same.sort((one, other) => Number(isVisible(other)) - Number(isVisible(one)));
 }
 
+/** @param {WindowClient} page */
 function isVisible({ visibilityState }) {
   return visibilityState === "visible";
 }
 
-/** Nothing that is pushed leads anywhere but to us, under whichever of our names this browser knows us. */
+/**
+ * Nothing that is pushed leads anywhere but to us, under whichever of our names this browser knows us.
+ * @param {string} [url]
+ */
 function ourAddress(url) {
   const { pathname, search } = new URL(String(url || "/chat"), worker.location.origin);
   return new URL(pathname + search, worker.location.origin).href;
@@ -98,6 +120,7 @@ function ourAddress(url) {
 
 worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(subscribeAgain(event)));
 
+/** @param {PushSubscriptionChangeEvent} event */
 async function subscribeAgain({ oldSubscription, newSubscription }) {
   const subscription =
     newSubscription ?? (oldSubscription && (await worker.registration.pushManager.subscribe(oldSubscription.options)));
@@ -123,12 +146,18 @@ async function sendWhatWaits() {
     const bearer = bearers.get(audience);
     if (bearer?.owner !== owner) continue;
     const answer = await post(`/api/${audience}/message`, payload, bearer.token);
-    if (WORTH_ANOTHER_TRY.has(answer.error?.code)) throw new Error(answer.error.code);
+    if (answer.error && WORTH_ANOTHER_TRY.has(answer.error.code)) throw new Error(answer.error.code);
     await remove(client_id);
   }
 }
 
-/** @returns {Promise<any>} the server's answer, a refusing one too; anything else is the network's and rejects */
+/**
+ * @param {string} path
+ * @param {object} body
+ * @param {string} token
+ * @returns {Promise<{error?: {code: string}}>} the server's answer, a refusing one too; anything else is the network's
+ *   and rejects
+ */
 async function post(path, body, token) {
   const response = await fetch(path, {
     method: "POST",
@@ -143,14 +172,17 @@ async function post(path, body, token) {
 
 // What the pages keep for us
 
+/** @template {keyof Kept} Store @param {Store} store @returns {Promise<Kept[Store][]>} */
 async function all(store) {
   return done((await transaction(store, "readonly")).objectStore(store).getAll());
 }
 
+/** @param {string} client_id */
 async function remove(client_id) {
   return done((await transaction("outbox", "readwrite")).objectStore("outbox").delete(client_id));
 }
 
+/** @param {keyof Kept} store @param {IDBTransactionMode} mode */
 async function transaction(store, mode) {
   const request = indexedDB.open(DATABASE, 1);
   request.onupgradeneeded = () => {
@@ -159,6 +191,7 @@ async function transaction(store, mode) {
   return (await done(request)).transaction(store, mode);
 }
 
+/** @template Result @param {IDBRequest<Result>} request @returns {Promise<Result>} */
 function done(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);

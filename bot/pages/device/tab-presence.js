@@ -18,7 +18,10 @@ export class TabPresence {
     if (document.hidden || rung !== "socket") this.#tell(document.hidden);
   }
 
-  /** A connection that slept with the device may be dead without knowing it. */
+  /**
+   * A connection that slept with the device may be dead without knowing it.
+   * @param {boolean} away
+   */
   async #tell(away) {
     const isAlive = await this.#connection.signal("presence", { away });
     if (!isAlive && !away) this.#connection.restart();

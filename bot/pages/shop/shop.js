@@ -11,13 +11,25 @@ import { KNOWN_LOCALES, currentLocale, preferredLocale, rememberLocale, t } from
 const REFRESH_MS = 60000;
 const SKELETONS = 3;
 
-/** Opens the chat with a wish; without the widget (blocked, or still on its way) the chat's own page does. */
+/** @typedef {{source: "profile"|"menu"|"price", therapist_id?: string, service?: string, duration?: number}} Wish */
+/** @typedef {{therapists: ShownTherapist[]}} Therapists */
+/** @typedef {{services: MenuService[]}} Menu */
+
+/**
+ * Opens the chat with a wish; without the widget (blocked, or still on its way) the chat's own page does.
+ * @param {Wish} wish
+ */
 function book(wish) {
   if (window.Janji) window.Janji.book(wish);
   else window.location.assign("/chat");
 }
 
-/** @param {string} what said after the label to those who hear it: the page has many such buttons */
+/**
+ * @param {string} label
+ * @param {Wish} wish
+ * @param {string} what said after the label to those who hear it: the page has many such buttons
+ * @param {string} [style]
+ */
 function bookButton(label, wish, what, style = "btn-secondary btn-small") {
   const spoken = { label: `${label}: ${what}` };
   return h(
@@ -27,7 +39,9 @@ function bookButton(label, wish, what, style = "btn-secondary btn-small") {
   );
 }
 
+/** @param {ClientSettings} settings */
 function header(settings) {
+  /** @param {string} target @param {string} label */
   const link = (target, label) => h("a", { href: `#${target}` }, label);
   const language = localeSwitch(settings.locales, (locale) => {
     rememberLocale(locale);
@@ -79,6 +93,7 @@ function hero() {
   );
 }
 
+/** @param {string} id @param {string} title @param {string} text @param {HTMLElement} place */
 function section(id, title, text, place) {
   return h(
     "section",
@@ -89,6 +104,7 @@ function section(id, title, text, place) {
   );
 }
 
+/** @param {ShownTherapist} therapist */
 function therapistCard(therapist) {
   const { id, name, available, distance_text, languages, specialties } = therapist;
   return h(
@@ -125,6 +141,7 @@ function therapistCard(therapist) {
   );
 }
 
+/** @param {MenuService} service */
 function serviceRow(service) {
   const first = service.durations[0];
   return h(
@@ -136,6 +153,7 @@ function serviceRow(service) {
   );
 }
 
+/** @param {MenuService[]} services */
 function priceTable(services) {
   const lengths = [...new Set(services.flatMap((service) => service.durations.map((one) => one.minutes)))].sort(
     (one, other) => one - other,
@@ -163,6 +181,7 @@ function priceTable(services) {
   );
 }
 
+/** @param {MenuService} service @param {number} minutes */
 function priceCell(service, minutes) {
   const price = service.durations.find((one) => one.minutes === minutes);
   const label = t("{minutes} min", { minutes });
@@ -176,6 +195,7 @@ function priceCell(service, minutes) {
   );
 }
 
+/** @param {string} kind */
 function skeletons(kind) {
   return h(
     "ul",
@@ -184,7 +204,13 @@ function skeletons(kind) {
   );
 }
 
-/** Fills a place with what the server has; a failure stands there with a button to try again. */
+/**
+ * Fills a place with what the server has; a failure stands there with a button to try again.
+ * @template Answer
+ * @param {HTMLElement} place
+ * @param {() => Promise<Answer>} load
+ * @param {(answer: Answer) => HTMLElement} draw
+ */
 async function fill(place, load, draw) {
   try {
     replaceChildren(place, draw(await load()));
@@ -202,6 +228,7 @@ async function fill(place, load, draw) {
 const SHOWN_AT_FIRST = 6;
 let showsAll = false;
 
+/** @param {Therapists} answer */
 function therapistList({ therapists }) {
   const nobody = h(
     "p",
@@ -234,7 +261,11 @@ function footer() {
   );
 }
 
-/** Keeps the therapists' availability true while somebody looks, without moving anything else. */
+/**
+ * Keeps the therapists' availability true while somebody looks, without moving anything else.
+ * @param {HTMLElement} place
+ * @param {() => Promise<Therapists>} load
+ */
 function keepFresh(place, load) {
   const refresh = async () => {
     if (document.hidden || place.contains(document.activeElement)) return;
@@ -245,8 +276,14 @@ function keepFresh(place, load) {
   document.addEventListener("visibilitychange", refresh);
 }
 
-/** One answer for all who ask; after a failure the next one asks anew. */
+/**
+ * One answer for all who ask; after a failure the next one asks anew.
+ * @template Answer
+ * @param {() => Promise<Answer>} load
+ * @returns {() => Promise<Answer>}
+ */
 function once(load) {
+  /** @type {Promise<Answer>|null} */
   let answer = null;
   return () => {
     answer ??= load().catch((error) => {
@@ -264,10 +301,12 @@ async function showShop() {
   const menu = h("div", { class: "place" }, skeletons("services"));
   const prices = h("div", { class: "place" }, skeletons("services"));
   const query = `?locale=${encodeURIComponent(currentLocale())}`;
+  /** @type {() => Promise<Therapists>} */
   const therapists = () => getJson(`/api/therapists${query}`);
+  /** @type {() => Promise<Menu>} */
   const services = once(() => getJson(`/api/services${query}`));
   replaceChildren(
-    document.getElementById("shop"),
+    /** @type {HTMLElement} */ (document.getElementById("shop")),
     h("a", { class: "skip", href: "#therapists" }, t("To the therapists")),
     header(settings),
     h(

@@ -3,7 +3,11 @@
 const REFRESH_MS = 10000;
 const ANSWER_TIMEOUT_MS = 5000;
 
-/** Puts each named text where it belongs; what did not change is left alone, so that nothing is read out twice. */
+/**
+ * Puts each named text where it belongs; what did not change is left alone, so that nothing is read out twice.
+ * @param {HTMLElement} place
+ * @param {{state: string}} view
+ */
 function fill(place, view) {
   place.dataset.state = view.state;
   for (const [field, text] of Object.entries(view)) {
@@ -12,10 +16,12 @@ function fill(place, view) {
   }
 }
 
+/** @param {{state: string, title: string, parts: {name: string, state: string}[]}} view */
 function show(view) {
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   fill(main, view);
-  for (const { name, ...part } of view.parts) fill(main.querySelector(`[data-part="${name}"]`), part);
+  for (const { name, ...part } of view.parts)
+    fill(/** @type {HTMLElement} */ (main.querySelector(`[data-part="${name}"]`)), part);
   document.title = `${view.title} – Janji`;
 }
 

@@ -5,6 +5,8 @@ import { refusalOf } from "/connection/http.js";
 import { currentPlace } from "/device/geolocation.js";
 import { t } from "/parts/words.js";
 
+/** @typedef {{available: boolean, latitude?: number, longitude?: number}} Availability */
+
 export class AvailabilitySwitch {
   element = h("section", { class: "card availability" });
   #send;
@@ -16,7 +18,7 @@ export class AvailabilitySwitch {
 
   /**
    * @param {object} does
-   * @param {(payload: any) => Promise<any>} does.send
+   * @param {(availability: Availability) => Promise<void>} does.send
    * @param {(refusal: import("/connection/http.js").Refusal) => void} does.onRefused
    */
   constructor({ send, onRefused }) {
@@ -38,6 +40,7 @@ export class AvailabilitySwitch {
     this.show(false);
   }
 
+  /** @param {boolean} isAvailable */
   show(isAvailable) {
     this.#isAvailable = isAvailable;
     this.#title.textContent = isAvailable ? t("You are available") : t("You are not available");
@@ -60,6 +63,7 @@ export class AvailabilitySwitch {
     if (place && this.#isAvailable) await this.#tell({ available: true, ...place });
   }
 
+  /** @param {Availability} payload */
   async #tell(payload) {
     try {
       await this.#send(payload);

@@ -8,16 +8,20 @@ const OPEN = new Set(["active", "confirmed", "pending", "pending_accept"]);
 const EARNING = new Set([...OPEN, "completed"]);
 const WRITABLE = new Set(["active", "confirmed"]);
 
+/** @param {BookingOfTherapist} booking */
 export function isOpen(booking) {
   return OPEN.has(booking.status);
 }
 
+/** @param {BookingOfTherapist} booking */
 export function isWritable(booking) {
   return WRITABLE.has(booking.status);
 }
 
+/** @param {BookingOfTherapist} booking */
 export function statusText({ status, progress }) {
   if (status === "active" && progress) return progressText(progress);
+  /** @type {Record<string, string>} */
   const words = {
     searching: t("Searching"),
     pending_accept: t("The guest decides"),
@@ -32,14 +36,16 @@ export function statusText({ status, progress }) {
   return words[status] ?? status;
 }
 
+/** @param {string} progress */
 function progressText(progress) {
+  /** @type {Record<string, string>} */
   const words = { on_the_way: t("On the way"), delayed: t("Delayed"), arrived: t("Arrived") };
   return words[progress] ?? progress;
 }
 
 /**
  * @param {HTMLElement} place
- * @param {any[]} bookings
+ * @param {BookingOfTherapist[]} bookings
  * @param {object} options
  * @param {string|null} options.chosen
  * @param {Map<string, number>} options.unread messages not looked at, by booking
@@ -67,10 +73,17 @@ export function showBookings(place, bookings, { chosen, unread, onChoose }) {
   if (focused) /** @type {any} */ (place.querySelector(`[data-booking-id="${CSS.escape(focused)}"]`))?.focus();
 }
 
+/** @param {BookingOfTherapist} booking */
 function timeOf(booking) {
-  return Date.parse(booking.starts_at ?? booking.created_at) || 0;
+  return Date.parse(booking.starts_at ?? booking.created_at ?? "") || 0;
 }
 
+/**
+ * @param {BookingOfTherapist} booking
+ * @param {boolean} isChosen
+ * @param {number} unread
+ * @param {(id: string) => void} onChoose
+ */
 function bookingCard(booking, isChosen, unread, onChoose) {
   const status = h("span", { class: isOpen(booking) ? "chip chip-accent" : "chip chip-quiet" }, statusText(booking));
   const news = unread
@@ -93,6 +106,10 @@ function bookingCard(booking, isChosen, unread, onChoose) {
       `${booking.service.name} · ${t("{minutes} min", { minutes: booking.duration })}`,
       EARNING.has(booking.status) ? h("b", {}, booking.earnings_text) : null,
     ),
-    h("span", { class: "booking-line booking-quiet" }, formatDayAndTime(booking.starts_at ?? booking.created_at)),
+    h(
+      "span",
+      { class: "booking-line booking-quiet" },
+      formatDayAndTime(/** @type {string} */ (booking.starts_at ?? booking.created_at)),
+    ),
   );
 }

@@ -31,12 +31,12 @@ export class Console {
   #connection;
   #tab;
   #rooms;
-  /** @type {any} */
+  /** @type {PersonInBooking|null} */
   #therapist = null;
   #isAvailable = false;
-  /** @type {any[]} */
+  /** @type {OpenOffer[]} */
   #offersNow = [];
-  /** @type {Map<string, any>} */
+  /** @type {Map<string, BookingOfTherapist>} */
   #bookings = new Map();
   #badge = connectionBadge();
   /** @type {import("/connection/connection.js").Status} */
@@ -58,7 +58,7 @@ export class Console {
   /**
    * @param {object} options
    * @param {HTMLElement} options.place
-   * @param {any} options.settings
+   * @param {ClientSettings} options.settings
    * @param {string} options.token
    * @param {(sentence: string) => void} options.announce
    * @param {(reason?: string) => void} options.onSignOut
@@ -110,6 +110,7 @@ export class Console {
     this.#place.classList.remove("desk-in-room");
   }
 
+  /** @param {string} locale */
   async switchLocale(locale) {
     if (locale === currentLocale()) return;
     await changeLocale(locale);
@@ -118,6 +119,10 @@ export class Console {
 
   // What the server says
 
+  /**
+   * @param {TherapistSession} session
+   * @param {{entries: import("/connection/feeds.js").Entry[], fresh: boolean}} news
+   */
   #resume(session, { entries, fresh }) {
     const isFirst = this.#therapist === null;
     this.#therapist = session.therapist;
@@ -135,25 +140,31 @@ export class Console {
   }
 
   #begin() {
-    rememberBearer("therapist", this.#therapist.id, this.#token);
+    rememberBearer("therapist", /** @type {PersonInBooking} */ (this.#therapist).id, this.#token);
     renewPush(this.#token);
     this.#rooms.chooseOnly();
     this.#rooms.choose(new URLSearchParams(window.location.search).get("booking"));
   }
 
-  /** A push says that there is news: the connection should be there to read it. A press on one wants to see it. */
+  /**
+   * A push says that there is news: the connection should be there to read it. A press on one wants to see it.
+   * @param {"push"|"open"} type
+   * @param {{booking_id?: string}} [data]
+   */
   #heardFromWorker(type, data) {
     if (this.#isOver) return;
     if (!this.#connection.isReady) this.#connection.restart();
     if (type === "open") this.#rooms.choose(data?.booking_id);
   }
 
+  /** @param {import("/connection/feeds.js").Entry} entry */
   #hear(entry) {
     this.#keep(entry);
     this.#react(entry, false);
     this.#update();
   }
 
+  /** @param {import("/connection/feeds.js").Entry} entry */
   #keep(entry) {
     if (entry.feed.startsWith("conversation:")) this.#rooms.keep(entry);
   }
@@ -174,12 +185,14 @@ export class Console {
     else if (type === "state") this.#isAvailable = data.available;
   }
 
+  /** @param {OpenOffer} offer */
   #openOffer(offer) {
     play("urgent-booking", "urgent");
     this.#offersNow = [...this.#offersNow.filter((one) => one.offer_id !== offer.offer_id), offer];
     this.#offers.add(offer);
   }
 
+  /** @param {{offer_id: string, why: import("/therapist/offers.js").Why}} closed */
   #closeOffer({ offer_id, why }) {
     this.#offersNow = this.#offersNow.filter((one) => one.offer_id !== offer_id);
     this.#askedAt.delete(offer_id);
@@ -187,6 +200,7 @@ export class Console {
     if (!this.#offersNow.length) seen();
   }
 
+  /** @param {BookingOfTherapist} booking */
   #changeBooking(booking) {
     const before = this.#bookings.get(booking.id);
     this.#bookings.set(booking.id, booking);
@@ -195,6 +209,7 @@ export class Console {
     if (begins && !isTyping()) this.#rooms.choose(booking.id);
   }
 
+  /** @param {import("/connection/http.js").Refusal} refusal */
   #turnedAway(refusal) {
     if (refusal.code !== "unauthorized" && refusal.code !== "forbidden") return false;
     this.#onSignOut(t("Please sign in again."));
@@ -226,11 +241,11 @@ export class Console {
     const list = h("div", { class: "desk-list" }, this.#switch.element, nudges, this.#offers.element, this.#listPlace);
     const main = h("main", { class: "desk-main" }, list, this.#rooms.element);
     replaceChildren(this.#place, this.#header(), this.#notices, main);
-    this.#rooms.reset(this.#therapist.id, this.#bookings);
+    this.#rooms.reset(/** @type {PersonInBooking} */ (this.#therapist).id, this.#bookings);
   }
 
   #header() {
-    const { name, photo } = this.#therapist;
+    const { name, photo } = /** @type {PersonInBooking} */ (this.#therapist);
     const title = h("h1", { class: "header-title" }, h("span", {}, name));
     const names = h(
       "div",
@@ -260,15 +275,18 @@ export class Console {
 
   #showList() {
     const { chosen, unread } = this.#rooms;
+    /** @param {string} id */
     const onChoose = (id) => this.#rooms.choose(id);
     showBookings(this.#listPlace, [...this.#bookings.values()], { chosen, unread, onChoose });
   }
 
+  /** @param {boolean} isInRoom */
   #moved(isInRoom) {
     this.#place.classList.toggle("desk-in-room", isInRoom);
     this.#showList();
   }
 
+  /** @param {import("/connection/connection.js").Status} status @param {string|null} rung */
   #showStatus(status, rung) {
     this.#status = status;
     this.#rung = rung;
@@ -276,12 +294,17 @@ export class Console {
     if (status !== "connected") this.#rooms.pause();
   }
 
+  /** @param {import("/therapist/availability.js").Availability} payload */
   async #setAvailable(payload) {
     await this.#connection.send("availability", payload, { named: false });
     this.#isAvailable = payload.available;
   }
 
-  /** What is urgent stays until somebody says that they have seen it. */
+  /**
+   * What is urgent stays until somebody says that they have seen it.
+   * @param {import("/connection/feeds.js").Entry} entry
+   * @param {boolean} isPast
+   */
   #notice(entry, isPast) {
     const { title, body, urgency } = entry.data;
     if (!isPast) hearNotification(entry, this.#connection.clock);
@@ -310,7 +333,12 @@ export class Console {
   }
 }
 
-/** The bookings after a pause: a snapshot has those under way, the entries what became of the others. */
+/**
+ * The bookings after a pause: a snapshot has those under way, the entries what became of the others.
+ * @param {BookingOfTherapist[]} before
+ * @param {import("/connection/feeds.js").Entry[]} entries
+ * @param {BookingWithGuest[]} underWay
+ */
 function bookingsAfter(before, entries, underWay) {
   const known = new Map(before.filter((booking) => !isOpen(booking)).map((booking) => [booking.id, booking]));
   for (const { type, data } of entries) if (type === "booking") known.set(data.booking.id, data.booking);

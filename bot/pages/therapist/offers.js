@@ -10,6 +10,9 @@ import { t } from "/parts/words.js";
 
 const REASON_SHOWN_MS = 20000;
 
+/** @typedef {"accept_offer"|"decline_offer"} Answer */
+/** @typedef {"taken"|"cancelled"|"expired"|"declined"|"accepted"} Why an offer was closed */
+
 export class OfferList {
   element;
   #list = h("ul", { class: "offers" });
@@ -20,7 +23,7 @@ export class OfferList {
 
   /**
    * @param {object} does
-   * @param {(command: string, offerId: string) => Promise<any>} does.answer
+   * @param {(command: Answer, offerId: string) => Promise<any>} does.answer
    * @param {import("/parts/time.js").Clock} does.clock
    * @param {(sentence: string) => void} does.announce
    * @param {(offerId: string) => string|undefined} does.askedAt the moment from which the time to answer runs
@@ -34,13 +37,14 @@ export class OfferList {
     return this.#cards.size;
   }
 
-  /** @param {any[]} offers all that stand */
+  /** @param {OpenOffer[]} offers all that stand */
   show(offers) {
     const ids = new Set(offers.map((offer) => offer.offer_id));
     for (const id of [...this.#cards.keys()]) if (!ids.has(id)) this.#drop(id);
     for (const offer of offers) this.add(offer);
   }
 
+  /** @param {OpenOffer} offer */
   add(offer) {
     if (this.#cards.has(offer.offer_id)) return;
     const card = this.#card(offer);
@@ -55,6 +59,7 @@ export class OfferList {
     );
   }
 
+  /** @param {string} offerId @param {Why} why */
   close(offerId, why) {
     if (!this.#drop(offerId)) return;
     const line = h(
@@ -67,12 +72,14 @@ export class OfferList {
     setTimeout(() => line.remove(), REASON_SHOWN_MS);
   }
 
+  /** @param {string} offerId */
   #drop(offerId) {
     const card = this.#cards.get(offerId);
     card?.remove();
     return this.#cards.delete(offerId);
   }
 
+  /** @param {OpenOffer} offer */
   #card(offer) {
     const { clock, announce } = this.#does;
     const { booking } = offer;
@@ -104,20 +111,25 @@ export class OfferList {
         "ul",
         { class: "facts" },
         h("li", {}, icon("pin"), [offer.distance_text, booking.address].filter(Boolean).join(" · ")),
-        h("li", {}, icon("person"), t("For {name}", { name: offer.guest.name })),
+        h("li", {}, icon("person"), t("For {name}", { name: /** @type {string} */ (offer.guest.name) })),
       ),
       foot,
     );
   }
 
-  /** Of an offer that stood before the page was opened only the rest is known: its ring begins full. */
+  /**
+   * Of an offer that stood before the page was opened only the rest is known: its ring begins full.
+   * @param {OpenOffer} offer
+   */
   #length_s({ offer_id, respond_by }) {
     const askedAt = this.#does.askedAt(offer_id);
     return askedAt ? (Date.parse(respond_by) - Date.parse(askedAt)) / 1000 : 0;
   }
 
+  /** @param {string} offerId @param {HTMLElement} foot */
   #buttons(offerId, foot) {
     const bar = h("div", { class: "actions" });
+    /** @type {(command: Answer) => (button: HTMLButtonElement) => Promise<void>} */
     const answer = (command) => (button) => pressOne(bar, button, () => this.#answer(command, offerId, bar, foot));
     bar.append(
       actionButton({ command: "accept_offer", label: t("Accept"), style: "primary" }, answer("accept_offer")),
@@ -126,6 +138,7 @@ export class OfferList {
     return bar;
   }
 
+  /** @param {Answer} command @param {string} offerId @param {HTMLElement} bar @param {HTMLElement} foot */
   async #answer(command, offerId, bar, foot) {
     try {
       await this.#does.answer(command, offerId);
@@ -141,6 +154,7 @@ export class OfferList {
   }
 }
 
+/** @param {Why} why */
 function reasonText(why) {
   if (why === "taken") return t("Another therapist was quicker or was chosen.");
   if (why === "cancelled") return t("The guest has cancelled the request.");

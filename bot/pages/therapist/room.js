@@ -37,7 +37,7 @@ export class Room {
 
   /**
    * @param {object} options
-   * @param {any} options.booking
+   * @param {BookingOfTherapist} options.booking
    * @param {(command: string, payload: any) => Promise<any>} options.send
    * @param {import("/connection/outbox.js").Outbox} options.outbox
    * @param {(on: boolean) => void} options.onTyping
@@ -62,7 +62,7 @@ export class Room {
     );
     this.#scroll.addEventListener("scroll", () => this.isAtEnd && onSeen(), { passive: true });
     this.#composer = composer({
-      label: t("Write to {name}", { name: booking.guest.name }),
+      label: t("Write to {name}", { name: /** @type {string} */ (booking.guest.name) }),
       onTyping,
       onSend: (text) => {
         outbox.add({ booking_id: booking.id, text });
@@ -75,7 +75,7 @@ export class Room {
         class: "room",
         testid: "room",
         data: { bookingId: booking.id },
-        aria: { label: t("Booking of {name}", { name: booking.guest.name }) },
+        aria: { label: t("Booking of {name}", { name: /** @type {string} */ (booking.guest.name) }) },
       },
       this.#facts,
       this.#steps,
@@ -99,6 +99,7 @@ export class Room {
     this.#pending.show(waiting);
   }
 
+  /** @param {BookingOfTherapist} booking */
   show(booking) {
     const shown = JSON.stringify(booking);
     if (shown === this.#shown) return;
@@ -135,7 +136,7 @@ export class Room {
     const wasAtEnd = this.isAtEnd;
     if ((isOn && isTyping) === this.#isTyping) return;
     this.#isTyping = isOn && isTyping;
-    replaceChildren(this.#now, this.#isTyping ? typingNote(this.#booking.guest.name) : null);
+    replaceChildren(this.#now, this.#isTyping ? typingNote(/** @type {string} */ (this.#booking.guest.name)) : null);
     if (wasAtEnd) this.scrollToEnd();
   }
 
@@ -143,11 +144,13 @@ export class Room {
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
+  /** @param {import("/connection/http.js").Refusal} refusal */
   #addProblem(refusal) {
     this.#list.append(h("li", {}, problemLine({ ...refusal, message: refusal.message })));
     this.scrollToEnd();
   }
 
+  /** @param {BookingOfTherapist} booking */
   #factsOf(booking) {
     const back = h(
       "button",
@@ -160,7 +163,7 @@ export class Room {
       },
       icon("arrow_back"),
     );
-    const { latitude, longitude, address } = booking.location ?? {};
+    const { latitude, longitude, address } = /** @type {Partial<GivenLocation>} */ (booking.location ?? {});
     const map =
       latitude === undefined
         ? null
@@ -201,6 +204,7 @@ export class Room {
     ];
   }
 
+  /** @param {BookingOfTherapist} booking */
   #stepsOf(booking) {
     const minutes = h(
       "select",
@@ -228,6 +232,7 @@ export class Room {
     return bar;
   }
 
+  /** @param {string} step @param {number} minutes */
   #progress(step, minutes) {
     return this.#perform("progress", {
       booking_id: this.#booking.id,
@@ -236,6 +241,7 @@ export class Room {
     });
   }
 
+  /** @param {string} command @param {Record<string, string|number>} payload */
   async #perform(command, payload) {
     try {
       return await this.#send(command, payload);
@@ -258,6 +264,7 @@ export class Room {
   #cancelForm() {
     const reason = h("textarea", { id: newId("reason"), testid: "cancel-reason", rows: 2, maxlength: 200 });
     const error = h("p", { class: "field-error" });
+    /** @param {import("/parts/actions.js").Action} action */
     const press = ({ command }) => {
       if (command === "keep_booking") {
         replaceChildren(this.#steps, this.#stepsOf(this.#booking));

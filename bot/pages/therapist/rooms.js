@@ -22,7 +22,7 @@ export class Rooms {
   #rooms = new Map();
   /** The live side of each booking. @type {Map<string, Correspondence>} */
   #live = new Map();
-  /** @type {Map<string, any>} */
+  /** @type {Map<string, BookingOfTherapist>} */
   #bookings = new Map();
 
   /**
@@ -46,7 +46,11 @@ export class Rooms {
     return new Map(counts.filter(([id, count]) => count && this.#bookings.has(id)));
   }
 
-  /** Begins anew, as after a change of language, with the same room open if its booking is still there. */
+  /**
+   * Begins anew, as after a change of language, with the same room open if its booking is still there.
+   * @param {string} owner
+   * @param {Map<string, BookingOfTherapist>} bookings
+   */
   reset(owner, bookings) {
     if (this.#owner !== owner) this.#openOutbox(owner);
     this.#said.clear();
@@ -57,15 +61,17 @@ export class Rooms {
     else this.leave();
   }
 
+  /** @param {Map<string, BookingOfTherapist>} bookings */
   show(bookings) {
     this.#bookings = bookings;
-    for (const [id, room] of this.#rooms) if (bookings.has(id)) room.show(bookings.get(id));
+    for (const [id, room] of this.#rooms)
+      if (bookings.has(id)) room.show(/** @type {BookingOfTherapist} */ (bookings.get(id)));
   }
 
   /**
    * After a snapshot and its entries: takes up what it says of each booking under way, and sends what was left waiting
    * while there was no connection, for rooms that are not open too.
-   * @param {any[]} underWay
+   * @param {BookingWithGuest[]} underWay
    */
   resume(underWay) {
     for (const booking of underWay) this.#liveOf(booking.id).begin(booking);
@@ -73,7 +79,10 @@ export class Rooms {
     this.#outbox.deliver();
   }
 
-  /** Keeps an entry for the rooms of its conversation, whether or not they are open. */
+  /**
+   * Keeps an entry for the rooms of its conversation, whether or not they are open.
+   * @param {import("/connection/feeds.js").Entry} entry
+   */
   keep(entry) {
     this.#said.set(entry.feed, [...(this.#said.get(entry.feed) ?? []), entry]);
     if (entry.type === "message" && entry.data.from === "therapist") this.#outbox.done(entry.data.client_id);
@@ -86,7 +95,11 @@ export class Rooms {
     live.look();
   }
 
-  /** A signal about one booking. */
+  /**
+   * A signal about one booking.
+   * @param {string} name
+   * @param {Parameters<Correspondence["sense"]>[1] & {booking_id: string}} data
+   */
   sense(name, data) {
     if (this.#bookings.has(data?.booking_id)) this.#liveOf(data.booking_id).sense(name, data);
   }
@@ -96,7 +109,10 @@ export class Rooms {
     for (const live of this.#live.values()) live.pause();
   }
 
-  /** Tells of a message that has come just now. */
+  /**
+   * Tells of a message that has come just now.
+   * @param {import("/connection/feeds.js").Entry} entry
+   */
   notice(entry) {
     const { type, data } = entry;
     if (type !== "message" || data.from !== "guest") return;
@@ -106,11 +122,12 @@ export class Rooms {
     if (booking.id !== this.chosen || document.hidden || !document.hasFocus()) chime();
   }
 
+  /** @param {string|null|undefined} id */
   choose(id) {
-    const booking = this.#bookings.get(id);
+    const booking = this.#bookings.get(id ?? "");
     if (!booking) return;
-    this.chosen = id;
-    const room = this.#rooms.get(id) ?? this.#open(booking);
+    this.chosen = booking.id;
+    const room = this.#rooms.get(booking.id) ?? this.#open(booking);
     this.element.replaceChildren(room.element);
     this.#does.onChoose(true);
     room.scrollToEnd();
@@ -132,12 +149,19 @@ export class Rooms {
     this.#does.onChoose(false);
   }
 
-  /** A guest who comes again has the same conversation: an entry belongs to the newest booking made before it. */
+  /**
+   * A guest who comes again has the same conversation: an entry belongs to the newest booking made before it.
+   * @param {import("/connection/feeds.js").Entry} entry
+   * @returns {BookingOfTherapist|undefined}
+   */
   #bookingOf({ feed, at }) {
-    const bookings = [...this.#bookings.values()].filter((one) => one.feed === feed && one.created_at <= at);
+    const bookings = /** @type {(BookingOfTherapist & {created_at: string})[]} */ (
+      [...this.#bookings.values()].filter((one) => one.feed === feed && one.created_at !== null && one.created_at <= at)
+    );
     return bookings.sort((one, other) => (one.created_at < other.created_at ? 1 : -1))[0];
   }
 
+  /** @param {BookingOfTherapist} booking */
   #open(booking) {
     const room = new Room({
       booking,
@@ -154,6 +178,7 @@ export class Rooms {
     return room;
   }
 
+  /** @param {string} id */
   #liveOf(id) {
     const known = this.#live.get(id);
     if (known) return known;
@@ -166,6 +191,7 @@ export class Rooms {
     return live;
   }
 
+  /** @param {string} id */
   #showLive(id) {
     this.#rooms.get(id)?.showLive(this.#liveOf(id));
     this.#does.onNews();
@@ -176,6 +202,7 @@ export class Rooms {
     if (this.chosen) this.#liveOf(this.chosen).look();
   }
 
+  /** @param {string} owner */
   #openOutbox(owner) {
     this.#owner = owner;
     this.#outbox = new Outbox({
@@ -186,6 +213,7 @@ export class Rooms {
     });
   }
 
+  /** @param {import("/connection/outbox.js").Waiting[]} waiting */
   #showWaiting(waiting) {
     for (const [id, room] of this.#rooms) room.showWaiting(waiting.filter(isOf(id)));
     for (const item of waiting) {
@@ -195,6 +223,7 @@ export class Rooms {
   }
 }
 
+/** @param {string} booking_id @returns {(item: import("/connection/outbox.js").Waiting) => boolean} */
 function isOf(booking_id) {
   return ({ payload }) => payload.booking_id === booking_id;
 }

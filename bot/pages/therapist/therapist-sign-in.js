@@ -9,16 +9,21 @@ import { t } from "/parts/words.js";
 
 const CODE_LENGTH = 6;
 
+/** @typedef {{expires_at: string, demo_code: string|null}} CodeSent */
+/** @typedef {{token: string, therapist: {id: string, name: string, photo: string}}} SignedIn */
+
 /**
  * @param {object} options
- * @param {any} options.settings
- * @param {(signedIn: {token: string, therapist: any}) => void} options.onSignedIn
+ * @param {ClientSettings} options.settings
+ * @param {(signedIn: SignedIn) => void} options.onSignedIn
  * @param {string} [options.reason] why the therapist is asked to sign in again
  * @returns {HTMLElement}
  */
 export function signInCard({ settings, onSignedIn, reason }) {
   const place = h("div", { class: "sign-in-step" });
+  /** @param {string} phone */
   const toPhone = (phone) => replaceChildren(place, phoneForm({ settings, phone, onSent: toCode }));
+  /** @param {string} phone @param {CodeSent} sent */
   const toCode = (phone, sent) => {
     replaceChildren(place, codeForm({ phone, sent, onSignedIn, onBack: () => toPhone(phone) }));
     place.querySelector("input")?.focus();
@@ -34,6 +39,7 @@ export function signInCard({ settings, onSignedIn, reason }) {
   );
 }
 
+/** @param {{settings: ClientSettings, phone: string, onSent: (phone: string, sent: CodeSent) => void}} options */
 function phoneForm({ settings, phone, onSent }) {
   const input = h("input", {
     type: "tel",
@@ -57,6 +63,7 @@ function phoneForm({ settings, phone, onSent }) {
   return form;
 }
 
+/** @param {string} phone @param {HTMLInputElement} input */
 function demoPhone(phone, input) {
   const fill = () => {
     input.value = phone;
@@ -75,6 +82,13 @@ function demoPhone(phone, input) {
   );
 }
 
+/**
+ * @param {object} options
+ * @param {string} options.phone
+ * @param {CodeSent} options.sent
+ * @param {(signedIn: SignedIn) => void} options.onSignedIn
+ * @param {() => void} options.onBack
+ */
 function codeForm({ phone, sent, onSignedIn, onBack }) {
   const input = h("input", {
     class: "code-input",
@@ -106,7 +120,14 @@ function codeForm({ phone, sent, onSignedIn, onBack }) {
   return form;
 }
 
-/** A form of one field; whatever refuses it is shown below the field. */
+/**
+ * A form of one field; whatever refuses it is shown below the field.
+ * @param {HTMLInputElement} input
+ * @param {string} label
+ * @param {string} hint
+ * @param {HTMLButtonElement} button
+ * @param {() => Promise<void>} work
+ */
 function formWith(input, label, hint, button, work) {
   const hintLine = h("p", { class: "field-hint", id: newId("hint") }, hint);
   const problem = h("div", { class: "form-problem" });
@@ -115,6 +136,7 @@ function formWith(input, label, hint, button, work) {
   const bar = h("div", { class: "actions" }, button);
   const field = h("div", { class: "field" }, h("label", { for: input.id }, label), input, hintLine);
   const form = h("form", { class: "sign-in-form", novalidate: true }, field, problem, bar);
+  /** @param {import("/connection/http.js").Refusal} refusal */
   const refuse = (refusal) => {
     const reason = refusal.code === "invalid" ? (Object.values(refusal.fields)[0] ?? refusal.message) : refusal.message;
     replaceChildren(
@@ -129,7 +151,7 @@ function formWith(input, label, hint, button, work) {
     setAria(input, "invalid", "true");
     input.focus();
   };
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     problem.replaceChildren();
     setAria(input, "invalid", null);

@@ -29,6 +29,7 @@ let workplace = null;
 
 /** @param {string} [reason] why the therapist is asked again */
 function showSignIn(reason) {
+  /** @param {import("/therapist/therapist-sign-in.js").SignedIn} signedIn */
   const onSignedIn = ({ token }) => {
     write(TOKEN_KEY, token);
     showDesk(token);
@@ -41,7 +42,9 @@ function showSignIn(reason) {
   replaceChildren(place, header, h("main", { class: "sign-in-place" }, signInCard({ settings, reason, onSignedIn })));
 }
 
+/** @param {string} token */
 function showDesk(token) {
+  /** @param {string} [reason] */
   const onSignOut = (reason) => {
     workplace?.stop();
     workplace = null;
