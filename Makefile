@@ -29,7 +29,8 @@ quick: $(installed)
 
 # Every test. make test ARGS="tests/bot -k settings" runs some of them.
 test: $(installed)
-	$(tested) $(or $(ARGS),$(spread))
+	$(tested) $(or $(ARGS),-m "not timed" $(spread))
+	$(if $(ARGS),,$(tested) -m timed)
 
 check: $(installed)
 	$(python) -m ruff format --check

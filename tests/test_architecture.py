@@ -370,6 +370,37 @@ def test_what_plays_the_whole_program_is_marked_as_slow_but_for_one_story_in_the
     assert quick == {"test_story.py", "test_pages_sources.py"}
 
 
+# What stands for another world and not for another pace: where the program lies, and which aiohttp is installed.
+PATCHED_ALL_THE_SAME = {"ROOT", "FITS"}
+
+
+def patched_constants(module: ast.Module) -> set[str]:
+    """Which constants of modules a test replaces."""
+    patching = [
+        node
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr"
+    ]
+    texts = [each.value for call in patching for each in call.args[:2] if isinstance(each, ast.Constant)]
+    names = {str(text).rpartition(".")[2] for text in texts}
+    return {name for name in names if name.isupper()} - PATCHED_ALL_THE_SAME
+
+
+def test_no_test_patches_a_constant() -> None:
+    """Pauses and patience are handed in, see `bot/settings/rhythms.py`: what is patched reaches no other process."""
+    tests = [path for path in (HOUSE / "tests").rglob("*.py") if path.name != Path(__file__).name]
+    assert tests
+    found = {path.name: patched_constants(ast.parse(path.read_text(encoding="utf-8"))) for path in tests}
+    assert not {name: constants for name, constants in found.items() if constants}
+
+
+def test_a_patched_constant_is_seen() -> None:
+    written = (
+        'monkeypatch.setattr(bus, "PING_EVERY_S", 1)\nlate.setattr("bot.words.MOST_GAPS", 2)\nx.setattr(a, "b", 3)'
+    )
+    assert patched_constants(ast.parse(written)) == {"PING_EVERY_S", "MOST_GAPS"}
+
+
 # --- shape ------------------------------------------------------------------------------------------------------------
 
 

@@ -61,6 +61,7 @@ async def stop_in_time(web: Web) -> None:
     assert time.monotonic() - started < END_WITHIN_S
 
 
+@pytest.mark.timed
 async def test_everybody_is_sent_on_and_the_process_is_gone_in_seconds_although_some_do_not_read(place: Site) -> None:
     web = await place.web()
     port = urlsplit(web.url).port or 0
@@ -147,6 +148,7 @@ async def test_a_process_that_ends_takes_nobody_in_finishes_its_commands_and_say
         assert all(client.going_away for client in guests)
 
 
+@pytest.mark.timed
 async def test_an_end_does_not_wait_for_a_database_that_hangs(servers: Servers, database: str, tmp_path: Path) -> None:
     settings = settings_for(servers, database)
     parts = urlsplit(servers.mongodb_uri or "")
@@ -167,6 +169,7 @@ def through(proxy: TcpProxy, address: str) -> str:
     return urlsplit(address)._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
 
 
+@pytest.mark.timed
 async def test_a_rolling_restart_under_load_loses_nothing(servers: Servers, database: str, tmp_path: Path) -> None:
     settings = settings_for(servers, database)
     async with AsyncExitStack() as stack:
@@ -245,6 +248,7 @@ async def until_working(servers: Servers, count: int) -> None:
         await eventually(is_so)
 
 
+@pytest.mark.timed
 async def test_a_supervisor_passes_one_signal_on_and_ends_with_its_children(
     servers: Servers, database: str, tmp_path: Path
 ) -> None:

@@ -216,6 +216,7 @@ async def took(decision: Any) -> tuple[float, Any]:
     return loop.time() - started_at, verdict
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("fault", ["frozen", "answers lost", "cut", "slow"])
 async def test_without_redis_each_process_decides_at_once_by_buckets_of_the_same_size(
     proxy: TcpProxy, fault: str
@@ -243,6 +244,7 @@ async def test_without_redis_each_process_decides_at_once_by_buckets_of_the_same
         assert spent(limits)
 
 
+@pytest.mark.timed
 async def test_a_redis_that_never_was_there_costs_nobody_more_than_a_moment() -> None:
     async with limits_at("redis://127.0.0.1:1/0", rhythms=PEOPLE, limit_connects_per_token="1/h:2") as limits:
         seconds, verdicts = await took(asyncio.gather(*(taken(limits) for _ in range(50))))

@@ -52,6 +52,7 @@ async def test_a_question_that_is_under_way_ends_with_the_program() -> None:
         await waiting
 
 
+@pytest.mark.timed
 async def test_a_loop_that_was_held_up_is_seen_and_forgotten_again() -> None:
     lag = LoopLag(replace(PEOPLE.vitals, loop_look_every_s=0.01, loop_remembered_s=2.0))
     following = asyncio.create_task(lag.follow())
