@@ -10,9 +10,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -20,18 +19,16 @@ import structlog
 
 from bot.cancelling import cancel
 from bot.clock import Now
-from bot.errors import Outage, Refusal
+from bot.errors import Outage
+from bot.feeds.feed import Deliver, Feed, Following, NewEntry, Pending, Ready
 from bot.logs.failures import why
 from bot.messaging.bus import Bus
 from bot.settings.rhythms import PEOPLE, FeedsRhythm
 from bot.store.driver import PyMongoError, encode_document
 from bot.store.entries import Entries, Entry, Span, entry_of
 from bot.store.together import Together
-from conversations.replies import N_
 
 log = structlog.get_logger()
-
-__all__ = ["ContentDiffers", "Entry", "Feeds", "Following", "NewEntry"]
 
 BATCHES_IN_FLIGHT = 2
 LARGEST_BATCH = 500
@@ -45,156 +42,13 @@ MOST_WAITING = 20_000
 MOST_FEEDS_PER_LOOK = 1000
 MOST_FEEDS_PER_READ = 50
 
-Deliver = Callable[[Sequence[Entry]], None]
-Ready = Callable[[], Awaitable[None]]
 _Failures = (PyMongoError, OSError)
+# What is being written together: feed by feed, in the order in which it was asked for.
+_Batch = dict[Feed, deque[Pending]]
 
 
 async def _always() -> None:
     """The reader who has room for everything."""
-
-
-def _to_nobody(entries: Sequence[Entry]) -> None:
-    """Who has closed their following hears nothing."""
-
-
-class ContentDiffers(Refusal):
-    """The client_id was used before, for something else."""
-
-    def __init__(self) -> None:
-        reused = {"client_id": N_("was used for something else")}
-        super().__init__("invalid", N_("Please check what you entered."), fields=reused)
-
-
-@dataclass(slots=True)  # not frozen, which would make it three times as slow to create
-class NewEntry:
-    """An entry to be written; `id` comes from what caused it, so writing it twice writes it once.
-
-    `is_said`: by somebody, who may send the same id again with something else.
-    """
-
-    id: str
-    type: str
-    data: Mapping[str, Any]
-    is_said: bool = False
-
-    def agrees_with(self, standing: Entry) -> bool:
-        """Whether what stands under this id is what was to be written, or was before it was redacted."""
-        known = standing.data
-        return not self.is_said or known is self.data or known == self.data or bool(known.get("redacted"))
-
-
-# Somebody who waits for an entry, and what they wanted to be written.
-_Waiter = tuple["asyncio.Future[Entry]", NewEntry]
-
-
-@dataclass(slots=True, eq=False)
-class _Pending:
-    """An entry on its way, and everybody who waits for it."""
-
-    new: NewEntry
-    waiters: list[_Waiter] = field(default_factory=list)
-
-    @property
-    def is_wanted(self) -> bool:
-        for future, _ in self.waiters:  # noqa: SIM110 - a generator would cost more than the one waiter that there is
-            if not future.done():
-                return True
-        return False
-
-    def settle(self, entry: Entry) -> None:
-        for future, new in self.waiters:
-            if future.done():
-                continue
-            if new.agrees_with(entry):
-                future.set_result(entry)
-            else:
-                future.set_exception(ContentDiffers())
-
-    def fail(self, error: Exception) -> None:
-        for future, _ in self.waiters:
-            if not future.done():
-                future.set_exception(error)
-
-
-@dataclass(slots=True, eq=False)
-class _Feed:
-    """What this process knows of one feed. `head` is None until somebody has looked."""
-
-    name: str
-    head: int | None = None
-    # Lists, since an empty deque takes ten times as much, and most feeds are quiet.
-    recent: list[Entry] = field(default_factory=list)
-    pending: list[_Pending] = field(default_factory=list)
-    by_id: dict[str, _Pending] = field(default_factory=dict)
-    is_in_flight: bool = False
-    is_refreshing: bool = False
-    has_gap: bool = False
-    """Whether somebody has told of more than what is known here, since the database was last asked."""
-    followings: set[Following] = field(default_factory=set)
-    used_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_idle(self) -> bool:
-        return not (self.pending or self.is_in_flight or self.followings or self.is_refreshing)
-
-    def remembered_since(self, cursor: int) -> list[Entry] | None:
-        """The entries after the cursor if memory has all of them."""
-        if self.head is None:
-            return None
-        if cursor >= self.head:
-            return []
-        # The head may have been looked up since the last of these was read.
-        if not self.recent or self.recent[0].seq > cursor + 1 or self.recent[-1].seq < self.head:
-            return None
-        return self.recent[cursor + 1 - self.recent[0].seq :]
-
-    def forget_before(self, moment: datetime) -> None:
-        """Also of a feed that somebody reads all day: an entry with its frames takes kilobytes."""
-        if self.recent and self.recent[0].at < moment:
-            # Clocks differ, and what is left has no gaps: up to the first that is younger, and no further.
-            old = next((number for number, entry in enumerate(self.recent) if entry.at >= moment), len(self.recent))
-            del self.recent[:old]
-
-
-# What is being written together: feed by feed, in the order in which it was asked for.
-_Batch = dict[_Feed, deque[_Pending]]
-
-
-class Following:
-    """One reader of one feed: `deliver` gets every entry after the cursor, in order, without a gap, and once.
-
-    Who is behind gets a few at a time, and the next ones when `ready` says that they have room.
-    """
-
-    def __init__(self, feed: _Feed, cursor: int, deliver: Deliver, ready: Ready) -> None:
-        self._feed = feed
-        self._deliver = deliver
-        self.ready = ready
-        self.cursor = cursor
-        self.is_live = False
-        self.is_closed = False
-
-    def close(self) -> None:
-        self.is_closed = True
-        self._deliver = _to_nobody  # who reads knows its following: together they would wait for the collector
-        self._feed.followings.discard(self)
-        self._feed.used_at = time.monotonic()
-
-    def take(self, entries: Iterable[Entry]) -> None:
-        """Hand on what comes next for this reader; anything else is not for now."""
-        run: list[Entry] = []
-        for entry in entries:
-            if entry.seq == self.cursor + len(run) + 1:
-                run.append(entry)
-        if not run or self.is_closed:
-            return
-        self.cursor = run[-1].seq
-        try:
-            self._deliver(run)
-        except Exception:
-            log.exception("a reader failed", feed=self._feed.name)
-            self.close()
 
 
 class Feeds:
@@ -216,8 +70,8 @@ class Feeds:
         self._spans = Together(entries.in_spans)
         self._bus = bus
         self._now = now
-        self._feeds: dict[str, _Feed] = {}
-        self._ready: dict[_Feed, None] = {}
+        self._feeds: dict[str, Feed] = {}
+        self._ready: dict[Feed, None] = {}
         self._batches = 0
         self._is_gathering = False
         self._waiting = 0
@@ -317,25 +171,25 @@ class Feeds:
         while self._patience and self._patience[0][1].done():
             self._patience.popleft()
 
-    def _put(self, feed: _Feed, new: NewEntry) -> asyncio.Future[Entry]:
+    def _put(self, feed: Feed, new: NewEntry) -> asyncio.Future[Entry]:
         """Raises `Outage` where so much waits already that this would not be written in time."""
         pending = feed.by_id.get(new.id)
         if pending is None:
             if self._waiting >= self._most_waiting:
                 raise Outage(f"{self._most_waiting} entries wait to be written")
             self._waiting += 1
-            pending = feed.by_id[new.id] = _Pending(new)
+            pending = feed.by_id[new.id] = Pending(new)
             feed.pending.append(pending)
         waiter: asyncio.Future[Entry] = self._loop.create_future()
         pending.waiters.append((waiter, new))
         return waiter
 
-    def _take_off(self, feed: _Feed, pending: _Pending) -> None:
+    def _take_off(self, feed: Feed, pending: Pending) -> None:
         """It waits no more, whatever became of it."""
         del feed.by_id[pending.new.id]
         self._waiting -= 1
 
-    def _start_writing(self, feed: _Feed) -> None:
+    def _start_writing(self, feed: Feed) -> None:
         if feed.pending and not feed.is_in_flight:
             self._ready[feed] = None
         self._fill_lanes()
@@ -403,7 +257,7 @@ class Feeds:
             self._take_off(feed, pending)
             pending.fail(error)
 
-    async def _know_heads(self, batch: Iterable[_Feed]) -> None:
+    async def _know_heads(self, batch: Iterable[Feed]) -> None:
         unknown = [feed for feed in batch if feed.head is None]
         if unknown:
             heads = await self._heads(*(feed.name for feed in unknown))
@@ -422,7 +276,7 @@ class Feeds:
         written = await self._entries.write(entries)
         self.batches += 1
         self.written += written.count
-        done: dict[_Feed, list[Entry]] = {}
+        done: dict[Feed, list[Entry]] = {}
         for (feed, pending), entry in zip(order[: written.count], entries, strict=False):
             batch[feed].popleft()
             self._take_off(feed, pending)
@@ -446,7 +300,7 @@ class Feeds:
                 entries.append(Entry(new.id, feed.name, seq, at, new.type, new.data))
         return entries
 
-    async def _resolve(self, batch: _Batch, feed: _Feed, pending: _Pending) -> None:
+    async def _resolve(self, batch: _Batch, feed: Feed, pending: Pending) -> None:
         """A duplicate key: the entry stands already, or somebody else was faster with this number."""
         entry = await self._entries.known(pending.new.id)
         if entry is not None:
@@ -461,7 +315,7 @@ class Feeds:
         for entry in await self._entries.standing(list(left)) if left else ():
             self._settle_standing(batch, *left[entry.id], entry)
 
-    def _settle_standing(self, batch: _Batch, feed: _Feed, pending: _Pending, entry: Entry) -> None:
+    def _settle_standing(self, batch: _Batch, feed: Feed, pending: Pending, entry: Entry) -> None:
         batch[feed].remove(pending)
         self._take_off(feed, pending)
         pending.settle(entry)
@@ -524,7 +378,7 @@ class Feeds:
             self._spawn(self._bring_up(known, following))
         return following
 
-    async def _bring_up(self, feed: _Feed, following: Following) -> None:
+    async def _bring_up(self, feed: Feed, following: Following) -> None:
         """Read page by page until the reader is where the feed is; then it is live."""
         while not following.is_closed:
             was_behind = feed.head is not None and following.cursor < feed.head
@@ -546,7 +400,7 @@ class Feeds:
             # Nothing although the feed goes on would be a hole: it is not asked about in a rush.
             await asyncio.sleep(self._rhythm.pause_after_failure_s if was_behind and not page else 0)
 
-    def _advance(self, feed: _Feed, entries: Sequence[Entry]) -> None:
+    def _advance(self, feed: Feed, entries: Sequence[Entry]) -> None:
         """Entries that are durable: what follows on the head goes to the readers, a gap is read from the database."""
         if feed.head is None:
             return
@@ -579,7 +433,7 @@ class Feeds:
         elif not feed.is_in_flight:
             feed.head = None  # nobody reads here; the next write looks up where the feed is by then
 
-    def _refresh(self, feed: _Feed) -> None:
+    def _refresh(self, feed: Feed) -> None:
         if feed.head is None:
             return
         feed.has_gap = True
@@ -587,7 +441,7 @@ class Feeds:
             feed.is_refreshing = True
             self._spawn(self._refresh_now(feed))
 
-    async def _refresh_now(self, feed: _Feed) -> None:
+    async def _refresh_now(self, feed: Feed) -> None:
         """Again, too, for what came up while the database was asked: the question may have been older than that."""
         try:
             while feed.has_gap:
@@ -598,7 +452,7 @@ class Feeds:
         finally:
             feed.is_refreshing = False
 
-    async def _catch_up(self, feeds: Collection[_Feed]) -> None:
+    async def _catch_up(self, feeds: Collection[Feed]) -> None:
         """Read what stands beyond the heads that are known, of all together; where nobody reads, only how far."""
         heads = await self._heads(*(feed.name for feed in feeds))
         behind = [feed for feed in feeds if _is_behind(feed, heads.get(feed.name, 0))]
@@ -609,7 +463,7 @@ class Feeds:
         for start in range(0, len(behind), MOST_FEEDS_PER_READ):
             await self._read_up_to(heads, behind[start : start + MOST_FEEDS_PER_READ])
 
-    async def _read_up_to(self, heads: Mapping[str, int], behind: list[_Feed]) -> None:
+    async def _read_up_to(self, heads: Mapping[str, int], behind: list[Feed]) -> None:
         while behind := [feed for feed in behind if _is_behind(feed, heads[feed.name])]:
             spans = {feed: _next_page(feed, heads[feed.name]) for feed in behind}
             found, faults = await self._spans.apart(*spans.values())
@@ -650,10 +504,10 @@ class Feeds:
 
     # --- pieces -------------------------------------------------------------------------------------------------------
 
-    def _feed(self, name: str) -> _Feed:
+    def _feed(self, name: str) -> Feed:
         feed = self._feeds.get(name)
         if feed is None:
-            feed = self._feeds[name] = _Feed(name)
+            feed = self._feeds[name] = Feed(name)
         feed.used_at = time.monotonic()
         return feed
 
@@ -663,11 +517,11 @@ class Feeds:
         task.add_done_callback(self._tasks.discard)
 
 
-def _is_behind(feed: _Feed, head: int) -> bool:
+def _is_behind(feed: Feed, head: int) -> bool:
     return feed.head is not None and feed.head < head
 
 
-def _next_page(feed: _Feed, head: int) -> Span:
+def _next_page(feed: Feed, head: int) -> Span:
     known = feed.head or 0
     return Span(feed.name, known, min(head, known + PAGE))
 

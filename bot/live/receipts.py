@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import Refusal
-from bot.feeds.feeds import Entry, Feeds
+from bot.feeds.feeds import Feeds
 from bot.identity import Audience, conversation_feed, other_side
+from bot.store.entries import Entry
 from bot.store.read_marks import ReadMarks
 from conversations.ids import derived_id
 from conversations.replies import N_

@@ -14,7 +14,8 @@ from typing import get_args
 import structlog
 
 from bot.clock import Now
-from bot.feeds.feeds import Feeds, NewEntry
+from bot.feeds.feed import NewEntry
+from bot.feeds.feeds import Feeds
 from bot.identity import Audience, key_of, own_feed
 from bot.notifications.facts import FactsOfBookings
 from bot.schemas.notice_words import app_offer_data, notice_data

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
-from bot.feeds.feeds import Feeds, NewEntry
+from bot.feeds.feed import NewEntry
+from bot.feeds.feeds import Feeds
 from bot.notifications.announcements import Announcements
 from bot.store.kinds import RecordName
 from bot.store.records import OutboxItem

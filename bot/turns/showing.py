@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.feeds.feeds import NewEntry
+from bot.feeds.feed import NewEntry
 from bot.identity import conversation_feed, therapist_feed
 from bot.schemas.views import raw_booking
 from bot.store.codec import to_document

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from bot.feeds.feeds import NewEntry
+from bot.feeds.feed import NewEntry
 from bot.identity import new_id
 from bot.runtime.embedded import Servers
 from tests.browser.conftest import Screenshot

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import bot.feeds.feed
 import bot.feeds.feeds
 import bot.live.receipts
 import bot.store.records
@@ -174,7 +175,7 @@ def no_contiguity() -> None:
             self._deliver(run)
 
     no_gap_noticed()
-    bot.feeds.feeds.Following.take = take  # type: ignore[method-assign]
+    bot.feeds.feed.Following.take = take  # type: ignore[method-assign]
 
 
 def no_gap_noticed() -> None:
@@ -225,5 +226,5 @@ def ack_before_write() -> None:
         await write(self, batch)
 
     # A batch is given up when nobody waits for it, and here nobody does.
-    bot.feeds.feeds._Pending.is_wanted = property(lambda self: True)  # type: ignore[assignment,method-assign]
+    bot.feeds.feed.Pending.is_wanted = property(lambda self: True)  # type: ignore[assignment,method-assign]
     bot.feeds.feeds.Feeds._write = settle_first  # type: ignore[method-assign]

@@ -15,9 +15,9 @@ import pytest
 import redis.asyncio
 from aiohttp import ClientSession
 
-from bot.feeds.feeds import Entry
 from bot.runtime.embedded import Servers
 from bot.services import Services
+from bot.store.entries import Entry
 from conversations.booking import Booking
 from conversations.conversation import State
 from conversations.moves.always import ERASE_AGAIN_S

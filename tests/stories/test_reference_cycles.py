@@ -10,7 +10,7 @@ from socket import SHUT_RDWR
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-from bot.feeds.feeds import Following
+from bot.feeds.feed import Following
 from bot.runtime.embedded import Servers
 from bot.web.sessions.attendance import Attendance
 from bot.web.sessions.guest import GuestCommands

@@ -19,7 +19,8 @@ from aiohttp import ClientSession
 
 import bot.app
 from bot.app import Serving, serving
-from bot.feeds.feeds import AT_ONCE, NewEntry
+from bot.feeds.feed import NewEntry
+from bot.feeds.feeds import AT_ONCE
 from bot.identity import conversation_feed
 from bot.runtime.embedded import Servers
 from bot.web.streams.outlet import COUNTERS

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from bot.feeds.feeds import Entry
 from bot.identity import Audience, for_audience, other_side
 from bot.live.presence import NOTHING_SEEN, Sight, Signal, all_signals, cursor_of
 from bot.live.signals import LiveVisit, Signals, Tab, Tell, Watch, live_visit_of, person_of
+from bot.store.entries import Entry
 
 
 def _to_nobody(name: str, data: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import Refusal
-from bot.feeds.feeds import ContentDiffers, Entry, NewEntry
+from bot.feeds.feed import ContentDiffers, NewEntry
 from bot.identity import Audience, conversation_feed
 from bot.live.signals import person_of
 from bot.schemas.fields import CommandPayload
@@ -28,6 +28,7 @@ from bot.schemas.parsing import parse
 from bot.schemas.signals import Delivered, Read, TabPresence, Typing
 from bot.schemas.therapist import RoomMessage
 from bot.services import Services, terms_of
+from bot.store.entries import Entry
 from bot.store.kinds import CONVERSATION
 from bot.turns.turns import Command, Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle

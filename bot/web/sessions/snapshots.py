@@ -9,7 +9,6 @@ from itertools import accumulate
 from typing import Any
 
 from bot.errors import Refusal
-from bot.feeds.feeds import Entry
 from bot.identity import conversation_feed, therapist_feed
 from bot.live.presence import Sight
 from bot.live.receipts import Tail
@@ -18,6 +17,7 @@ from bot.schemas.render import render_entry, state_view
 from bot.schemas.shapes import Offer
 from bot.schemas.views import booking_view, moment, offer_view, raw_booking
 from bot.services import Services
+from bot.store.entries import Entry
 from bot.turns.showing import offer_data, state_data
 from bot.web.sessions.correspondence import correspondence
 from conversations.conversation import state_on_screen

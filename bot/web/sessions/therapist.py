@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.errors import Refusal
-from bot.feeds.feeds import ContentDiffers, Entry
+from bot.feeds.feed import ContentDiffers
 from bot.identity import Audience, new_id, therapist_feed
 from bot.live.signals import person_of
 from bot.schemas.fields import CommandPayload
@@ -27,6 +27,7 @@ from bot.schemas.therapist import (
     RoomTyping,
 )
 from bot.services import Services
+from bot.store.entries import Entry
 from bot.store.kinds import CONVERSATION, SEARCH
 from bot.turns.turns import Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle

@@ -10,7 +10,6 @@ from typing import Any
 
 from bot.access.connections import RETURN_AFTER_S, Release
 from bot.access.limits import Asker
-from bot.feeds.feeds import Entry
 from bot.identity import Audience, conversation_of, therapist_feed
 from bot.live.presence import NOTHING_SEEN
 from bot.live.signals import LiveVisit
@@ -21,6 +20,7 @@ from bot.schemas.therapist import THERAPIST_COMMANDS, TherapistConnect
 from bot.schemas.views import error_view
 from bot.services import Services
 from bot.store.driver import PyMongoError
+from bot.store.entries import Entry
 from bot.store.rooms import is_room_of
 from bot.web.sessions.arrivals import Arrival, admit_guest, admit_therapist
 from bot.web.sessions.attendance import Attendance

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot.feeds.feeds import Entry, Feeds, Following, Ready
+from bot.feeds.feed import Following, Ready
+from bot.feeds.feeds import Feeds
 from bot.identity import Audience
 from bot.schemas.render import encode_entry
+from bot.store.entries import Entry
 from bot.web.socketio.packets import encode_event
 from bot.words import Words
 from conversations.values import Locale

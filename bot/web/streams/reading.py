@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from bot.access.connections import RETURN_AFTER_S
 from bot.access.limits import Asker
 from bot.errors import Outage
-from bot.feeds.feeds import Entry
 from bot.identity import therapist_feed
 from bot.live.presence import NOTHING_SEEN, Signal
 from bot.logs.failures import is_outage
@@ -24,6 +23,7 @@ from bot.schemas.parsing import refusal_of
 from bot.schemas.render import encode_entry, render_entry
 from bot.schemas.requests import StreamQuery
 from bot.services import Services
+from bot.store.entries import Entry
 from bot.store.rooms import is_room_of
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import Stretch, bearer_of, stretch_of

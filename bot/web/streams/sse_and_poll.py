@@ -11,11 +11,11 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.feeds.feeds import Entry
 from bot.schemas.parsing import refusal_of
 from bot.schemas.requests import StreamQuery
 from bot.schemas.views import moment
 from bot.services import Services
+from bot.store.entries import Entry
 from bot.web.http.exchange import SERVICES, json_response
 from bot.web.streams.outlet import COUNTERS, Outlet, outlet_of
 from bot.web.streams.reading import Reading, begin, going_away, must_move, query_of, start_of

@@ -14,7 +14,8 @@ import pytest
 import structlog
 
 from bot.errors import Outage
-from bot.feeds.feeds import PAGE, ContentDiffers, Feeds, NewEntry
+from bot.feeds.feed import ContentDiffers, NewEntry
+from bot.feeds.feeds import PAGE, Feeds
 from bot.messaging.bus import Bus
 from bot.runtime.embedded import Servers
 from bot.settings.rhythms import PEOPLE, FeedsRhythm

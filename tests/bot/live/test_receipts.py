@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.errors import Refusal
-from bot.feeds.feeds import Entry
 from bot.identity import Audience, conversation_feed
 from bot.live.receipts import Receipts, Standing, Tail, standing_in
+from bot.store.entries import Entry
 from bot.store.read_marks import ReadMarks
 from tests.house import House
 

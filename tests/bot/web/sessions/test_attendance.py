@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bot.feeds.feeds import Entry
 from bot.live.presence import NOTHING_SEEN, Rules, Sight
 from bot.live.signal_store import SignalStore
 from bot.live.signals import LiveVisit, Signals, person_of
 from bot.messaging.bus import Bus
+from bot.store.entries import Entry
 from bot.web.sessions.attendance import Attendance
 from tests.clock import FakeClock
 
