@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bot.identity import Audience, conversation_of, own_feed
 from bot.schemas.views import moment
-from bot.services import Services
+from bot.services import Motion
 from bot.store.tickets import Bearer
 from bot.web.http.exchange import SERVICES
 from bot.web.sessions.answers import refusal
@@ -46,7 +46,7 @@ async def bearer_of(request: web.Request, audience: Audience | None = None, *, w
     return bearer
 
 
-async def _bearer_of_header(services: Services, header: str) -> Bearer | None:
+async def _bearer_of_header(services: Motion, header: str) -> Bearer | None:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         return None
@@ -57,7 +57,7 @@ async def _bearer_of_header(services: Services, header: str) -> Bearer | None:
     return None
 
 
-async def issue_ticket(services: Services, bearer: Bearer) -> dict[str, Any]:
+async def issue_ticket(services: Motion, bearer: Bearer) -> dict[str, Any]:
     ticket = secrets.token_urlsafe(24)
     expires_at = await services.tickets.issue(_hash(ticket), bearer, services.clock.now())
     return {"ok": True, "ticket": ticket, "expires_at": moment(expires_at)}
@@ -67,7 +67,7 @@ def _hash(ticket: str) -> str:
     return hashlib.blake2b(ticket.encode(errors="replace"), digest_size=16).hexdigest()
 
 
-async def stretch_of(services: Services, bearer: Bearer, feed: str | None) -> Stretch:
+async def stretch_of(services: Motion, bearer: Bearer, feed: str | None) -> Stretch:
     """What they may read of this feed, their own one by default; somebody else's is answered as if it were not."""
     own = own_feed(bearer.audience, bearer.subject)
     if feed in (None, own):

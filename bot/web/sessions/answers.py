@@ -9,7 +9,7 @@ from typing import Any
 from bot.errors import Outage, Refusal
 from bot.identity import digest_of
 from bot.schemas.fields import CommandPayload
-from bot.services import Services
+from bot.services import Motion
 from bot.settings.rhythms import TurnsRhythm
 from bot.store.kinds import E, R, RecordKind
 from bot.store.records import Records
@@ -43,7 +43,7 @@ def answered(outcome: Outcome[Any], answer: Callable[[Any], Answer]) -> Answer:
 
 
 async def take_and_settle(
-    services: Services,
+    services: Motion,
     kind: RecordKind[R, E],
     record_id: str,
     event: E,

@@ -10,14 +10,14 @@ from bot.identity import Audience, conversation_of, other_side
 from bot.live.presence import NOTHING_SEEN, Sight
 from bot.live.receipts import Tail
 from bot.live.signals import LiveVisit, live_visit_of
-from bot.services import Services
+from bot.services import Motion
 from bot.store.tickets import Bearer
 from bot.web.http.bearers import Stretch
 from conversations.conversation import state_on_screen
 
 
 async def correspondence(
-    services: Services,
+    services: Motion,
     conversation_id: str,
     side: Audience,
     visit: LiveVisit | None,
@@ -46,7 +46,7 @@ async def correspondence(
     return fields, sight
 
 
-async def visits_of(services: Services, bearer: Bearer, stretch: Stretch) -> dict[LiveVisit, Sight]:
+async def visits_of(services: Motion, bearer: Bearer, stretch: Stretch) -> dict[LiveVisit, Sight]:
     """The visit that is on in this stretch, if there is one, and what there is to be seen of its other side."""
     visit: LiveVisit | None = None
     if bearer.audience == "guest":
@@ -57,5 +57,5 @@ async def visits_of(services: Services, bearer: Bearer, stretch: Stretch) -> dic
     return {visit: await services.signals.sight(visit, bearer.audience)} if visit is not None else {}
 
 
-async def _sight(services: Services, visit: LiveVisit | None, side: Audience) -> Sight:
+async def _sight(services: Motion, visit: LiveVisit | None, side: Audience) -> Sight:
     return await services.signals.sight(visit, side) if visit is not None else NOTHING_SEEN

@@ -16,7 +16,7 @@ from bot.live.signals import LiveVisit, live_visit_of
 from bot.schemas.render import render_entry, state_view
 from bot.schemas.shapes import Offer
 from bot.schemas.views import booking_view, moment, offer_view, raw_booking
-from bot.services import Services
+from bot.services import Motion
 from bot.store.entries import Entry
 from bot.turns.showing import offer_data, state_data
 from bot.web.sessions.correspondence import correspondence
@@ -63,7 +63,7 @@ class Page:
 
 
 async def page_of(
-    services: Services,
+    services: Motion,
     feed: str,
     since: int | None,
     *,
@@ -104,7 +104,7 @@ def _that_fit(entries: list[Entry]) -> list[Entry]:
 
 
 async def guest_snapshot(
-    services: Services,
+    services: Motion,
     conversation_id: str,
     *,
     since: int | None,
@@ -143,7 +143,7 @@ async def guest_snapshot(
 
 
 async def therapist_snapshot(
-    services: Services, therapist_id: str, *, since: Mapping[str, int], epoch: str | None, locale: Locale
+    services: Motion, therapist_id: str, *, since: Mapping[str, int], epoch: str | None, locale: Locale
 ) -> Snapshot:
     """Raises `unauthorized` for a therapist who is not there any more."""
     own_feed = therapist_feed(therapist_id)
@@ -200,7 +200,7 @@ async def therapist_snapshot(
     return Snapshot(session, {feed: page.cursor for feed, page in pages.items()}, visits)
 
 
-async def _offers(services: Services, therapist_id: str, locale: Locale) -> list[Offer]:
+async def _offers(services: Motion, therapist_id: str, locale: Locale) -> list[Offer]:
     """The offers that this therapist can still answer."""
     views = []
     now = services.clock.now()
