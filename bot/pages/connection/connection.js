@@ -113,6 +113,8 @@ export class Connection {
 
   /**
    * Tells what matters only now, and only if there is a connection. A server that does not know it is not told again.
+   * @param {string} name
+   * @param {any} data
    * @returns {Promise<boolean>} false when a live connection gave no answer
    */
   async signal(name, data) {
@@ -142,12 +144,14 @@ export class Connection {
     this.#showWaiting();
   }
 
+  /** @param {Refusal} refusal */
   #refused(refusal) {
     const isFinal = this.#options.onRefused?.(refusal) ?? false;
     if (isFinal) this.stop();
     return isFinal;
   }
 
+  /** @param {string} name @param {any} data */
   #heard(name, data) {
     if (name === "session") this.#resume(data);
     else if (name === "going_away") this.#ladder.move(data?.retry_in_ms);
@@ -155,16 +159,21 @@ export class Connection {
     else if (this.#ready) this.#read(data);
   }
 
+  /** @param {import("/connection/feeds.js").Snapshot} session */
   #isBehind(session) {
     if (this.#beginsAnew(session)) return false;
     return Object.entries(this.#options.headsOf(session)).some(([feed, head]) => head < this.#feeds.since(feed));
   }
 
+  /** @param {import("/connection/feeds.js").Snapshot} session */
   #beginsAnew(session) {
     return this.#fresh || session.resync || this.#feeds.isNewEpoch(session);
   }
 
-  /** A snapshot: the first one, or the one with which another road or another process takes over. */
+  /**
+   * A snapshot: the first one, or the one with which another road or another process takes over.
+   * @param {import("/connection/feeds.js").Snapshot} session
+   */
   #resume(session) {
     clearTimeout(this.#offlineTimer);
     this.#offlineTimer = 0;
@@ -184,6 +193,7 @@ export class Connection {
     else for (const wake of this.#waiting.splice(0)) wake();
   }
 
+  /** @param {import("/connection/feeds.js").Entry} entry */
   #read(entry) {
     const verdict = this.#feeds.take(entry);
     if (verdict === "gap") this.#reopen();
@@ -197,6 +207,7 @@ export class Connection {
     this.#offlineTimer ||= window.setTimeout(() => this.#tell("offline"), this.#options.patience.offline_after_s * 1000);
   }
 
+  /** @param {Status} status */
   #tell(status) {
     const told = [status, this.#ladder.rung].join(" ");
     if (told === this.#told) return;

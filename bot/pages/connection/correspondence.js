@@ -6,6 +6,13 @@ import { Receipts } from "/connection/receipts.js";
 /** @typedef {import("/connection/receipts.js").Party} Party */
 /** @typedef {"online"|"away"|"offline"} Presence */
 
+/**
+ * @typedef {object} Standing
+ * @property {Record<Party, {delivered: number, read: number}>} [receipts]
+ * @property {Partial<Record<Party, Presence>>|null} [presence]
+ * @property {{by: Party, on: boolean}|null} [typing]
+ */
+
 export class Correspondence {
   receipts;
   /** Whether the other side is there, where that is known. @type {Presence|null} */
@@ -43,7 +50,10 @@ export class Correspondence {
     this.pause();
   }
 
-  /** What a snapshot says, after its entries; a server that keeps no receipts leaves nothing unread. */
+  /**
+   * What a snapshot says, after its entries; a server that keeps no receipts leaves nothing unread.
+   * @param {Standing} standing
+   */
   begin({ receipts, presence, typing }) {
     const known = receipts ?? { [this.#me]: { delivered: 0, read: this.receipts.lastOfTheirs } };
     for (const [by, { delivered, read }] of Object.entries(known)) {
@@ -74,6 +84,7 @@ export class Correspondence {
     } else if (type === "read") this.receipts.mark("read", data.by, data.seq);
   }
 
+  /** @param {string} name @param {any} data */
   sense(name, data) {
     if (name === "typing" && data.by === this.#other) this.isTyping = data.on;
     else if (name === "delivered") this.receipts.mark("delivered", data.by, data.seq);
@@ -91,7 +102,10 @@ export class Correspondence {
     this.#does.onChange();
   }
 
-  /** The person writes, or has stopped. */
+  /**
+   * The person writes, or has stopped.
+   * @param {boolean} on
+   */
   write(on) {
     this.#does.signal("typing", { on });
   }

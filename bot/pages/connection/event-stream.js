@@ -1,5 +1,7 @@
 /** Reads server-sent events from the body of a response, so that the request can carry a token in its header. */
 
+/** @typedef {{name: string, data: string[]}} StreamEvent */
+
 /**
  * The events of a stream, as the HTML standard defines them, with their data read as JSON.
  * @param {ReadableStream<Uint8Array>} body
@@ -31,15 +33,21 @@ export async function* eventsOf(body, onSign) {
   }
 }
 
+/** @returns {StreamEvent} */
 function newEvent() {
   return { name: "message", data: [] };
 }
 
+/** @param {string} line */
 function withoutReturn(line) {
   return line.endsWith("\r") ? line.slice(0, -1) : line;
 }
 
-/** Comments, ids and the time to retry are not needed: the entries have their own numbers, and we our own patience. */
+/**
+ * Comments, ids and the time to retry are not needed: the entries have their own numbers, and we our own patience.
+ * @param {StreamEvent} event
+ * @param {string} line
+ */
 function take(event, line) {
   const [, name, value] = /^([^:]*)(?:: ?)?(.*)$/s.exec(line) ?? [];
   if (name === "event") event.name = value;

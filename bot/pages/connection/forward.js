@@ -14,12 +14,16 @@ export class Forward {
     this.#tell = tell;
   }
 
-  /** After a snapshot, which says what the server knows: what was told into a broken connection is told again. */
+  /**
+   * After a snapshot, which says what the server knows: what was told into a broken connection is told again.
+   * @param {number} known
+   */
   begin(known) {
     this.#told = known;
     this.#plan();
   }
 
+  /** @param {number} seq */
   want(seq) {
     this.#wanted = Math.max(this.#wanted, seq);
     this.#plan();

@@ -20,6 +20,7 @@ export class HttpCaller {
 
   /**
    * Comes in, and keeps the token for everything after.
+   * @param {{token?: string}} auth
    * @returns {Promise<any>} the snapshot
    * @throws {Refusal} the server's; any other error is the network's
    */
@@ -30,6 +31,9 @@ export class HttpCaller {
   }
 
   /**
+   * @param {string} name
+   * @param {object} payload
+   * @param {number} timeout_ms
    * @returns {Promise<any>} the ack
    * @throws {Refusal} the server's; any other error is the network's
    */
@@ -57,17 +61,31 @@ export class HttpCaller {
     for (const request of this.#underWay) request.abort();
   }
 
-  /** A page that is being left still sends what was said last. */
+  /**
+   * A page that is being left still sends what was said last.
+   * @param {string} path
+   * @param {object} body
+   * @param {number} timeout_ms
+   */
   #json(path, body, timeout_ms) {
     const headers = { "Content-Type": "application/json" };
     const init = { method: "POST", body: JSON.stringify(body), headers, keepalive: true };
     return this.#fetch(path, init, timeout_ms, answerOf);
   }
 
+  /**
+   * @template T
+   * @param {string} address
+   * @param {Omit<RequestInit, "headers"> & {headers?: Record<string, string>}} init
+   * @param {number} patience_ms
+   * @param {(response: Response, extend: (patience_ms: number) => void) => Promise<T>} use
+   * @returns {Promise<T>}
+   */
   async #fetch(address, { headers = {}, ...init }, patience_ms, use) {
     const request = new AbortController();
     if (this.#isOver) request.abort();
     let timer = setTimeout(() => request.abort(), patience_ms);
+    /** @param {number} ms */
     const extend = (ms) => {
       clearTimeout(timer);
       timer = setTimeout(() => request.abort(), ms);
@@ -81,7 +99,9 @@ export class HttpCaller {
     }
   }
 
+  /** @param {Record<string, string>} more */
   #headers(more) {
+    /** @type {Record<string, string>} */
     const bearer = this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
     return { "Accept-Language": this.#locale, ...bearer, ...more };
   }

@@ -3,6 +3,8 @@
 import { HttpCaller } from "/connection/http-caller.js";
 import { Refusal } from "/connection/http.js";
 
+/** @typedef {import("/connection/socket-transport.js").LinkListener} LinkListener */
+
 /**
  * How the news of one feed comes: `read` resolves when the feed is over for this reader, and rejects when it breaks.
  * @typedef {object} Following
@@ -36,17 +38,22 @@ class HttpLink {
   #feeds = new Set();
   /** What was heard before the snapshot could be told. @type {Array<[string, any]>|null} */
   #early = [];
+  /** @type {string|undefined} */
   #epoch;
   #hasEntered = false;
   #isOver = false;
 
+  /** @param {"guest"|"therapist"} audience @param {Read} read @param {LinkListener} listener */
   constructor(audience, read, listener) {
     this.#caller = new HttpCaller(audience);
     this.#read = read;
     this.#listener = listener;
   }
 
-  /** Nobody is told of a connection before every feed of the snapshot is being read. */
+  /**
+   * Nobody is told of a connection before every feed of the snapshot is being read.
+   * @param {{token?: string}} auth
+   */
   async begin(auth) {
     try {
       const session = await this.#caller.enter(auth);
@@ -60,7 +67,12 @@ class HttpLink {
     }
   }
 
-  /** @returns {Promise<any>} the ack, a refusing one too */
+  /**
+   * @param {string} command
+   * @param {object} payload
+   * @param {number} timeout_ms
+   * @returns {Promise<any>} the ack, a refusing one too
+   */
   async request(command, payload, timeout_ms) {
     try {
       return await this.#caller.command(command, payload, timeout_ms);
@@ -75,6 +87,7 @@ class HttpLink {
     this.#close(null);
   }
 
+  /** @param {import("/connection/feeds.js").Snapshot} session */
   #tell(session) {
     if (this.#isOver) return;
     this.#listener.event("session", session);
@@ -83,11 +96,16 @@ class HttpLink {
     for (const [name, data] of early) this.#heard(name, data);
   }
 
-  /** @returns {Promise<void>} when news surely comes; a reading that breaks closes the link */
+  /**
+   * @param {string} feed
+   * @param {number|undefined} since
+   * @returns {Promise<void>} when news surely comes; a reading that breaks closes the link
+   */
   #follow(feed, since) {
     this.#feeds.add(feed);
     return new Promise((resolve) => {
       const opened = () => resolve(undefined);
+      /** @param {string} name @param {any} data */
       const heard = (name, data) => this.#heard(name, data);
       const cursor = { feed, since, epoch: this.#epoch };
       this.#read({ caller: this.#caller, cursor, opened, heard })
@@ -97,6 +115,7 @@ class HttpLink {
     });
   }
 
+  /** @param {string} name @param {any} data */
   #heard(name, data) {
     if (this.#isOver) return;
     if (this.#early) {
@@ -108,6 +127,7 @@ class HttpLink {
     if (room && !this.#feeds.has(room)) this.#follow(room, undefined);
   }
 
+  /** @param {unknown} error */
   #close(error) {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -117,12 +137,19 @@ class HttpLink {
   }
 }
 
-/** Tokens are replaced while a link is open: only who shows the newest one at the entrance is turned away by it. */
+/**
+ * Tokens are replaced while a link is open: only who shows the newest one at the entrance is turned away by it.
+ * @param {unknown} error
+ */
 function isAboutTheToken(error) {
   return error instanceof Refusal && error.code === "unauthorized";
 }
 
-/** A booking that became active opens its room to the therapist: the feed of its conversation. */
+/**
+ * A booking that became active opens its room to the therapist: the feed of its conversation.
+ * @param {import("/connection/feeds.js").Entry} entry
+ * @returns {string|null}
+ */
 function roomThatOpens({ type, data }) {
   return type === "booking" && data.booking.status === "active" ? data.booking.feed : null;
 }

@@ -46,6 +46,7 @@ export class Ladder {
   /** @param {LadderOptions} options */
   constructor(options) {
     this.#options = options;
+    /** @type {import("/connection/road.js").RoadListener} */
     const listener = {
       session_ms: options.patience.session_s * 1000,
       auth: options.auth,
@@ -98,7 +99,10 @@ export class Ladder {
     else this.#standIn();
   }
 
-  /** The server is going away: elsewhere we are welcome after a moment, each client after one of its own. */
+  /**
+   * The server is going away: elsewhere we are welcome after a moment, each client after one of its own.
+   * @param {number} retry_in_ms
+   */
   move(retry_in_ms) {
     if (this.#movingTimer || !this.#carrying) return;
     const road = this.#carrying;
@@ -121,6 +125,7 @@ export class Ladder {
     for (const road of [this.#best, ...this.#standIns]) road.drop();
   }
 
+  /** @param {Road} road @param {import("/connection/feeds.js").Snapshot} session */
   #opened(road, session) {
     if (this.#carrying === this.#best && road !== this.#best) {
       road.drop();
@@ -137,6 +142,7 @@ export class Ladder {
     this.#options.onEvent("session", session);
   }
 
+  /** @param {Road} road @param {import("/connection/http.js").Refusal|null} refusal */
   #failed(road, refusal) {
     if (refusal && this.#options.onRefused(refusal)) {
       this.stop();
@@ -163,6 +169,7 @@ export class Ladder {
     road.tryAgain({ longest_ms: LONGEST_PAUSE_MS, least_ms });
   }
 
+  /** @param {number} patience_ms */
   #waitForTheBest(patience_ms) {
     if (this.#patienceTimer) return;
     this.#patienceTimer = window.setTimeout(() => {

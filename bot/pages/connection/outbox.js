@@ -37,7 +37,7 @@ export class Outbox {
     this.#prefix = `janji.outbox.${owner}.`;
     this.#send = send;
     this.#onChange = onChange;
-    onChangeElsewhere((key) => key.startsWith(this.#prefix) && this.#changed());
+    onChangeElsewhere((/** @type {string} */ key) => key.startsWith(this.#prefix) && this.#changed());
   }
 
   /** @returns {Waiting[]} oldest first */
@@ -46,6 +46,7 @@ export class Outbox {
     return items.sort((one, other) => one.written_at - other.written_at);
   }
 
+  /** @param {{text: string, booking_id?: string}} payload */
   add(payload) {
     const client_id = newClientId();
     const last = this.waiting().at(-1);
@@ -55,7 +56,10 @@ export class Outbox {
     this.deliver();
   }
 
-  /** The server has it, as its ack or its entry says, or the person gives it up. */
+  /**
+   * The server has it, as its ack or its entry says, or the person gives it up.
+   * @param {string} client_id
+   */
   done(client_id) {
     if (!read(this.#prefix + client_id)) return;
     forget(this.#prefix + client_id);
@@ -63,7 +67,10 @@ export class Outbox {
     this.#changed();
   }
 
-  /** The person wants one to be tried again that was refused. */
+  /**
+   * The person wants one to be tried again that was refused.
+   * @param {string} client_id
+   */
   tryAgain(client_id) {
     const { trouble: _, ...item } = read(this.#prefix + client_id) ?? {};
     if (!item.payload) return;
@@ -87,6 +94,7 @@ export class Outbox {
     return this.waiting().find((item) => !item.trouble?.isFinal);
   }
 
+  /** @param {Waiting} item */
   async #deliverOne(item) {
     try {
       await this.#send(item.payload);
@@ -102,7 +110,10 @@ export class Outbox {
     }
   }
 
-  /** The page may be closed before it is sent: then the worker sends the same, and the server writes it once. */
+  /**
+   * The page may be closed before it is sent: then the worker sends the same, and the server writes it once.
+   * @param {string} client_id
+   */
   #insure(client_id) {
     const { written_at, payload } = read(this.#prefix + client_id);
     leaveWithWorker({ audience: this.#audience, owner: this.#owner, client_id, written_at, payload });
@@ -110,6 +121,7 @@ export class Outbox {
     else setTimeout(() => read(this.#prefix + client_id) && askWorkerToSend(), SLOW_AFTER_MS);
   }
 
+  /** @param {Waiting} item */
   #keep(item) {
     write(this.#prefix + item.client_id, item);
     this.#changed();
@@ -120,6 +132,7 @@ export class Outbox {
   }
 }
 
+/** @param {number} seconds */
 function pause(seconds) {
   return new Promise((resolve) => {
     setTimeout(resolve, seconds * 1000);

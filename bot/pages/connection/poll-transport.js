@@ -13,11 +13,22 @@ export function pollTransport(audience) {
   return httpTransport(audience, readByAsking);
 }
 
+/**
+ * @typedef {object} Page
+ * @property {import("/connection/feeds.js").Entry[]} entries
+ * @property {number} last_seq
+ * @property {Array<{signal: string, data: any}>} [signals]
+ * @property {string} [signals_cursor]
+ * @property {boolean} resync
+ * @property {boolean} over
+ */
+
 /** @type {import("/connection/http-transport.js").Read} */
 async function readByAsking({ caller, cursor, opened, heard }) {
   opened();
   for (let since = cursor.since, signals; ;) {
     const asked_at = Date.now();
+    /** @type {Page} */
     const answer = await caller.read("/api/poll/bookings", { ...cursor, since, signals }, ANSWER_TIMEOUT_MS, answerOf);
     if (answer.resync) throw new Error("the cursor is not the server's any more");
     for (const entry of answer.entries) heard("entry", entry);
@@ -29,6 +40,7 @@ async function readByAsking({ caller, cursor, opened, heard }) {
   }
 }
 
+/** @param {number} moment_ms */
 function until(moment_ms) {
   return new Promise((resolve) => {
     setTimeout(resolve, Math.max(0, moment_ms - Date.now()));

@@ -27,7 +27,10 @@ export class Receipts {
     return this.lastOfTheirs <= this.#marks[this.#reader].read;
   }
 
-  /** A message of the other side. */
+  /**
+   * A message of the other side.
+   * @param {number} seq
+   */
   heard(seq) {
     if (seq > this.lastOfTheirs) this.#theirs.push(seq);
   }
@@ -44,7 +47,11 @@ export class Receipts {
     marks.delivered = Math.max(marks.delivered, marks.read);
   }
 
-  /** What became of one's own message. @returns {"sent"|"delivered"|"read"} */
+  /**
+   * What became of one's own message.
+   * @param {number} seq
+   * @returns {"sent"|"delivered"|"read"}
+   */
   ofOwn(seq) {
     const { delivered, read } = this.#marks[this.#reader === "guest" ? "therapist" : "guest"];
     if (seq <= read) return "read";

@@ -32,7 +32,10 @@ export class Road {
     this.#listener = listener;
   }
 
-  /** Tries as soon as its failures allow it: at once where there was none. */
+  /**
+   * Tries as soon as its failures allow it: at once where there was none.
+   * @param {{longest_ms: number, least_ms?: number}} pause
+   */
   tryAgain({ longest_ms, least_ms = 0 }) {
     const pause_ms = this.#failures ? Math.min(longest_ms, FIRST_PAUSE_MS * 2 ** (this.#failures - 1)) : 0;
     this.drop();
@@ -65,6 +68,7 @@ export class Road {
     const number = this.#try;
     const isCurrent = () => number === this.#try;
     this.#timer = window.setTimeout(() => isCurrent() && this.#fail(null), this.#listener.session_ms);
+    /** @type {import("/connection/socket-transport.js").LinkListener} */
     const listener = {
       event: (name, data) => isCurrent() && this.#heard(name, data),
       closed: (refusal) => isCurrent() && this.#fail(refusal),
@@ -78,6 +82,7 @@ export class Road {
     }
   }
 
+  /** @param {string} name @param {any} data */
   #heard(name, data) {
     if (name === "session") {
       clearTimeout(this.#timer);
@@ -86,6 +91,7 @@ export class Road {
     } else this.#listener.heard(this, name, data);
   }
 
+  /** @param {import("/connection/http.js").Refusal|null} refusal */
   #fail(refusal) {
     this.drop();
     this.#failures += 1;

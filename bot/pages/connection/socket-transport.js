@@ -36,14 +36,19 @@ export function socketTransport(namespace) {
   };
 }
 
-/** Browsers remember a module that could not be loaded, by its address: another try needs another one. */
+/**
+ * Browsers remember a module that could not be loaded, by its address: another try needs another one.
+ * @param {number} failures
+ */
 function loadClient(failures) {
   const address = "/vendor/socket.io.esm.min.js";
   return import(failures ? `${address}?try=${failures}` : address);
 }
 
+/** @param {import("socket.io-client").Socket} socket @param {LinkListener} listener @returns {Link} */
 function linkOf(socket, listener) {
   let over = false;
+  /** @param {Refusal|null} refusal */
   const close = (refusal) => {
     if (over) return;
     over = true;
@@ -59,7 +64,10 @@ function linkOf(socket, listener) {
   };
 }
 
-/** A server that refuses says why in `data`; a network that fails says nothing. */
+/**
+ * A server that refuses says why in `data`; a network that fails says nothing.
+ * @param {Error & {data?: any}} error
+ */
 function connectRefusal(error) {
   const reason = error.data?.error ?? error.data;
   if (!reason?.code) return null;

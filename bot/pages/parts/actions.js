@@ -6,8 +6,10 @@ import { h, setAria } from "/parts/dom.js";
 
 /** How long after a good answer a bar stays shut, so that the news it brought can replace it. */
 const NEWS_AFTER_MS = 1500;
+/** @type {Record<string, string>} */
 const TESTIDS = { book: "book-now", confirm_service: "confirm" };
 
+/** @param {Action} action */
 function testidOf({ testid, command }) {
   return testid ?? TESTIDS[command] ?? command.replaceAll("_", "-");
 }
@@ -25,7 +27,7 @@ export function actionBar(actions, perform) {
   return bar;
 }
 
-/** @param {(button: HTMLButtonElement) => void} onPress */
+/** @param {Action} action @param {(button: HTMLButtonElement) => void} onPress */
 export function actionButton(action, onPress, type = "button") {
   const button = h(
     "button",
@@ -36,7 +38,12 @@ export function actionButton(action, onPress, type = "button") {
   return button;
 }
 
-/** Shuts all buttons of a bar while one of them works; opens them again after a refusal, or when nothing came of it. */
+/**
+ * Shuts all buttons of a bar while one of them works; opens them again after a refusal, or when nothing came of it.
+ * @param {HTMLElement} bar
+ * @param {HTMLButtonElement} pressed
+ * @param {() => Promise<unknown>} work
+ */
 export async function pressOne(bar, pressed, work) {
   const buttons = [...bar.querySelectorAll("button")];
   if (buttons.some((button) => button.disabled)) return;
@@ -50,6 +57,7 @@ export async function pressOne(bar, pressed, work) {
   }
 }
 
+/** @param {HTMLButtonElement[]} buttons @param {HTMLButtonElement} pressed @param {boolean} isShut */
 function shut(buttons, pressed, isShut) {
   for (const button of buttons) button.disabled = isShut;
   setAria(pressed, "busy", isShut ? "true" : null);

@@ -17,6 +17,7 @@ export function avatar(name, photo, size = "medium") {
   return frame;
 }
 
+/** @param {string|null} name */
 function initial(name) {
   return [...String(name ?? "").trim()][0]?.toLocaleUpperCase() ?? "";
 }

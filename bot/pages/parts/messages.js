@@ -29,7 +29,7 @@ export function bubble({ from, text, at, reader }) {
   return element;
 }
 
-/** @param {"waiting"|"sent"|"refused"} state */
+/** @param {HTMLElement} element @param {"waiting"|"sent"|"refused"} state @param {string|number} at */
 export function markBubble(element, state, at) {
   element.dataset.state = state;
   const foot = element.querySelector(".bubble-foot");
@@ -44,7 +44,10 @@ export function systemLine(text) {
   return h("li", { class: "system-line", testid: "system-line" }, text);
 }
 
-/** What a person is told of their booking, in their own log. */
+/**
+ * What a person is told of their booking, in their own log.
+ * @param {{title: string, body: string, urgency: string}} notification
+ */
 export function noticeLine({ title, body, urgency }) {
   const words = h("div", {}, h("b", {}, title), body ? h("p", {}, body) : null);
   return h("li", { class: "notice-line", testid: "notification", data: { urgency } }, icon("bell"), words);
@@ -58,6 +61,7 @@ export function noticeLine({ title, body, urgency }) {
  * @returns {{element: HTMLFormElement, input: HTMLTextAreaElement}}
  */
 export function composer({ onSend, onTyping, label }) {
+  /** @type {HTMLTextAreaElement} */
   const input = h("textarea", {
     class: "composer-input",
     testid: "message-input",
@@ -73,6 +77,7 @@ export function composer({ onSend, onTyping, label }) {
     { class: "send", type: "submit", testid: "send", aria: { label: t("Send") } },
     icon("send"),
   );
+  /** @type {HTMLFormElement} */
   const element = h("form", { class: "composer", novalidate: true }, input, button);
   const typing = new Typing(onTyping);
   typing.watch(input);
@@ -98,6 +103,7 @@ export function composer({ onSend, onTyping, label }) {
   return { element, input };
 }
 
+/** @param {HTMLTextAreaElement} input */
 function grow(input) {
   input.style.height = "auto";
   input.style.height = `${input.scrollHeight}px`;

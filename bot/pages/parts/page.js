@@ -12,7 +12,10 @@ export async function openPage() {
   return settings;
 }
 
-/** Switches this page, and by what is remembered every other one, to a language. */
+/**
+ * Switches this page, and by what is remembered every other one, to a language.
+ * @param {string} locale
+ */
 export async function changeLocale(locale) {
   rememberLocale(locale);
   await speak(locale);
@@ -26,6 +29,7 @@ export async function changeLocale(locale) {
 export function localeSwitch(locales, onSwitch) {
   const current = currentLocale();
   const next = locales[(locales.indexOf(current) + 1) % locales.length];
+  /** @param {string} locale */
   const name = (locale) => new Intl.DisplayNames([locale], { type: "language" }).of(locale) ?? locale;
   const labels = locales.map((locale) =>
     h("span", { class: locale === current ? "locale locale-current" : "locale" }, locale.toUpperCase()),
@@ -60,6 +64,7 @@ export function connectionBadge() {
     h("span", { class: "connection-dot" }),
     label,
   );
+  /** @param {string} status @param {string|null} rung */
   const show = (status, rung) => {
     element.dataset.state = status;
     element.dataset.rung = rung ?? "";
@@ -70,7 +75,11 @@ export function connectionBadge() {
   return { element, show };
 }
 
-/** Only on the last rung is there something to notice: others read the same messages a moment later. */
+/**
+ * Only on the last rung is there something to notice: others read the same messages a moment later.
+ * @param {string} status
+ * @param {string|null} rung
+ */
 function statusText(status, rung) {
   if (status === "connected") return rung === "poll" ? t("Connected, slowly") : t("Connected");
   if (status === "offline") return t("Offline");

@@ -5,6 +5,8 @@ import { bubble, markBubble } from "/parts/messages.js";
 import { retryLine } from "/parts/problems.js";
 import { t } from "/parts/words.js";
 
+/** @typedef {import("/connection/outbox.js").Waiting} Waiting */
+
 export class PendingMessages {
   /** @type {Map<string, HTMLElement>} */
   #bubbles = new Map();
@@ -25,7 +27,7 @@ export class PendingMessages {
 
   /**
    * Shows what waits; what no longer waits was sent, and stays until its entry comes, or was given up.
-   * @param {import("/connection/outbox.js").Waiting[]} waiting
+   * @param {Waiting[]} waiting
    */
   show(waiting) {
     const ids = new Set(waiting.map((item) => item.client_id));
@@ -37,12 +39,16 @@ export class PendingMessages {
     for (const item of waiting) this.#showOne(item);
   }
 
-  /** The entry is in the log now. */
+  /**
+   * The entry is in the log now.
+   * @param {string} client_id
+   */
   drop(client_id) {
     this.#bubbles.get(client_id)?.remove();
     this.#bubbles.delete(client_id);
   }
 
+  /** @param {Waiting} item */
   #showOne(item) {
     const element = this.#bubbles.get(item.client_id) ?? this.#add(item);
     const shown = JSON.stringify(item.trouble ?? null);
@@ -51,6 +57,7 @@ export class PendingMessages {
     this.#mark(element, item.trouble?.isFinal ? "refused" : "waiting", item);
   }
 
+  /** @param {Waiting} item */
   #add(item) {
     const { payload, written_at } = item;
     const element = bubble({ from: this.#reader, reader: this.#reader, text: payload.text, at: written_at });
@@ -60,12 +67,14 @@ export class PendingMessages {
     return element;
   }
 
+  /** @param {HTMLElement} element @param {"waiting"|"sent"|"refused"} state @param {Waiting} [item] */
   #mark(element, state, item) {
     markBubble(element, state, Number(element.dataset.writtenAt));
     element.querySelector(".bubble-trouble")?.remove();
-    if (item?.trouble) element.append(this.#troubleOf(item));
+    if (item?.trouble) element.append(this.#troubleOf(/** @type {Required<Waiting>} */ (item)));
   }
 
+  /** @param {Required<Waiting>} item */
   #troubleOf({ client_id, trouble: { message, retry_after_s, isFinal } }) {
     const { tryAgain, discard } = this.#does;
     const place = h("div", { class: "bubble-trouble", role: "alert", testid: "problem" }, h("p", {}, message));
@@ -83,6 +92,7 @@ export class PendingMessages {
   }
 }
 
+/** @param {string} label @param {string} testid @param {() => void} onPress */
 function button(label, testid, onPress) {
   return h("button", { class: "btn btn-small btn-secondary", type: "button", testid, on: { click: onPress } }, label);
 }

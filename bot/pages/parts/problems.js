@@ -33,6 +33,7 @@ export function problemLine({ message, code, retry_after_s, quote, dismissible =
   return line;
 }
 
+/** @param {HTMLElement} line @param {() => void} [onDismiss] */
 function dismissButton(line, onDismiss) {
   const attributes = { class: "icon-button", type: "button", aria: { label: t("Dismiss") } };
   const dismiss = () => {
@@ -42,7 +43,10 @@ function dismissButton(line, onDismiss) {
   return h("button", { ...attributes, on: { click: dismiss } }, icon("close"));
 }
 
-/** Counts the wait down and then says that it is over. */
+/**
+ * Counts the wait down and then says that it is over.
+ * @param {number} retry_after_s
+ */
 export function retryLine(retry_after_s) {
   const again_at_ms = Date.now() + retry_after_s * 1000;
   const line = h("p", { class: "problem-retry", testid: "retry-after" });
@@ -56,6 +60,7 @@ export function retryLine(retry_after_s) {
   return line;
 }
 
+/** @param {number} seconds */
 function retryText(seconds) {
   if (seconds <= 0) return t("You can try again now.");
   if (seconds === 1) return t("You can try again in 1 second.");

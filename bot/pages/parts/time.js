@@ -16,7 +16,7 @@ export class Clock {
     return Date.now() + this.#offset_ms;
   }
 
-  /** @returns {number} seconds until the moment, never below zero */
+  /** @param {string} moment @returns {number} seconds until the moment, never below zero */
   secondsUntil(moment) {
     return Math.max(0, (Date.parse(moment) - this.now()) / 1000);
   }
@@ -28,23 +28,35 @@ function writingLocale() {
   return navigator.languages?.find((one) => one === language || one.startsWith(`${language}-`)) ?? language;
 }
 
-/** "14:05" */
+/**
+ * "14:05"
+ * @param {string|number} moment
+ */
 export function formatTime(moment) {
   return new Intl.DateTimeFormat(writingLocale(), { hour: "2-digit", minute: "2-digit" }).format(new Date(moment));
 }
 
-/** "Tue 1 Dec, 14:05" */
+/**
+ * "Tue 1 Dec, 14:05"
+ * @param {string} moment
+ */
 export function formatDayAndTime(moment) {
   const parts = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
   return new Intl.DateTimeFormat(writingLocale(), /** @type {any} */ (parts)).format(new Date(moment));
 }
 
-/** "4.9" or "4,9" */
+/**
+ * "4.9" or "4,9"
+ * @param {number} rating
+ */
 export function formatRating(rating) {
   return new Intl.NumberFormat(currentLocale(), { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(rating);
 }
 
-/** "12,345" or "12.345" */
+/**
+ * "12,345" or "12.345"
+ * @param {number} count
+ */
 export function formatCount(count) {
   return new Intl.NumberFormat(currentLocale()).format(count);
 }

@@ -7,6 +7,7 @@ const LOCALE_KEY = "janji.locale";
 export const KNOWN_LOCALES = ["en", "id"];
 const LOAD_TIMEOUT_MS = 8000;
 
+/** @type {Record<string, string>} */
 let words = {};
 let locale = "en";
 
@@ -25,7 +26,10 @@ export function t(msgid, params = {}) {
   return text.replace(/[{](\w+)[}]/g, (whole, name) => (name in params ? String(params[name]) : whole));
 }
 
-/** The language chosen before, else the one asked for in the address, else the browser's, else the server's own. */
+/**
+ * The language chosen before, else the one asked for in the address, else the browser's, else the server's own.
+ * @param {{locales: string[], locale_default: string}} settings
+ */
 export function preferredLocale({ locales, locale_default }) {
   const asked = new URLSearchParams(window.location.search).get("locale");
   const wishes = [read(LOCALE_KEY), asked, ...(navigator.languages ?? [navigator.language])];
@@ -38,22 +42,30 @@ export function preferredLocale({ locales, locale_default }) {
   return locale_default;
 }
 
-/** Loads a language and makes it the page's. Where its words cannot be had, the page speaks English and still works. */
+/**
+ * Loads a language and makes it the page's. Where its words cannot be had, the page speaks English and still works.
+ * @param {string} wanted
+ */
 export async function speak(wanted) {
   words = await fetchWords(wanted);
   locale = wanted;
   document.documentElement.lang = wanted;
 }
 
-/** Remembers what the person chose, for all pages and tabs of this site. */
+/**
+ * Remembers what the person chose, for all pages and tabs of this site.
+ * @param {string} chosen
+ */
 export function rememberLocale(chosen) {
   write(LOCALE_KEY, chosen);
 }
 
+/** @param {string} key */
 export function isLocaleKey(key) {
   return key === LOCALE_KEY;
 }
 
+/** @param {string} wanted @returns {Promise<Record<string, string>>} */
 async function fetchWords(wanted) {
   try {
     const response = await fetch(`/words/${encodeURIComponent(wanted)}.json`, {
