@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StrictInt, StringConstraints
+from pydantic import Field, StrictInt, StringConstraints
 
 from bot.schemas.command import Command, Moved, Said, by_name
-from bot.schemas.fields import (
-    CommandPayload,
-    Duration,
-    Email,
-    Id,
-    Latitude,
-    Line,
-    Longitude,
-    Name,
-    Note,
-    Payload,
-    Revision,
-    Text,
-    WithPhone,
-    clean,
-    not_empty,
-    one_line,
-)
+from bot.schemas.fields import CommandPayload, Duration, Id, Latitude, Longitude, Payload, Revision, WithPhone
 from bot.schemas.signals import Delivered, Read, TabPresence, Typing
+from bot.schemas.texts import Address, Email, Line, Name, Note, Text
 
 
 class GuestConnect(Payload):
@@ -39,13 +23,7 @@ class GuestConnect(Payload):
 
 
 class LocationPayload(Payload):
-    address: Annotated[
-        str,
-        StringConstraints(strict=True, max_length=300),
-        AfterValidator(clean),
-        AfterValidator(one_line),
-        AfterValidator(not_empty),
-    ]
+    address: Address
     latitude: Latitude
     longitude: Longitude
 

@@ -91,6 +91,9 @@ class StreamQuery(Payload):
     wait: Annotated[float, Field(ge=0, le=LONGEST_POLL_S, allow_inf_nan=False)] = LONGEST_POLL_S
     signals: Annotated[str, Field(max_length=128)] | None = None
     """What a poll knows of the live signals: `signals_cursor` of the answer before."""
+    userId: Annotated[str, Field(max_length=128)] | None = None
+    """Taken and ignored, as `type` is: who somebody is stands in the token."""
+    type: Annotated[str, Field(max_length=64)] | None = None
 
 
 # Channels, and kinds of notifications that no visit needs.

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StrictInt, StringConstraints, ValidationInfo, field_validator
 
 from bot.schemas.command import AvailabilitySet, Command, Said, by_name
-from bot.schemas.fields import ClientId, CommandPayload, Id, Latitude, Line, Longitude, Payload, Reason, Text
+from bot.schemas.fields import ClientId, CommandPayload, Id, Latitude, Longitude, Payload
 from bot.schemas.signals import Delivered, Read, TabPresence, Typing
+from bot.schemas.texts import Line, Reason, Text
 from conversations.replies import N_
 
 

@@ -19,8 +19,8 @@ from yarl import URL
 from bot.access.tokens import LIVES, Tokens
 from bot.identity import Audience
 from bot.runtime.embedded import Servers
-from bot.schemas.fields import MESSAGE_LENGTH
 from bot.schemas.guest import GUEST_COMMANDS
+from bot.schemas.texts import MESSAGE_LENGTH
 from bot.schemas.therapist import THERAPIST_COMMANDS
 from bot.services import Services
 from bot.store.kinds import KINDS

@@ -10,7 +10,8 @@ import pytest
 from bot.cli import demo
 from bot.cli.demo_data import BALI, CATALOGUE, HELLOS, REPLIES, THERAPISTS
 from bot.runtime.embedded import Servers
-from bot.schemas.fields import MESSAGE_LENGTH, parse_phone
+from bot.schemas.fields import parse_phone
+from bot.schemas.texts import MESSAGE_LENGTH
 from bot.schemas.views import THERAPIST_WORDS
 from bot.services import connected
 from bot.settings.settings import DEMO_PHONE, JAKARTA

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bot.errors import Refusal
-from bot.schemas.fields import MESSAGE_LENGTH, Payload, parse_phone
+from bot.schemas.fields import Payload, parse_phone
 from bot.schemas.guest import (
     GUEST_COMMANDS,
     Cancel,
@@ -22,6 +22,7 @@ from bot.schemas.guest import (
 )
 from bot.schemas.parsing import LONGEST_FIELD_NAMED, MOST_FIELDS_NAMED, REASONS, parse, refusal_of
 from bot.schemas.requests import SignInConfirm, TherapistsQuery
+from bot.schemas.texts import MESSAGE_LENGTH
 from bot.schemas.therapist import THERAPIST_COMMANDS, Availability, CancelBooking, Progress, TherapistConnect
 
 BUDI = "+6281234567890"
@@ -186,17 +187,17 @@ def test_a_reason_for_a_cancellation_may_be_left_out_by_the_guest_only() -> None
     assert refused(CancelBooking, {"client_id": "c-1", "booking_id": "b_1"}).fields == {"reason": "is required"}
 
 
-@pytest.mark.parametrize("address", ["budi@example.com", "b.u+d-i@mail.example.co.id", "bü@exämple.de"])
+@pytest.mark.parametrize("address", ["budi@example.com", "b.u+d-i@mail.example.co.id"])
 def test_an_email_address_is_taken_as_it_is(address: str) -> None:
     assert form(email=address).email == address
 
 
 @pytest.mark.parametrize(
     "address",
-    ["", "budi", "@example.com", "a@b", "a b@c.de", "a@b@c.de", "a@b.c\r\nBcc: x@y.z", "a\x00@b.cd", "a@b.c\n"],
+    ["", "budi", "@example.com", "a@b", "a b@c.de", "a@b@c.de", "a@b.c\r\nBcc: x@y.z", "a\x00@b.cd", "bü@example.de"],
 )
 def test_no_header_can_be_smuggled_into_an_email_address(address: str) -> None:
-    assert refused(ConfirmService, {**FORM, "email": address}).fields == {"email": "is not valid"}
+    assert refused(ConfirmService, {**FORM, "email": address}).fields == {"email": "is not an e-mail address"}
 
 
 # --- numbers and choices ----------------------------------------------------------------------------------------------
