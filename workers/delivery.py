@@ -85,7 +85,7 @@ class Delivery:
         """Send it, put it off, or end it with its reason; a fault of ours is one of these as well."""
         try:
             await self._deliver(row)
-        except (PyMongoError, OSError):
+        except PyMongoError:
             raise  # the ledger cannot be reached: the row stays as it is
         except Exception:
             log.exception("a notification could not be delivered", id=row.id, kind=row.kind, channel=row.channel)

@@ -11,7 +11,9 @@ from typing import Any
 import mrml
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
+from bot.schemas.texts import clean
 from bot.words import Words
 from conversations.values import Locale
 
@@ -59,11 +61,17 @@ class Templates:
             loader=FileSystemLoader(places),
             undefined=StrictUndefined,
             autoescape=select_autoescape(enabled_extensions=("mjml",), default=False),
+            finalize=_fit_for_xml,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         environment.globals.update(t=partial(_say, self._words, locale), locale=locale)
         return environment
+
+
+def _fit_for_xml(value: Any) -> Any:
+    """What was kept before texts were judged as they are now may hold what no mail can."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _as_html(environment: Environment, mail: str, values: Mapping[str, Any]) -> str:

@@ -59,7 +59,11 @@ class PostOffice:
             async with doors:
                 await self._delivery.deliver(row)
 
-        await asyncio.gather(*(deliver(row) for row in rows))
+        # Each row comes to its own end, whatever becomes of the others; then it is told that the ledger is away.
+        outcomes = await asyncio.gather(*(deliver(row) for row in rows), return_exceptions=True)
+        for error in outcomes:
+            if isinstance(error, BaseException):
+                raise error
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from bot.schemas.notice_words import LONGEST_NAME, shortened
+from bot.schemas.texts import is_noncharacter
 from bot.schemas.views import in_language
 from bot.words import BIDI_CONTROLS, Words
 from conversations.notice_texts import A_VISIT
@@ -17,8 +18,10 @@ Rows = tuple[tuple[str, str], ...]
 LONGEST_ADDRESS = 200
 
 _WITH: dict[Side, str] = {"customer": N_("With"), "therapist": N_("Guest")}
-# Mail programs make a link of it, and whoever chose it as their name is not asked who that is.
+# Mail programs make links of these, and whoever chose one as their name is not asked who that is.
 _WEB_ADDRESS = re.compile(r"\S*(?:://|www\.)\S*", re.IGNORECASE)
+_SLASH_IN_A_WORD = re.compile(r"(?<=\w)/(?=\w)")
+_DOT_IN_A_WORD = re.compile(r"(?<=[^\W\d_])\.(?=[^\W\d_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Visit:
 
     @property
     def address(self) -> str:
-        return as_name(self.booking_facts.address or "", LONGEST_ADDRESS)
+        return as_place(self.booking_facts.address or "")
 
     @property
     def reference(self) -> str:
@@ -101,8 +104,16 @@ class Visit:
 
 
 def as_name(text: str, length: int = LONGEST_NAME) -> str:
-    """What somebody called themselves or a place, on one line: no control characters, no links, not too long."""
-    visible = "".join(
-        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs") else char for char in BIDI_CONTROLS.sub("", text)
-    )
-    return shortened(" ".join(_WEB_ADDRESS.sub(" ", visible).split()), length)
+    """What somebody called themselves, on one line: no control characters, no links, not too long."""
+    return as_place(_SLASH_IN_A_WORD.sub(" ", _WEB_ADDRESS.sub(" ", text)), length)
+
+
+def as_place(text: str, length: int = LONGEST_ADDRESS) -> str:
+    """The same for an address, whose houses have numbers like 8/9: `Jl.Legian` is `Jl. Legian`, and no link."""
+    visible = "".join(" " if _breaks(char) else char for char in BIDI_CONTROLS.sub("", text))
+    unlinked = _DOT_IN_A_WORD.sub(". ", _WEB_ADDRESS.sub(" ", visible))
+    return shortened(" ".join(unlinked.split()), length)
+
+
+def _breaks(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs") or is_noncharacter(char)

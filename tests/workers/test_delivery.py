@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.runtime.embedded import Servers
 from bot.store.breakers import Breakers
@@ -17,6 +18,7 @@ from bot.store.entries import Entry
 from bot.store.preferences import PreferencesStore
 from tests.workers.offices import BUDI, SARI, START, Office, a_booking, office_of
 from workers.delivery import LEASE, Delivery
+from workers.letters import Matter
 
 
 @pytest.fixture
@@ -417,3 +419,33 @@ async def test_a_fault_of_ours_is_tried_again_and_ends_with_the_dead_letters(
         await office.drain()
     assert await office.standing(row_id) == ("dead", "fault")
     assert (await office.row(fine)).status == "sent", "it holds up no other"
+
+
+@pytest.mark.parametrize("error", [OSError("unexpected end of stream"), ValueError("?"), RecursionError(), KeyError(1)])
+async def test_a_row_of_a_batch_fails_alone_whatever_it_meets_and_its_id_stands_in_the_log(
+    office: Office, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What sets mails raises OSError: it was taken for an absent ledger, and ended the mails of six strangers."""
+    odd, *fine = [await office.write(channel="email", occasion=str(number)) for number in range(7)]
+    email = office.post._delivery._letters.email
+
+    def sometimes_broken(matter: Matter) -> Any:
+        if matter.row_id == odd:
+            raise error
+        return email(matter)
+
+    monkeypatch.setattr(office.post._delivery._letters, "email", sometimes_broken, raising=False)
+    with capture_logs() as logs:
+        await office.drain()
+    assert [(await office.row(each)).status for each in fine] == ["sent"] * 6
+    assert (await office.row(odd)).status == "pending"
+    assert [log["id"] for log in logs if log["event"] == "a notification could not be delivered"] == [odd]
+
+
+@pytest.mark.parametrize("char", ["\ufffe", "\uffff", "\U0001fffe", "\x0b", "\x00"])
+async def test_a_character_that_no_mail_can_hold_is_left_out_of_it(office: Office, char: str) -> None:
+    """Of a name that was kept before texts were judged as they are now."""
+    office.known.put(a_booking(customer=replace(BUDI, name=f"Bu{char}di"), address=f"Jl. {char}Legian 8/9"))
+    row_id = await office.write(channel="email")
+    await office.drain()
+    assert (await office.row(row_id)).status == "sent"

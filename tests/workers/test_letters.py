@@ -332,7 +332,9 @@ def test_what_people_call_themselves_is_text_in_a_mail(letters: Letters, kind: s
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("Budi\r\nBcc: eve@evil.example", "Budi Bcc: eve@evil.example"),
+        ("Budi\r\nBcc: eve@evil.example", "Budi Bcc: eve@evil. example"),
+        ("Menang bit.ly/abc123", "Menang bit. ly abc123"),
+        ("J.K. Rowling", "J. K. Rowling"),
         ("Budi\x00\x1b\x0b\ud800", "Budi"),
         ("You won! https://evil.example/now", "You won!"),
         ("www.evil.example", ""),
