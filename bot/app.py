@@ -101,7 +101,7 @@ async def serving(
     async with running(settings, clock=clock) as services:
         app, server = build(services)
         ending = settings.rhythms.ending
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=ending.requests_finish_s)
+        runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=ending.requests_finish_s)
         await runner.setup()
         listening = _listen(settings.host, settings.port, reuse_port)
         site = web.SockSite(runner, listening)

@@ -33,16 +33,14 @@ class Refusal(Exception):
         *,
         fields: Mapping[str, str] | None = None,
         retry_after_s: float | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.fields = dict(fields or {})
         self.retry_after_s = retry_after_s
-
-    @property
-    def status(self) -> int:
-        return STATUS_BY_CODE[self.code]
+        self.status = status or STATUS_BY_CODE[code]
 
     def as_error(self, message: str | None = None) -> dict[str, Any]:
         """The error object of the contract, with the message already translated by the caller where it can."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -62,12 +63,12 @@ async def body_of(request: web.Request, model: type[P]) -> P:
 
 
 async def raw_body_of(request: web.Request) -> Any:
-    """The body's JSON; what is not JSON, or is not packed as its headers say, is invalid.
+    """The body's JSON, with or without a byte order mark (RFC 8259, section 8.1); what is not JSON is invalid.
 
     Nothing walks into what a model does not know, so depth needs no limit besides the parser's own.
     """
     try:
-        return orjson.loads(await request.read())
+        return orjson.loads((await request.read()).removeprefix(codecs.BOM_UTF8))
     except (orjson.JSONDecodeError, web.RequestPayloadError):
         raise Refusal("invalid", N_("The body is not JSON."), fields={"": N_("is not JSON")}) from None
 
@@ -77,6 +78,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Every error of an API route has the shape of the contract, in the language of who asked."""
     try:
         _check_handshake(request)
+        _check_is_not_packed(request)
         return await handler(request)
     except web.HTTPException as error:
         if not request.path.startswith("/api/"):
@@ -103,7 +105,15 @@ def _check_handshake(request: web.Request) -> None:
             raise web.HTTPBadRequest from None
 
 
+def _check_is_not_packed(request: web.Request) -> None:
+    """Fifty megabytes are packed into fifty kilobytes, and are unpacked before any limit is asked."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise web.HTTPUnsupportedMediaType
+
+
 def _refusal_of_http(error: web.HTTPException) -> Refusal:
+    if error.status == 415:
+        return Refusal("invalid", N_("Please send it without a Content-Encoding."), status=415)
     if error.status == 413:
         return Refusal("too_large", N_("This is too long."))
     if error.status in (404, 405):

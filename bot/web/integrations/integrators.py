@@ -59,7 +59,7 @@ async def _begin(request: web.Request, key: ApiKey, name: str, body: Any) -> Beg
     services = request.app[SERVICES]
     if not (0 < len(name) <= LONGEST_KEY and name.isascii() and name.isprintable()):
         raise Refusal("invalid", REFUSALS["invalid"], fields={HEADER: N_("is not valid")})
-    said = hashlib.sha256(request.path.encode() + b"\n" + orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    said = hashlib.sha256(request.path.encode() + b"\n" + await _said(request, body)).hexdigest()
     lease = timedelta(seconds=services.settings.command_timeout_s + LEASE_BEYOND_TIMEOUT_S)
     begun = await services.idempotency.begin(f"{key.id}:{name}", said, services.clock.now(), lease)
     if isinstance(begun, Different):
@@ -68,6 +68,14 @@ async def _begin(request: web.Request, key: ApiKey, name: str, body: Any) -> Beg
         wait_s = max(1, math.ceil(begun.seconds_left))
         raise Refusal("not_now", N_("The same request is still being answered."), retry_after_s=wait_s)
     return begun
+
+
+async def _said(request: web.Request, body: Any) -> bytes:
+    """What tells whether two bodies say the same: in whatever order, unless they are too deep to be written again."""
+    try:
+        return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return await request.read()
 
 
 async def _do(request: web.Request, begun: Begun, do: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -308,7 +308,6 @@ NOT_JSON: dict[str, bytes] = {
     "a control character": b'{"phone": "0812\x00"}',
     "no UTF-8": b'{"phone": "\xff"}',
     "UTF-16": '{"phone": "081234567890"}'.encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf{}",
     "a comment": b"{} // phone",
     "very deep": b'{"phone":' + b"[" * 5000 + b"]" * 5000 + b"}",
     "deeper than any stack": b"[" * 60_000,
@@ -322,19 +321,24 @@ async def test_a_body_that_is_not_json_is_refused(http: ClientSession) -> None:
         assert (status, error["code"], error["message"], error["fields"]) == refused, what
 
 
-async def test_a_body_that_is_not_packed_as_its_header_says_is_refused(http: ClientSession) -> None:
-    status, error = await error_of(http, "POST", SIGN_IN, data=b"{}", headers={"Content-Encoding": "gzip"})
-    assert (status, error["code"], error["fields"]) == (422, "invalid", {"": "is not JSON"})
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity, gzip", "anything"])
+async def test_a_packed_body_is_refused_before_it_is_unpacked(http: ClientSession, encoding: str) -> None:
+    """Fifty kilobytes that unpack to fifty megabytes took a tenth of a second of everybody's time."""
+    bomb = gzip.compress(b"0" * 50_000_000)
+    status, error = await error_of(http, "POST", SIGN_IN, data=bomb, headers={"Content-Encoding": encoding})
+    assert (status, error["code"], error["fields"]) == (415, "invalid", {})
 
 
-@pytest.mark.parametrize("packed", [True, False])
-async def test_a_body_that_is_too_large_is_refused_however_small_it_was_packed(
-    http: ClientSession, packed: bool
-) -> None:
+async def test_a_body_that_is_too_large_is_refused(http: ClientSession) -> None:
     body = b'{"phone": "' + b"1" * LARGEST_BODY + b'"}'
-    headers = {"Content-Encoding": "gzip"} if packed else {}
-    status, error = await error_of(http, "POST", SIGN_IN, data=gzip.compress(body) if packed else body, headers=headers)
+    status, error = await error_of(http, "POST", SIGN_IN, data=body)
     assert (status, error["code"], error["message"]) == (413, "too_large", "This is too long.")
+
+
+async def test_a_body_may_begin_with_a_byte_order_mark(http: ClientSession) -> None:
+    """As RFC 8259 permits who reads it."""
+    status, error = await error_of(http, "POST", SIGN_IN, data=b"\xef\xbb\xbf" + b'{"phone": "no"}')
+    assert (status, error["fields"].keys()) == (422, {"phone"})
 
 
 async def test_a_body_of_the_largest_size_is_read(http: ClientSession) -> None:
