@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from structlog.testing import capture_logs
 from bot.words import LOCALES, Words, negotiate
 from conversations.money.amounts import Money
 from conversations.values import Locale
+from tests.project import ROOT
 
 MOMENT = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 ON_THE_WAY = "{therapist} is on the way."
@@ -287,3 +292,18 @@ def test_the_language_is_the_wanted_one_then_the_browsers_then_the_default(
 
 def test_an_endless_list_of_languages_is_read_at_its_beginning_only() -> None:
     assert negotiate(None, "fr," * 400 + "en", "id") == "id"
+
+
+def test_the_rules_of_zones_are_those_of_the_pinned_package_whatever_the_system_has(tmp_path: Path) -> None:
+    """A system whose rules are older put a reminder an hour off: British Columbia stays on summer time since 2026."""
+    zone = tmp_path / "America" / "Vancouver"
+    zone.parent.mkdir()
+    zone.write_bytes(resources.files("tzdata").joinpath("zoneinfo", "America", "Los_Angeles").read_bytes())
+    asks = (
+        "import bot, datetime, zoneinfo;"
+        "print(datetime.datetime(2026, 12, 15, 10, tzinfo=zoneinfo.ZoneInfo('America/Vancouver')).utcoffset())"
+    )
+    environment = {**os.environ, "PYTHONTZPATH": str(tmp_path)}
+    command = [sys.executable, "-c", asks]
+    told = subprocess.run(command, check=False, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert told.stdout.strip() == "-1 day, 17:00:00", told.stderr
