@@ -29,13 +29,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Whom it is for; `phone` is E.164. What could not be read of their addresses is None."""
+    """Whom it is for; `phone` is E.164. What could not be read of their addresses is None.
+
+    `reference` is what the other system calls the person.
+    """
 
     name: str
     locale: Locale
     timezone: str
     phone: str | None = None
     email: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,7 +22,8 @@ from pydantic import (
     field_validator,
 )
 
-from bot.schemas.fields import Email, Line, Name, Payload, Reason, parse_phone
+from bot.schemas.fields import Payload, parse_phone
+from bot.schemas.texts import Cleaned, Email, Line, Name, Reason, Written
 from bot.settings.settings import Settings
 from bot.words import negotiate
 from conversations.external_booking import Customer, Details
@@ -33,9 +35,15 @@ MINOR_DIGITS_OF_MOST = 2
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
 
 
+# RFC 3339 (section 5.6), whose letters may be small; the offset and the seconds may be left out.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
 def _read_moment(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        if not _MOMENT.fullmatch(text.upper()):
+            raise ValueError
+        moment = datetime.fromisoformat(text.upper())
     except ValueError:
         raise ValueError(N_("is not a moment like 2026-12-01T10:00:00Z")) from None
     if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
@@ -56,11 +64,11 @@ Moment = Annotated[
     str,
     StringConstraints(strict=True, max_length=40),
     AfterValidator(lambda text: _read_moment(text) and text),
+    Cleaned,
     WithJsonSchema({"type": "string", "maxLength": 40, "examples": [_EXAMPLE]}),
 ]
 Reference = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Amount = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
-Written = Annotated[str, StringConstraints(strict=True, max_length=254)]
 
 
 class BookingNews(Payload):
@@ -68,6 +76,8 @@ class BookingNews(Payload):
 
     booking_id: Reference
     """The sender's own id of it, or one of ours (`b_…`)."""
+    user_id: Reference | None = None
+    """The sender's own id of the customer, kept with the booking."""
     customer_name: Name
     customer_phone: Written | None = None
     """Without a country it is read as one of `JANJI_DEFAULT_REGION`. One that cannot be reached stops nothing."""
@@ -136,7 +146,7 @@ def understand(news: BookingNews, settings: Settings) -> Understood:
     phone, phone_fault = _phone_of(news.customer_phone, settings.default_region)
     email, email_fault = _email_of(news.customer_email)
     customer = Customer(
-        news.customer_name, negotiate(news.locale, None, settings.default_locale), timezone, phone, email
+        news.customer_name, negotiate(news.locale, None, settings.default_locale), timezone, phone, email, news.user_id
     )
     details = Details(
         customer=customer,
@@ -158,8 +168,9 @@ def understand(news: BookingNews, settings: Settings) -> Understood:
 
 
 def _moment_in(text: str, timezone: str) -> datetime:
+    """In UTC: two local times of one zone are compared and added to by their wall clocks, which go back once a year."""
     moment = _read_moment(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
 
 
 def _money(amount: float | None, currency: str) -> Money | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -250,6 +250,10 @@ async def test_the_same_id_in_two_systems_is_two_bookings_and_a_new_key_of_one_f
     ("wrong", "reason"),
     [
         ({"appointment_date": "tomorrow"}, "is not a moment like 2026-12-01T10:00:00Z"),
+        ({"appointment_date": "2099-12-01"}, "is not a moment like 2026-12-01T10:00:00Z"),
+        ({"appointment_date": "2099-W48-3"}, "is not a moment like 2026-12-01T10:00:00Z"),
+        ({"appointment_date": "2099-12-01x10:00:00Z"}, "is not a moment like 2026-12-01T10:00:00Z"),
+        ({"appointment_date": "20991201T100000Z"}, "is not a moment like 2026-12-01T10:00:00Z"),
         ({"appointment_date": "1500-01-01T00:00:00Z"}, "is out of range"),
         ({"appointment_date": "2020-01-01T00:00:00Z"}, "has passed"),
         ({"appointment_duration": 0}, "is out of range"),
@@ -271,6 +275,48 @@ async def test_what_makes_no_sense_is_named_and_leaves_nothing(
 ) -> None:
     assert await shop.refused("booking-confirmed", **wrong) == {next(iter(wrong)): reason}
     assert await shop.house.services.database["external_bookings"].count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "zone", "starts_at"),
+    [
+        (
+            "2099-10-25T02:30:00",
+            "Europe/Berlin",
+            datetime(2099, 10, 25, 0, 30, tzinfo=UTC),
+        ),  # it comes twice
+        ("2099-03-29T02:30:00", "Europe/Berlin", datetime(2099, 3, 29, 1, 30, tzinfo=UTC)),  # it is left out
+        ("2099-12-01t10:00:00z", "Asia/Jakarta", datetime(2099, 12, 1, 10, tzinfo=UTC)),
+        ("2099-12-01 10:00:00+07:00", "Asia/Makassar", datetime(2099, 12, 1, 3, tzinfo=UTC)),
+    ],
+)
+async def test_the_same_news_three_times_is_one_revision_at_one_moment(
+    shop: Integrator, house: House, written: str, zone: str, starts_at: datetime
+) -> None:
+    """Local times of one zone compare by their wall clocks: it had a new time each time that it was told."""
+    news = {"appointment_date": written, "timezone": zone}
+    told = [await shop.tell("booking-confirmed", **news) for _ in range(3)]
+    assert [each["revision"] for each in told] == [1, 1, 1]
+    facts = await house.services.facts_of_bookings.find("external_booking", told[0]["id"])
+    assert facts is not None
+    assert facts.starts_at == starts_at
+    assert facts.ends_at - facts.starts_at == timedelta(minutes=NEWS["appointment_duration"])
+
+
+async def test_the_id_of_the_customer_there_is_kept(shop: Integrator, house: House) -> None:
+    answer = await shop.tell("booking-confirmed", user_id="uuid")
+    stored = await house.services.external_bookings.load(answer["id"])
+    assert stored is not None
+    assert stored.record.details.customer.reference == "uuid"
+
+
+async def test_news_that_are_deeper_than_any_are_refused_under_a_key_too(shop: Integrator) -> None:
+    """What could not be written again had no digest, and was unavailable for ever."""
+    deep: Any = "end"
+    for _ in range(400):
+        deep = {"a": deep}
+    status, answer = await shop.ask("POST", "booking-confirmed", {**NEWS, "deep": deep}, Idempotency_Key="deep")
+    assert (status, answer["error"]["fields"]) == (422, {"deep": "is not known"})
 
 
 # --- bookings of our own ----------------------------------------------------------------------------------------------
