@@ -105,7 +105,8 @@ class GuestChat {
     this.#build();
   }
 
-  start() {
+  async start() {
+    await this.#host.remember();
     this.#connection.start();
     this.#host.ready();
   }
@@ -243,6 +244,15 @@ class GuestChat {
     if (entry.data.card === "app_download" && this.#conversation.isLive(entry)) this.#offerApp();
     this.#attend(opened, false);
     this.#correspondence.look();
+    if (this.#wasReadElsewhere(entry)) this.#attention.seen();
+  }
+
+  /**
+   * In another tab, or on another device of the guest.
+   * @param {import("/connection/feeds.js").Entry} entry
+   */
+  #wasReadElsewhere({ type, data }) {
+    return type === "read" && data.by === "guest" && this.#correspondence.receipts.isRead;
   }
 
   /** @param {{isAsked?: boolean}} [why] whether the guest wants to see it, however lately it was closed */
@@ -340,11 +350,16 @@ class GuestChat {
   }
 }
 
-applyAccent(new URLSearchParams(window.location.search).get("color"));
-keepInstallation();
-const settings = await openPage();
-allowSound();
-listenForPerson();
-loadSounds(SOUNDS);
-registerWorker();
-new GuestChat(settings).start();
+/** No `await` stands outside of a function: Safari before 27 runs modules that share others in the wrong order then. */
+async function open() {
+  applyAccent(new URLSearchParams(window.location.search).get("color"));
+  keepInstallation();
+  const settings = await openPage();
+  allowSound();
+  listenForPerson();
+  loadSounds(SOUNDS);
+  registerWorker();
+  await new GuestChat(settings).start();
+}
+
+open();

@@ -1,11 +1,17 @@
 /** Speaks with the website that has embedded the chat by our widget. */
 
+import { isForgetful, leanOn } from "/device/storage.js";
+
 /** @typedef {{onBook: (wish: any) => void, onVisibility: (isOpen: boolean) => void}} HostListener */
 
 const MARK = "janji";
+/** A widget of before does not know what it is asked. */
+const RECALLED_WITHIN_MS = 1500;
 
 export class Host {
   #origin;
+  /** @type {(values: unknown) => void} */
+  #recalled = () => {};
   #listener;
   isEmbedded;
   /** Whether the person can see the chat. */
@@ -20,6 +26,21 @@ export class Host {
     if (this.isEmbedded) window.addEventListener("message", (event) => this.#heard(event));
   }
 
+  /**
+   * Where the browser keeps nothing for a frame on another website, the website does: see decision 0014. Nothing else of
+   * the guest's is ever said to it.
+   * @returns {Promise<void>} when what was kept is there
+   */
+  async remember() {
+    if (!this.isEmbedded || this.#origin === "null" || !isForgetful()) return;
+    const kept = await new Promise((resolve) => {
+      this.#recalled = resolve;
+      setTimeout(resolve, RECALLED_WITHIN_MS, null);
+      this.#say({ type: "recall" });
+    });
+    leanOn(kept, (values) => this.#say({ type: "keep", values }));
+  }
+
   ready() {
     this.#say({ type: "ready" });
   }
@@ -32,7 +53,7 @@ export class Host {
     this.#say({ type: "unread", count });
   }
 
-  /** Nothing secret is ever said here; a page without an origin of its own (a local file) can only be reached by "*". */
+  /** A page without an origin of its own (a local file) can only be reached by "*", and is told nothing secret. */
   #say(message) {
     if (!this.isEmbedded || this.#origin === null) return;
     window.parent.postMessage({ [MARK]: 1, ...message }, this.#origin === "null" ? "*" : this.#origin);
@@ -45,6 +66,8 @@ export class Host {
       this.#listener.onVisibility(this.isOpen);
     } else if (event.data.type === "book") {
       this.#listener.onBook(event.data.wish ?? {});
+    } else if (event.data.type === "recalled") {
+      this.#recalled(event.data.values);
     }
   }
 }

@@ -6,7 +6,6 @@ import { refusalOf } from "/connection/http.js";
 import { icon } from "/parts/icons.js";
 import { t } from "/parts/words.js";
 
-const LONGEST_COMMENT = 1000;
 
 /**
  * @param {any} card the rating card's data; `stars` are those that were given already
@@ -72,7 +71,6 @@ function commentField() {
     id: newId("comment"),
     testid: "field-comment",
     rows: 2,
-    maxlength: LONGEST_COMMENT,
     autocomplete: "off",
   });
   const label = h("label", { for: control.id }, t("A few words (optional)"));

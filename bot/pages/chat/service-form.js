@@ -38,12 +38,12 @@ export function serviceForm(card, does) {
   const fields = {
     duration: durationField(card.durations ?? [], known.duration),
     address: addressField(known),
-    name: textField("name", t("Your name"), known.name, { autocomplete: "name", maxlength: 80 }),
+    name: textField("name", t("Your name"), known.name, { autocomplete: "name" }),
     phone: textField(
       "phone",
       t("WhatsApp number"),
       known.phone,
-      { type: "tel", inputmode: "tel", autocomplete: "tel", placeholder: "+62 812 3456 7890", maxlength: 32 },
+      { type: "tel", inputmode: "tel", autocomplete: "tel", placeholder: "+62 812 3456 7890" },
       t("With the country code, +62 for Indonesia"),
     ),
     gender: genderField(known.gender),
@@ -206,7 +206,6 @@ function addressField(known) {
     name: "address",
     testid: "field-address",
     autocomplete: "street-address",
-    maxlength: 300,
     value: known.address ?? "",
   });
   const note = h("p", { class: "field-note", role: "status" });

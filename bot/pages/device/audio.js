@@ -9,6 +9,8 @@ const SETTLES_MS = 400;
 /** @type {AudioContext|null} */
 let audio = null;
 let isMissed = false;
+/** A touch did not help: there is nothing to play sounds on. */
+let isHopeless = false;
 /** @type {Set<() => void>} */
 const listeners = new Set();
 
@@ -39,6 +41,14 @@ export async function output() {
   return null;
 }
 
+/** The person has asked for sound by a touch; where it does not come then, it never will, and nothing more is asked. */
+export async function wakeForCertain() {
+  wake();
+  if (audio && audio.state !== "running") await settled(audio);
+  isHopeless = audio?.state !== "running";
+  tell();
+}
+
 /** Finds out whether the browser waits for a touch, before there is anything to hear. */
 export function askForSound() {
   output();
@@ -51,7 +61,7 @@ export function openOutput() {
 
 /** Whether a sound could not be heard, and a touch would help. */
 export function needsTouch() {
-  return isMissed && audio !== null && audio.state !== "running" && !isMuted();
+  return isMissed && !isHopeless && audio !== null && audio.state !== "running" && !isMuted();
 }
 
 export function isMuted() {

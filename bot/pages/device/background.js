@@ -1,5 +1,7 @@
 /** What lives on while no page is open: the service worker, and what it must know to send what still waits. */
 
+import { workers } from "/device/allowed.js";
+
 const WORKER = "/sw-reminders.js";
 const DATABASE = "janji";
 /** Read by the worker, which has no other way to what a page keeps; it names the same. */
@@ -12,7 +14,7 @@ const SYNC = "janji.outbox";
 /** @returns {Promise<ServiceWorkerRegistration|null>} null where this browser, or this frame, has none */
 export async function registerWorker() {
   try {
-    return (await navigator.serviceWorker?.register(WORKER)) ?? null;
+    return (await workers()?.register(WORKER)) ?? null;
   } catch {
     return null;
   }
@@ -23,7 +25,7 @@ export async function registerWorker() {
  * @param {(message: {type: "push"|"open", url: string, data: any}) => void} callback
  */
 export function onWorkerMessage(callback) {
-  navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+  workers()?.addEventListener("message", ({ data }) => {
     if (data?.type === "push" || data?.type === "open") callback(data);
   });
 }
@@ -52,7 +54,7 @@ export function leaveWithWorker(left) {
 export async function askWorkerToSend() {
   try {
     // A worker that is still being installed takes no sync.
-    const registration = /** @type {any} */ (await navigator.serviceWorker?.ready);
+    const registration = /** @type {any} */ (await workers()?.ready);
     await registration?.sync?.register(SYNC);
   } catch {
     // The browser sends nothing in the background: the next page that is opened does.

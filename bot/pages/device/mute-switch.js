@@ -1,6 +1,6 @@
 /** The button that switches the sound off and on, and the line that asks for a touch where the browser wants one. */
 
-import { isMuted, needsTouch, onSoundChange, setMuted, wake } from "/device/audio.js";
+import { isMuted, needsTouch, onSoundChange, setMuted, wakeForCertain } from "/device/audio.js";
 import { h, replaceChildren, setAria } from "/parts/dom.js";
 import { icon } from "/parts/icons.js";
 import { nudge } from "/parts/nudge.js";
@@ -27,7 +27,7 @@ export function soundHint() {
     testid: "sound-hint",
     picture: "bell_off",
     text: t("Your browser keeps this page silent until you tap it."),
-    action: { label: t("Tap to turn sound on"), testid: "sound-on", onPress: wake },
+    action: { label: t("Tap to turn sound on"), testid: "sound-on", onPress: wakeForCertain },
   });
   const show = () => {
     hint.hidden = !needsTouch();

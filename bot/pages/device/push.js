@@ -1,5 +1,6 @@
 /** Web Push in this browser: whether it is on, turned on after a press, and off for who signs out. */
 
+import { notificationPermission, workers } from "/device/allowed.js";
 import { registerWorker } from "/device/background.js";
 import { getJson, sendJson } from "/connection/http.js";
 
@@ -10,11 +11,12 @@ const READY_WITHIN_MS = 5000;
 
 /** @returns {Promise<PushState>} `refused` by the person, for this whole website */
 export async function pushState() {
-  if (!("PushManager" in window && "Notification" in window)) return "unsupported";
-  if (Notification.permission === "denied") return "refused";
+  const permission = notificationPermission();
+  if (permission === null) return "unsupported";
+  if (permission === "denied") return "refused";
   const registration = await registered();
   if (!registration) return "unsupported";
-  const isOn = Notification.permission === "granted" && (await registration.pushManager.getSubscription());
+  const isOn = permission === "granted" && (await registration.pushManager.getSubscription());
   return isOn ? "on" : "off";
 }
 
@@ -71,9 +73,10 @@ function applicationKey() {
 
 /** @returns {Promise<ServiceWorkerRegistration|null>} with a worker that is active */
 async function registered() {
-  if (!(await registerWorker())) return null;
+  const all = workers();
+  if (!all || !(await registerWorker())) return null;
   const late = new Promise((resolve) => {
     setTimeout(resolve, READY_WITHIN_MS, null);
   });
-  return Promise.race([navigator.serviceWorker.ready, late]);
+  return Promise.race([all.ready, late]);
 }

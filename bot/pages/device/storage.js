@@ -1,6 +1,35 @@
-/** Small values kept by the browser; where it forbids that (a frame without storage), kept while the page lives. */
+/**
+ * Small values kept by the browser. Where it forbids that to a frame on another website, that website keeps them for us,
+ * through our widget; where nobody does, they are kept while the page lives.
+ */
 
+/** @type {Map<string, string>} */
 const memory = new Map();
+/** @type {((kept: Record<string, string>) => void)|null} */
+let keeper = null;
+
+/** Whether this browser keeps anything for this page. */
+export function isForgetful() {
+  try {
+    const store = window.localStorage;
+    store.setItem("janji.probe", "1");
+    store.removeItem("janji.probe");
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * From now on somebody else keeps what this browser does not.
+ * @param {unknown} kept what they have kept from before
+ * @param {(kept: Record<string, string>) => void} keep
+ */
+export function leanOn(kept, keep) {
+  for (const [key, text] of Object.entries(kept ?? {}))
+    if (typeof text === "string" && !memory.has(key)) memory.set(key, text);
+  keeper = keep;
+}
 
 function storage() {
   try {
@@ -13,10 +42,9 @@ function storage() {
 /** @param {string} key @returns {any} the value, or null where there is none or it cannot be read */
 export function read(key) {
   try {
-    const text = storage()?.getItem(key) ?? memory.get(key);
-    return text === undefined || text === null ? null : JSON.parse(text);
+    return JSON.parse(storage()?.getItem(key) ?? memory.get(key) ?? "null");
   } catch {
-    return memory.has(key) ? JSON.parse(memory.get(key)) : null;
+    return JSON.parse(memory.get(key) ?? "null");
   }
 }
 
@@ -29,6 +57,7 @@ export function write(key, value) {
   } catch {
     // Full or forbidden: the copy in memory serves this page.
   }
+  keeper?.(Object.fromEntries(memory));
 }
 
 /** @param {string} key */
@@ -39,6 +68,7 @@ export function forget(key) {
   } catch {
     // Forbidden: there was nothing to remove.
   }
+  keeper?.(Object.fromEntries(memory));
 }
 
 /** @param {string} prefix @returns {string[]} the keys that begin with the prefix */

@@ -1,6 +1,6 @@
 /** Message bubbles and the field to write one, the same on both sides of a conversation. */
 
-import { h, replaceChildren } from "/parts/dom.js";
+import { h, newId, replaceChildren } from "/parts/dom.js";
 import { icon } from "/parts/icons.js";
 import { formatTime } from "/parts/time.js";
 import { Typing } from "/parts/typing.js";
@@ -66,7 +66,6 @@ export function composer({ onSend, onTyping, label }) {
     class: "composer-input",
     testid: "message-input",
     rows: 1,
-    maxlength: LONGEST_MESSAGE,
     placeholder: label,
     enterkeyhint: "send",
     autocomplete: "off",
@@ -78,21 +77,35 @@ export function composer({ onSend, onTyping, label }) {
     icon("send"),
   );
   /** @type {HTMLFormElement} */
-  const element = h("form", { class: "composer", novalidate: true }, input, button);
+  const tooLong = h("p", { class: "composer-problem", id: newId("too-long"), testid: "too-long", role: "alert" });
+  const element = h("form", { class: "composer", novalidate: true }, tooLong, input, button);
+  const measure = () => {
+    const over = [...input.value.trim()].length - LONGEST_MESSAGE;
+    tooLong.hidden = over <= 0;
+    tooLong.textContent = over > 0 ? t("Too long by {count} characters: nothing is cut off.", { count: over }) : "";
+    if (over > 0) input.setAttribute("aria-describedby", tooLong.id);
+    else input.removeAttribute("aria-describedby");
+    return over <= 0;
+  };
+  measure();
   const typing = new Typing(onTyping);
   typing.watch(input);
   const submit = () => {
     const text = input.value.trim();
     input.focus();
-    if (!text) return;
+    if (!text || !measure()) return;
     input.value = "";
     grow(input);
     typing.stop();
     onSend(text);
   };
-  input.addEventListener("input", () => grow(input));
+  input.addEventListener("input", () => {
+    grow(input);
+    measure();
+  });
   input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    // Safari ends a composition before its Enter, which then says 229 for "somebody else has used it".
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();
   });

@@ -334,4 +334,4 @@ async function showShop() {
 
 // At once, since the widget that follows reads the page's language.
 document.documentElement.lang = preferredLocale({ locales: KNOWN_LOCALES, locale_default: KNOWN_LOCALES[0] });
-await showShop();
+showShop();

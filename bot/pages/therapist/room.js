@@ -262,7 +262,7 @@ export class Room {
   }
 
   #cancelForm() {
-    const reason = h("textarea", { id: newId("reason"), testid: "cancel-reason", rows: 2, maxlength: 200 });
+    const reason = h("textarea", { id: newId("reason"), testid: "cancel-reason", rows: 2 });
     const error = h("p", { class: "field-error" });
     /** @param {import("/parts/actions.js").Action} action */
     const press = ({ command }) => {

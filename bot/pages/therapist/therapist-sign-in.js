@@ -7,7 +7,6 @@ import { problemLine } from "/parts/problems.js";
 import { formatTime } from "/parts/time.js";
 import { t } from "/parts/words.js";
 
-const CODE_LENGTH = 6;
 
 /** @typedef {{expires_at: string, demo_code: string|null}} CodeSent */
 /** @typedef {{token: string, therapist: {id: string, name: string, photo: string}}} SignedIn */
@@ -48,7 +47,6 @@ function phoneForm({ settings, phone, onSent }) {
     inputmode: "tel",
     autocomplete: "tel",
     placeholder: "+62 812 3456 7890",
-    maxlength: 32,
     value: phone,
   });
   const button = h(
@@ -97,15 +95,13 @@ function codeForm({ phone, sent, onSignedIn, onBack }) {
     testid: "code",
     inputmode: "numeric",
     autocomplete: "one-time-code",
-    pattern: "[0-9]*",
-    maxlength: CODE_LENGTH,
   });
   const button = h("button", { class: "btn btn-primary btn-wide", type: "submit", testid: "sign-in" }, t("Sign in"));
   const hint = sent.expires_at
     ? t("Sent to {phone}. Valid until {time}.", { phone, time: formatTime(sent.expires_at) })
     : t("Sent to {phone}.", { phone });
   const form = formWith(input, t("Your code"), hint, button, async () => {
-    const { token, therapist } = await postJson("/api/therapist/sign-in/confirm", { phone, code: input.value.trim() });
+    const { token, therapist } = await postJson("/api/therapist/sign-in/confirm", { phone, code: input.value.replace(/\D/g, "") });
     onSignedIn({ token, therapist });
   });
   if (sent.demo_code)

@@ -17,48 +17,52 @@ const TOKEN_KEY = "janji.therapist";
 const REMINDERS = ["reminder-5h", "reminder-4h", "reminder-3h", "reminder-2h", "reminder-1h"];
 const SOUNDS = ["urgent-booking", "therapist-alert", "booking-success", ...REMINDERS];
 
-const settings = await openPage();
-allowSound();
-listenForPerson();
-loadSounds(SOUNDS);
-registerWorker();
-const announce = createAnnouncer();
-const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
-/** @type {Console|null} */
-let workplace = null;
+async function open() {
+  const settings = await openPage();
+  allowSound();
+  listenForPerson();
+  loadSounds(SOUNDS);
+  registerWorker();
+  const announce = createAnnouncer();
+  const place = /** @type {HTMLElement} */ (document.getElementById("desk"));
+  /** @type {Console|null} */
+  let workplace = null;
 
-/** @param {string} [reason] why the therapist is asked again */
-function showSignIn(reason) {
-  /** @param {import("/therapist/therapist-sign-in.js").SignedIn} signedIn */
-  const onSignedIn = ({ token }) => {
-    write(TOKEN_KEY, token);
-    showDesk(token);
-  };
-  const language = localeSwitch(settings.locales, async (locale) => {
-    await changeLocale(locale);
-    showSignIn(reason);
-  });
-  const header = h("header", { class: "desk-header desk-header-bare" }, language);
-  replaceChildren(place, header, h("main", { class: "sign-in-place" }, signInCard({ settings, reason, onSignedIn })));
+  /** @param {string} [reason] why the therapist is asked again */
+  function showSignIn(reason) {
+    /** @param {import("/therapist/therapist-sign-in.js").SignedIn} signedIn */
+    const onSignedIn = ({ token }) => {
+      write(TOKEN_KEY, token);
+      showDesk(token);
+    };
+    const language = localeSwitch(settings.locales, async (locale) => {
+      await changeLocale(locale);
+      showSignIn(reason);
+    });
+    const header = h("header", { class: "desk-header desk-header-bare" }, language);
+    replaceChildren(place, header, h("main", { class: "sign-in-place" }, signInCard({ settings, reason, onSignedIn })));
+  }
+
+  /** @param {string} token */
+  function showDesk(token) {
+    /** @param {string} [reason] */
+    const onSignOut = (reason) => {
+      workplace?.stop();
+      workplace = null;
+      forget(TOKEN_KEY);
+      forgetBearer("therapist");
+      turnPushOff(token);
+      showNews(0);
+      showSignIn(reason);
+    };
+    workplace = new Console({ place, settings, token, announce, onSignOut });
+    workplace.start();
+  }
+
+  onChangeElsewhere((key) => isLocaleKey(key) && workplace?.switchLocale(preferredLocale(settings)));
+  const token = read(TOKEN_KEY);
+  if (token) showDesk(token);
+  else showSignIn();
 }
 
-/** @param {string} token */
-function showDesk(token) {
-  /** @param {string} [reason] */
-  const onSignOut = (reason) => {
-    workplace?.stop();
-    workplace = null;
-    forget(TOKEN_KEY);
-    forgetBearer("therapist");
-    turnPushOff(token);
-    showNews(0);
-    showSignIn(reason);
-  };
-  workplace = new Console({ place, settings, token, announce, onSignOut });
-  workplace.start();
-}
-
-onChangeElsewhere((key) => isLocaleKey(key) && workplace?.switchLocale(preferredLocale(settings)));
-const token = read(TOKEN_KEY);
-if (token) showDesk(token);
-else showSignIn();
+open();

@@ -15,11 +15,12 @@
   const MARK = "janji";
   const LOCALES = ["en", "id"];
   const USED_KEY = "janji.used";
+  const KEPT_KEY = "janji.kept";
   const SLOW_AFTER_MS = 10000;
   const FULL_SCREEN = window.matchMedia("(max-width: 479.98px)");
 
   const STYLE = `
-:host { all: initial; --accent: #2f6152; --on-accent: #fff; --paper: #fffdf9; --ink: #2a2521; --quiet: #5d544b; --line: #e4d9cb;
+:host { --accent: #2f6152; --on-accent: #fff; --paper: #fffdf9; --ink: #2a2521; --quiet: #5d544b; --line: #e4d9cb;
   font: 500 16px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; color: var(--ink); }
 @media (prefers-color-scheme: dark) { :host { --paper: #1f1c19; --ink: #f3ede4; --quiet: #b9aea1; --line: #37322d; --accent: #8cc3ad; --on-accent: #0f211a; } }
 * { box-sizing: border-box; }
@@ -61,11 +62,34 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     return element;
   };
 
-  const host = make("div", { "data-janji": "" });
+  // A tag of our own, which no theme's rule for a div meets; and an inline !important, which no other rule outdoes.
+  const host = make("janji-widget", { "data-janji": "" });
+  const SHOWN = {
+    all: "initial",
+    display: "block",
+    position: "fixed",
+    inset: "0 auto auto 0",
+    width: "0",
+    height: "0",
+    overflow: "visible",
+    "z-index": "2147483001",
+  };
+  for (const [name, value] of Object.entries(SHOWN)) host.style.setProperty(name, value, "important");
   const root = host.attachShadow({ mode: "open" });
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(STYLE);
-  root.adoptedStyleSheets = [sheet];
+  dress();
+
+  /** Safari before 16.4 has no style sheets that are made by a script. */
+  function dress() {
+    try {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(STYLE);
+      root.adoptedStyleSheets = [sheet];
+    } catch {
+      const style = make("style");
+      style.textContent = STYLE;
+      root.append(style);
+    }
+  }
 
   const label = make("span");
   const dot = make("span", { class: "dot", hidden: "" });
@@ -176,6 +200,7 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
   }
 
   function open() {
+    attach();
     if (!frame) load();
     remember();
     if (!isOpen) {
@@ -192,6 +217,7 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
   }
 
   function close() {
+    attach();
     if (!isOpen) return;
     isOpen = false;
     panel.classList.remove("open");
@@ -234,6 +260,23 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     }
   }
 
+  /** What the browser does not keep for our frame on this website, this website keeps for it. */
+  function keep(values) {
+    try {
+      window.localStorage.setItem(KEPT_KEY, JSON.stringify(values));
+    } catch {
+      // Full or forbidden: the chat lasts as long as this page.
+    }
+  }
+
+  function kept() {
+    try {
+      return JSON.parse(window.localStorage.getItem(KEPT_KEY) ?? "null");
+    } catch {
+      return null;
+    }
+  }
+
   function book(detail = {}) {
     const { therapist_id, service, source, duration } = detail;
     wish = { therapist_id, service, source, duration };
@@ -251,6 +294,10 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
       tellFrame();
     } else if (type === "close") {
       close();
+    } else if (type === "recall") {
+      say({ type: "recalled", values: kept() });
+    } else if (type === "keep") {
+      keep(event.data.values);
     } else if (type === "unread") {
       unread = isOpen ? 0 : Number(count) || 0;
       showLabels();
@@ -282,8 +329,15 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     host.style.setProperty("--on-accent", brightness > 0.18 ? "#14110f" : "#ffffff");
   }
 
+  /** Beside the body and not in it: websites that go from page to page by themselves put another one in its place. */
+  function attach() {
+    if (!host.isConnected) document.documentElement.append(host);
+  }
+
   function begin() {
-    document.body.append(host);
+    attach();
+    new MutationObserver(attach).observe(document, { childList: true });
+    new MutationObserver(attach).observe(document.documentElement, { childList: true });
     colour();
     showLabels();
     loadWords();
