@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aiohttp import WSCloseCode, WSMsgType, web
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty
-from engineio.packet import MESSAGE, Packet
+from engineio.packet import MESSAGE, NOOP, Packet
 
 from bot.web.socketio.direct_frames import FITS, DirectWebSocket, Gathering, text_frame
 from bot.web.socketio.limits import Counters, Limits
@@ -412,7 +412,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
     # Polling, where it is allowed
 
     async def poll(self) -> list[Packet]:
-        """What waits for the client, all of it; an empty list when the connection has ended."""
+        """What waits for the client, all of it; where the connection has ended, the noop that ends a poll."""
         try:
             async with asyncio.timeout(self._limits.ping_interval_s + self._limits.ping_timeout_s):
                 await self.queue.until_something_waits()
@@ -425,7 +425,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # upstream has no types
                 self.queue.put(None)
                 break
             packets.append(_packet_of(frame))
-        return packets
+        return packets or [Packet(NOOP)]
 
     async def handle_post_request(self, environ: Environ) -> None:
         length = int(environ.get("CONTENT_LENGTH", "0"))

@@ -29,6 +29,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import parse_qs
 
 import engineio
 from aiohttp import web
@@ -119,6 +120,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # upstream has no typ
     async def _handle_connect(self, environ: Environ, transport: str, jsonp_index: int | None = None) -> Any:
         if self.closing:
             return NOT_NOW
+        if "transport" not in parse_qs(environ.get("QUERY_STRING", "")):  # the library takes it for polling
+            return self._bad_request("Invalid transport")
         try:
             release = self._admit(environ["REMOTE_ADDR"])
         except Refusal:

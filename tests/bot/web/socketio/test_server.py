@@ -1086,3 +1086,27 @@ async def test_a_poll_may_carry_a_hundred_packets_and_not_a_thousand() -> None:
 def test_packets_of_official_clients_are_understood(text: str, expected: tuple[Any, ...]) -> None:
     packet = decode_packet(text)
     assert (packet.kind, packet.namespace, packet.id, packet.data) == expected
+
+
+# As Engine.IO's own suite of conformance asks: https://github.com/socketio/socket.io-protocol
+
+
+async def test_a_poll_that_waits_while_its_client_says_goodbye_is_answered_with_a_noop() -> None:
+    async with house(transports=("polling",)) as h:
+        address = f"{h.url}/socket.io/?EIO=4&transport=polling"
+        opened = json.loads((await (await h.http.get(address)).text())[1:])
+        sid = opened["sid"]
+        waiting = asyncio.create_task(h.http.get(f"{address}&sid={sid}"))
+        await until(lambda: h.connections()[0].queue._waiter is not None)
+        async with h.http.post(f"{address}&sid={sid}", data="1") as response:
+            assert response.status == 200
+        async with await waiting as response:
+            assert (response.status, await response.text()) == (200, "6")
+
+
+@pytest.mark.parametrize("query", ["EIO=4", "EIO=4&transport=", "EIO=4&transport=pigeon"])
+async def test_a_handshake_names_its_transport(query: str) -> None:
+    async with house(transports=("polling", "websocket")) as h:
+        async with h.http.get(f"{h.url}/socket.io/?{query}") as response:
+            assert response.status == 400
+        assert not h.connections()
