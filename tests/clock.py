@@ -16,6 +16,10 @@ class FakeClock:
     def now(self) -> datetime:
         return self.at
 
+    @property
+    def offset_s(self) -> float:
+        return 0.0
+
     async def measure(self) -> None:
         """It needs no measuring."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.clock import QUESTIONS, DatabaseClock, to_milliseconds
 from bot.runtime.embedded import Servers
@@ -104,6 +105,27 @@ async def test_an_outage_leaves_the_last_offset_standing_and_ends_with_the_next_
     assert len(during_the_outage) > QUESTIONS + 2
     assert all(is_about(each, datetime.now(UTC) + timedelta(days=1)) for each in during_the_outage[QUESTIONS:][:3])
     assert is_about(clock.now(), datetime.now(UTC) + timedelta(days=9))
+
+
+async def test_a_machine_whose_clock_is_set_an_hour_ahead_jumps_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old offset was added to a new time for half a minute, and every form in between expired."""
+    clock = DatabaseClock(Elsewhere(skewed(timedelta(0))))
+    await clock.measure()
+    before = clock.now()
+
+    class SetAhead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr("bot.clock.datetime", SetAhead)
+    assert is_about(clock.now(), before)
+    assert clock.offset_s == pytest.approx(-3600, abs=60)
+    with capture_logs() as logs:
+        await clock.measure()
+        await clock.measure()
+    assert is_about(clock.now(), before)
+    assert [log["log_level"] for log in logs] == ["error"]
 
 
 def _away(error: Exception) -> Callable[[], datetime]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.clock import DatabaseClock
 from bot.runtime.embedded import Servers
 from bot.store.therapists import TherapistRecord
 from matching.policy import Policy
@@ -463,7 +464,9 @@ async def test_a_guest_who_comes_back_a_day_later_finds_everything_and_can_book_
 
 def a_day_passes(house: House) -> None:
     """Everybody in the house looks at this clock; its owner sets it by the database's once in half a minute."""
-    house.services.clock._offset += timedelta(days=1)
+    clock = house.services.clock
+    assert isinstance(clock, DatabaseClock)
+    clock._set_at += timedelta(days=1)
 
 
 async def test_the_language_can_be_switched_and_everything_is_said_again_in_the_other(house: House) -> None:

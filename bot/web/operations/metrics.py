@@ -98,6 +98,7 @@ def _health(services: Services, report: Report) -> Iterator[Family]:
     ages: dict[str, float] = {part.name: part.age_s for part in report.parts if part.age_s is not None}
     yield _gauges("part_age_seconds", "The age of what a part is judged by, as /status says it.", "part", ages)
     yield _gauge("loop_lag_seconds", "How late the event loop was at worst of late.", services.loop_lag.worst_s)
+    yield _gauge("clock_offset_seconds", "How far the database's time is ahead of ours.", services.clock.offset_s)
     yield _gauge("tasks", "What the event loop has under way.", len(asyncio.all_tasks()))
     yield _gauge("stopping", "1 once the process has been told to end.", services.is_stopping)
 
