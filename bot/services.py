@@ -138,6 +138,8 @@ class Services(Motion):
     """Set when the process has been told to end: streams say goodbye, and nobody is sent here any more."""
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each command over HTTP or a plain WebSocket was answered with which code, or `ok`."""
+    failed_requests: Counter[str] = field(default_factory=Counter)
+    """How often a route of HTTP was answered `unavailable`, by its pattern."""
     unsigned_webhooks: Counter[str] = field(default_factory=Counter)
     """How often a webhook was refused for its signature, by whose it should have been."""
 
@@ -255,14 +257,14 @@ async def open_post(settings: Settings, database: driver.Database, clock: Clock 
 async def open_motion(settings: Settings, database: driver.Database, clock: Clock | None = None) -> Motion:
     """Nothing is connected to yet but the database."""
     assert settings.redis_url is not None, "the caller has started servers or was given their addresses"
-    post, epoch = await open_post(settings, database, clock), await _epoch(database)
+    post, epoch = await open_post(settings, database, clock), await epoch_of(database)
     background, rhythms = Background(), settings.rhythms
     now = post.clock.now
     bus = Bus(settings.redis_url, namespace=epoch, now=now, rhythm=rhythms.bus)
     feeds = Feeds(Entries(database["entries"]), bus, now, rhythms.feeds)
     signal_store = SignalStore(settings.redis_url, namespace=epoch, rhythm=rhythms.signals)
     signals = Signals(signal_store, bus, now, rules_of(settings), rhythms.signals)
-    jobs = Jobs(settings.redis_url, rhythms.jobs)
+    jobs = Jobs(settings.redis_url, rhythms.jobs, namespace=epoch)
     access = Access(post.tokens, TokenFamilies(database["token_families"]), bus, now, feeds.forget, rhythms.access)
     announcements = _announcements(post, feeds)
     records = post.by_kind()
@@ -323,7 +325,6 @@ async def build(settings: Settings, database: driver.Database, clock: Clock | No
         ),
         loop_lag=loop_lag,
         vitals=Vitals(
-            database,
             motion.by_kind(),
             bus=bus,
             limits=limits,
@@ -331,6 +332,7 @@ async def build(settings: Settings, database: driver.Database, clock: Clock | No
             sweep=sweep,
             loop_lag=loop_lag,
             notifications=motion.notifications,
+            heartbeats=motion.heartbeats,
             breakers=motion.breakers,
             providers=providers_of(settings),
             now=now,
@@ -372,7 +374,7 @@ def _perform(
     return Perform(feeds, announcements, Showing(post.bookings), searching, booking)
 
 
-async def _epoch(database: driver.Database) -> str:
+async def epoch_of(database: driver.Database) -> str:
     """Which history the feeds belong to: a database restored from a backup is given another epoch by its operator."""
     fresh = {"$setOnInsert": {"value": f"{random.SystemRandom().getrandbits(64):016x}"}}
     document = await database["meta"].find_one_and_update({"_id": "epoch"}, fresh, upsert=True, return_document=True)

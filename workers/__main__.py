@@ -46,6 +46,7 @@ def run_sweep(settings: Settings) -> int:
                 services.notifications,
                 services.announcements,
                 services.jobs,
+                services.heartbeats,
                 services.clock.now,
                 every_s=settings.dispatch_s,
             )

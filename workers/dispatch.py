@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 
 import structlog
 
@@ -18,6 +19,7 @@ from bot.messaging.jobs import Jobs
 from bot.notifications.announcements import Announcements
 from bot.rounds import keep_doing
 from bot.store.driver import PyMongoError
+from bot.store.heartbeats import Heartbeats
 from bot.store.notifications import Notifications, Queue, Row
 
 log = structlog.get_logger()
@@ -27,14 +29,24 @@ SHOWN_AT_ONCE = 200
 A_FEW = 100
 # A worker that was killed keeps the name of its job for a minute and a half: others get a new one much sooner.
 NAME_LIVES_S = 5
+# The workers are looked for every quarter of a minute.
+BEAT_EVERY_S = 15
 
 
 class Dispatch:
     """Runs in the sweep's process, in any number of them."""
 
     def __init__(
-        self, ledger: Notifications, announcements: Announcements, jobs: Jobs, now: Now, *, every_s: float
+        self,
+        ledger: Notifications,
+        announcements: Announcements,
+        jobs: Jobs,
+        heartbeats: Heartbeats,
+        now: Now,
+        *,
+        every_s: float,
     ) -> None:
+        self._heartbeats = heartbeats
         self._ledger = ledger
         self._announcements = announcements
         self._jobs = jobs
@@ -52,6 +64,13 @@ class Dispatch:
             which = "all" if part is None else part
             name = f"deliver:{queue}:{which}:{int(now.timestamp()) // NAME_LIVES_S}"
             await self._jobs.enqueue(queue, "workers.jobs.deliver", name, queue, part)
+        await self._show_life(now)
+
+    async def _show_life(self, now: datetime) -> None:
+        """That somebody hands out, and by a job whether somebody takes it: neither is seen from the other."""
+        await self._heartbeats.beat("dispatch", now)
+        name = f"beat:{int(now.timestamp()) // BEAT_EVERY_S}"
+        await self._jobs.enqueue("default", "workers.jobs.beat", name)
 
     async def _show(self, row: Row) -> None:
         """What goes wrong with one does not keep the others from being shown."""

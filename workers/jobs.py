@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.services import connected, open_post
+from bot.services import connected, open_ground, open_post
 from bot.settings.loading import load_settings
 from bot.store.notifications import Queue
 from bot.store.therapists import Therapists
@@ -37,6 +37,18 @@ async def _send_sign_in_code(nonce: str) -> None:
     settings = load_settings()
     async with connected(settings) as database:
         await send_code(await open_post(settings, database), nonce)
+
+
+def beat() -> None:
+    """Show that jobs are done."""
+    asyncio.run(_beat())
+
+
+async def _beat() -> None:
+    settings = load_settings()
+    async with connected(settings) as database:
+        ground = await open_ground(settings, database)
+        await ground.heartbeats.beat("jobs", ground.clock.now())
 
 
 def deliver(queue: Queue, part: int | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 
@@ -13,8 +14,10 @@ from bot.messaging.driver import RedisError
 from bot.messaging.worker import StopRequested, work
 from bot.runtime.ending import end_for_certain, on_signal
 from bot.runtime.launch import environment_of
+from bot.services import connected, epoch_of
 from bot.settings.settings import Settings
 from bot.store import driver
+from bot.store.driver import PyMongoError
 from bot.words import LOCALES, Words
 from workers import jobs  # noqa: F401 - imported before the fork, so that a job starts in milliseconds
 
@@ -30,13 +33,20 @@ def run_rq(settings: Settings) -> int:
     while not told.is_set():
         on_signal(told.set)
         try:
-            work(settings.redis_url, told, end_for_certain)
+            work(settings.redis_url, asyncio.run(_namespace(settings)), told, end_for_certain)
         except StopRequested:
             break
         except RedisError as error:
             log.warning("the worker waits for redis", why=why(error))
+        except PyMongoError as error:
+            log.warning("the worker waits for mongodb", why=why(error))
         told.wait(settings.rhythms.workers.come_back_after_s)
     return 0
+
+
+async def _namespace(settings: Settings) -> str:
+    async with connected(settings) as database:
+        return await epoch_of(database)
 
 
 def _prepare_jobs(settings: Settings) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +12,13 @@ import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rq import Queue, Worker
+from rq import Queue
 from rq.exceptions import DuplicateJobError, NoSuchJobError
-from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from bot.logs.failures import why
 from bot.messaging.driver import DRIVER
+from bot.messaging.named_jobs import NamedJob, queue_of
 from bot.settings.rhythms import PEOPLE, JobsRhythm
 
 log = structlog.get_logger()
@@ -31,18 +31,11 @@ THREADS = 2
 JOB_LIVES_S = 60
 
 
-@dataclass(frozen=True, slots=True)
-class AtWork:
-    """When a worker was last heard of, and when the oldest waiting job was asked for; None where there is none."""
-
-    heard_at: datetime | None
-    waiting_since: datetime | None
-
-
 class Jobs:
     """Puts jobs into queues; the same job id again puts nothing in while the first one waits or runs."""
 
-    def __init__(self, redis_url: str, rhythm: JobsRhythm = PEOPLE.jobs) -> None:
+    def __init__(self, redis_url: str, rhythm: JobsRhythm = PEOPLE.jobs, *, namespace: str) -> None:
+        self._namespace = namespace
         self._rhythm = rhythm
         self._connection = redis.Redis.from_url(
             redis_url,
@@ -72,8 +65,8 @@ class Jobs:
         return True
 
     def _enqueue(self, queue: str, function: str, job_id: str, args: tuple[Any, ...]) -> None:
-        safe_id = job_id.replace(":", "-")
-        Queue(queue, connection=self._connection).enqueue(
+        safe_id = f"{self._namespace}-{job_id}".replace(":", "-")
+        queue_of(queue, self._namespace, self._connection).enqueue(
             function,
             args=args,
             job_id=safe_id,
@@ -84,23 +77,19 @@ class Jobs:
             job_timeout=JOB_LIVES_S,
         )
 
-    async def at_work(self) -> AtWork:
-        """How the workers are doing; raises RedisError, OSError or TimeoutError where Redis can't say it in time."""
+    async def waiting_since(self) -> datetime | None:
+        """When the oldest waiting job was asked for; raises RedisError or OSError where Redis can't say it in time."""
         async with asyncio.timeout(self._rhythm.enqueue_within_s):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._at_work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._waiting_since)
 
-    def _at_work(self) -> AtWork:
-        heard = [worker.last_heartbeat for worker in Worker.all(connection=self._connection)]
-        waiting = [self._oldest_in(Queue(name, connection=self._connection)) for name in QUEUES]
-        return AtWork(
-            heard_at=max(map(_aware, filter(None, heard)), default=None),
-            waiting_since=min(map(_aware, filter(None, waiting)), default=None),
-        )
+    def _waiting_since(self) -> datetime | None:
+        queues = [queue_of(name, self._namespace, self._connection) for name in QUEUES]
+        return min(map(_aware, filter(None, map(self._oldest_in, queues))), default=None)
 
     def _oldest_in(self, queue: Queue) -> datetime | None:
         for job_id in queue.get_job_ids(0, 1):
             try:
-                return Job.fetch(job_id, connection=self._connection).enqueued_at
+                return NamedJob.fetch(job_id, connection=self._connection, serializer=JSONSerializer).enqueued_at
             except NoSuchJobError:
                 return None  # it has just been taken, or cancelled
         return None

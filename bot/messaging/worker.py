@@ -9,10 +9,12 @@ from typing import Any
 
 from redis import Redis
 from rq.exceptions import StopRequested
+from rq.serializers import JSONSerializer
 from rq.worker import HerokuWorker
 
 from bot.messaging.driver import DRIVER
 from bot.messaging.jobs import QUEUES
+from bot.messaging.named_jobs import NamedJob, queue_name
 
 __all__ = ["StopRequested", "Worker", "work"]
 
@@ -77,13 +79,18 @@ class Worker(HerokuWorker):
             self._stop_requested = True
 
 
-def work(redis_url: str, told: threading.Event, on_stop: Callable[[], None]) -> None:
-    """Work through the queues until a signal sets `told`; raises RedisError when Redis goes, and StopRequested."""
+def work(redis_url: str, namespace: str, told: threading.Event, on_stop: Callable[[], None]) -> None:
+    """Work through the queues of this installation until a signal sets `told`.
+
+    Raises RedisError when Redis goes, and StopRequested.
+    """
     worker = Worker(
-        QUEUES,
+        [queue_name(name, namespace) for name in QUEUES],
         connection=Redis.from_url(redis_url, driver_info=DRIVER),
+        job_class=NamedJob,
         worker_ttl=WORKER_TTL_S,
         maintenance_interval=MAINTENANCE_INTERVAL_S,
+        serializer=JSONSerializer,
     )
     worker.told, worker.on_stop = told, on_stop
     # Without RQ's scheduler: moments are kept in the records and rung from there, so that Redis may lose everything.

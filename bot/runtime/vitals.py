@@ -7,6 +7,7 @@ a storm of probes costs no more than one, and a part that hangs holds nobody up.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from bot.messaging.jobs import Jobs
 from bot.runtime.loop_lag import LoopLag
 from bot.settings.rhythms import PEOPLE, VitalsRhythm
 from bot.store.breakers import Breakers
-from bot.store.driver import Database, PyMongoError, is_writable, within
+from bot.store.driver import PyMongoError, within
+from bot.store.heartbeats import Heart, Heartbeats
 from bot.store.kinds import RecordName
 from bot.store.notifications import Notifications
 from bot.store.records import Records
@@ -33,6 +35,8 @@ PartState = Literal["ok", "delayed", "away", "unknown"]
 State = Literal["operational", "degraded", "down"]
 
 T = TypeVar("T")
+# What works behind the web processes.
+BEHIND: tuple[Heart, ...] = ("dispatch", "jobs")
 _Failures = (PyMongoError, RedisError, OSError)  # which a TimeoutError is, too
 
 
@@ -95,7 +99,6 @@ class Vitals:
 
     def __init__(
         self,
-        database: Database,
         records: Mapping[RecordName, Records[Any]],
         *,
         bus: Bus,
@@ -104,13 +107,13 @@ class Vitals:
         sweep: Sweep,
         loop_lag: LoopLag,
         notifications: Notifications,
+        heartbeats: Heartbeats,
         breakers: Breakers,
         providers: Sequence[str],
         now: Now,
         rhythm: VitalsRhythm = PEOPLE.vitals,
     ) -> None:
         self._rhythm = rhythm
-        self._database = database
         self._records = records
         self._bus = bus
         self._limits = limits
@@ -119,6 +122,10 @@ class Vitals:
         self._loop_lag = loop_lag
         self._notifications = notifications
         self._breakers = breakers
+        self._heartbeats = heartbeats
+        self._process = secrets.token_hex(4)
+        self.heard_s: dict[Heart, float] = {}
+        """How long ago the workers' hearts beat, when it was last looked."""
         self._providers = providers
         self._now = now
         self._started_at = time.monotonic()
@@ -153,7 +160,7 @@ class Vitals:
         return Report((mongodb, self.redis(), *rest, process))
 
     async def _ask_mongodb(self) -> Part:
-        if await self._answer(lambda: is_writable(self._database)):
+        if await self._answer(self._beat):
             self._no_answer_since = None
             return Part("mongodb", "ok")
         self._no_answer_since = self._no_answer_since or self._now()
@@ -161,19 +168,29 @@ class Vitals:
         since = min(self._no_answer_since, self._sweep.away_since or self._no_answer_since)
         return Part("mongodb", "away", self._age_s(since), since)
 
+    async def _beat(self) -> bool:
+        """A server that answers may still take no writes: it is locked, its disk is full, or we may only read."""
+        await self._heartbeats.beat("web", self._now(), self._process)
+        return True
+
     async def _ask_the_rest(self) -> tuple[Part, ...]:
         asking = (self._ask_workers(), self._ask_outbox(), self._ask_alarms(), self._ask_notifications())
         return tuple(await asyncio.gather(*asking))
 
     async def _ask_workers(self) -> Part:
-        try:
-            workers = await self._jobs.at_work()
-        except _Failures:
+        """By the signs of life of both: of who hands out what is due, and of the jobs that are done."""
+        beats = await self._answer(lambda: asyncio.gather(*(self._heartbeats.last(each) for each in BEHIND)))
+        if beats is None:
             return Part("workers", "unknown")
-        heard_s = self._age_s(workers.heard_at) if workers.heard_at else None
-        waiting_s = self._age_s(workers.waiting_since) if workers.waiting_since else 0.0
+        self.heard_s = {heart: self._age_s(at) for heart, at in zip(BEHIND, beats, strict=True) if at is not None}
+        heard_s = max(self.heard_s.values()) if len(self.heard_s) == len(BEHIND) else None
         if heard_s is None or heard_s > self._rhythm.silent_worker_s:
             return Part("workers", "away", heard_s)
+        try:
+            waiting_since = await self._jobs.waiting_since()
+        except _Failures:
+            return Part("workers", "unknown")
+        waiting_s = self._age_s(waiting_since) if waiting_since else 0.0
         if waiting_s > self._rhythm.waiting_job_s:
             return Part("workers", "delayed", waiting_s)
         return Part("workers", "ok", heard_s)

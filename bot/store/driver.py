@@ -172,7 +172,6 @@ __all__ = [
     "insert_in_order",
     "insert_new",
     "is_away",
-    "is_writable",
     "load",
     "read_database",
     "update_or_insert",
@@ -245,12 +244,6 @@ async def within(seconds: float) -> AsyncIterator[None]:
     with pymongo.timeout(seconds):
         async with asyncio.timeout(seconds):
             yield
-
-
-async def is_writable(database: Database) -> bool:
-    """Whether the server that answers takes writes; raises where none answers."""
-    answer = await database.client.admin.command("hello")
-    return bool(answer.get("isWritablePrimary"))
 
 
 async def aggregate(collection: Collection, pipeline: Sequence[Document], **options: Any) -> list[Document]:

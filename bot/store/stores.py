@@ -13,6 +13,7 @@ from bot.store.breakers import Breakers
 from bot.store.catalogue import Catalogue
 from bot.store.devices import Devices
 from bot.store.driver import Database
+from bot.store.heartbeats import Heartbeats
 from bot.store.idempotency import Idempotency
 from bot.store.inbox import Inbox
 from bot.store.kinds import BOOKING, CONVERSATION, EXTERNAL_BOOKING, SEARCH, R, RecordKind, RecordName
@@ -58,6 +59,7 @@ class Stores:
     inbox: Inbox
     api_keys: ApiKeys
     idempotency: Idempotency
+    heartbeats: Heartbeats
 
     def by_kind(self) -> dict[RecordName, Records[Any]]:
         """Where the records of each kind are kept."""
@@ -94,6 +96,7 @@ def stores_of(database: Database, settings: Settings) -> Stores:
         inbox=Inbox(database["inbox"]),
         api_keys=ApiKeys(database["api_keys"]),
         idempotency=Idempotency(database["idempotency"]),
+        heartbeats=Heartbeats(database["heartbeats"]),
     )
 
 

@@ -69,7 +69,12 @@ def hand_out(house: House) -> None:
     """What the sweep's process does, in this one: starting one process less."""
     services = house.services
     dispatch = Dispatch(
-        services.notifications, services.announcements, services.jobs, services.clock.now, every_s=DISPATCH_S
+        services.notifications,
+        services.announcements,
+        services.jobs,
+        services.heartbeats,
+        services.clock.now,
+        every_s=DISPATCH_S,
     )
     services.spawn(dispatch.run())
 

@@ -151,7 +151,9 @@ async def test_messages_and_bookings_go_on_without_redis_and_are_fast_again_with
         await here.chat("as before")
         await until_agreed(here.house.services)
         async with redis.asyncio.Redis(port=valkey.port) as courier:
-            assert await courier.llen("rq:queue:default") == 1, "the job was put off, and asked for once"
+            assert await courier.llen(f"rq:queue:default:{here.house.services.epoch}") == 1, (
+                "the job was put off, and asked for once"
+            )
 
 
 async def test_a_process_starts_without_redis_finds_it_later_and_does_not_mind_that_it_is_emptied(

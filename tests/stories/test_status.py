@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 import redis
 from aiohttp import ClientSession
-from rq import Queue, Worker
 
-import bot.messaging.bus
-import bot.runtime.vitals
+from bot.messaging.named_jobs import queue_of
 from bot.runtime.embedded import Servers
 from bot.runtime.engines import MongoDB, Valkey
 from bot.services import migrate
@@ -89,6 +89,8 @@ async def test_without_redis_a_process_is_ready_and_says_since_when_it_is_away(
     settings = settings_for(servers, database, redis_url=valkey.address)
     async with site(settings, tmp_path) as place, house_of(settings) as house, ClientSession(house.url) as http:
         await place.workers("rq")
+        await until_parts(http, redis="ok", workers="away")  # nobody hands anything out to them
+        await place.workers("sweep")
         parts = await until_parts(http, redis="ok", workers="ok")
         assert (await status(http))[0] == "operational"
         assert parts["workers"]["age_s"] >= 0
@@ -127,24 +129,51 @@ async def test_a_redis_that_hangs_is_called_slow_before_it_is_called_away(
         await until_parts(http, redis="ok")
 
 
-async def test_a_worker_that_is_not_heard_and_a_job_that_nobody_takes_are_told(house: House, servers: Servers) -> None:
-    courier = redis.Redis.from_url(servers.redis_url or "")
-    worker = Worker(["default"], connection=courier)
-    worker.register_birth()
-    worker.heartbeat()
+async def test_what_works_behind_is_seen_by_its_signs_of_life_and_a_job_that_nobody_takes_is_told(
+    house: House, servers: Servers
+) -> None:
+    """By ours, in the database: RQ never registers again after Redis came back empty, and jobs ran unseen."""
+    hearts, clock, epoch = house.services.heartbeats, house.services.clock, house.services.epoch
     async with ClientSession(house.url) as http:
+        assert (await until_age(http, "workers", None))["text"] == "Waits until a worker is back."
+        await hearts.beat("jobs", clock.now())
+        parts = await until_parts(http, workers="away")  # nobody hands out what is due
+        assert parts["workers"]["age_s"] is None
+        await hearts.beat("dispatch", clock.now())
         await until_parts(http, workers="ok")
-        job = Queue("default", connection=courier).enqueue("workers.jobs.count_visits", "t_nobody")
-        job.enqueued_at = datetime.now(UTC) - timedelta(seconds=40)
-        job.save()
-        await until_parts(http, workers="delayed")
-        heard_at = (datetime.now(UTC) - timedelta(seconds=100)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        courier.hset(worker.key, "last_heartbeat", heard_at)
+        with closing(redis.Redis.from_url(servers.redis_url or "")) as courier:
+            courier.flushall()
+            await until_parts(http, workers="ok")
+            job = queue_of("default", epoch, courier).enqueue("workers.jobs.count_visits", "t_nobody")
+            job.enqueued_at = datetime.now(UTC) - timedelta(seconds=40)
+            job.save()
+            await until_parts(http, workers="delayed")
+        await hearts.beat("jobs", clock.now() - timedelta(seconds=100))
         parts = await until_parts(http, workers="away")
         assert 100 <= parts["workers"]["age_s"] < 200
-        worker.register_death()
-        assert (await until_age(http, "workers", None))["text"] == "Waits until a worker is back."
-    courier.close()
+
+
+@pytest.mark.parametrize("fault", ["locked", "refuses"])
+async def test_a_database_that_answers_and_takes_no_writes_is_away(mongo: Frail, valkey: Frail, fault: str) -> None:
+    """Every light was green while each booking was refused."""
+    servers = Servers(mongodb_uri=mongo.address, redis_url=valkey.address)
+    settings = settings_for(servers, "status", log_level="error", rhythms=IMPATIENT)
+    await migrate(settings)
+    async with house_of(settings) as house, ClientSession(house.url) as http:
+        await until_parts(http, mongodb="ok")
+        with pymongo.MongoClient[Any](mongo.address) as client:
+            if fault == "locked":
+                client.admin.command("fsync", lock=True)
+            else:  # as on a full disk, or for a user without rights
+                client["status"].command("collMod", "heartbeats", validator={"$expr": False})
+            await until_parts(http, mongodb="away")
+            code, body = await ready(http)
+            assert (code, body["checks"]["mongodb"]) == (503, "away")
+            if fault == "locked":
+                client.admin.command("fsyncUnlock")
+            else:
+                client["status"].command("collMod", "heartbeats", validator={})
+        await until_parts(http, mongodb="ok")
 
 
 # --- MongoDB ----------------------------------------------------------------------------------------------------------
@@ -202,17 +231,18 @@ async def test_with_everything_hung_a_storm_of_questions_is_answered_by_one(
     fragile: House, mongo: Frail, valkey: Frail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    is_writable = bot.runtime.vitals.is_writable
+    hearts = fragile.services.heartbeats
+    beat = hearts.beat
 
-    async def counting(database: Any) -> bool:
-        asked.append(database)
-        return await is_writable(database)
+    async def counting(*arguments: Any) -> None:
+        asked.append(arguments)
+        await beat(*arguments)
 
     async with ClientSession(fragile.url) as http:
         await until_parts(http, mongodb="ok", redis="ok")
         mongo.freeze()
         valkey.freeze()
-        monkeypatch.setattr(bot.runtime.vitals, "is_writable", counting)
+        monkeypatch.setattr(hearts, "beat", counting)
         fragile.services.vitals._mongodb._good_until = 0.0  # an answer from before is good no more
         async with asyncio.timeout(PATIENCE_S):
             answers = await asyncio.gather(*(ready(http) for _ in range(100)), *(status(http) for _ in range(20)))

@@ -22,7 +22,8 @@ class Asked:
         self.jobs: list[tuple[Any, ...]] = []
 
     async def enqueue(self, queue: str, function: str, job_id: str, *args: Any) -> bool:
-        self.jobs.append(args)
+        if function == "workers.jobs.deliver":
+            self.jobs.append(args)
         return True
 
 
@@ -35,7 +36,12 @@ async def office(servers: Servers, database: str, tmp_path: Path) -> AsyncIterat
 async def jobs_for(office: Office) -> list[tuple[Any, ...]]:
     asked, services = Asked(), office.services
     dispatch = Dispatch(
-        services.notifications, services.announcements, cast(Jobs, asked), services.clock.now, every_s=1.0
+        services.notifications,
+        services.announcements,
+        cast(Jobs, asked),
+        services.heartbeats,
+        services.clock.now,
+        every_s=1.0,
     )
     await dispatch.once()
     return asked.jobs

@@ -44,9 +44,9 @@ async def ask(house: House, phone: str) -> tuple[dict[str, Any], str]:
     kept = await house.services.database["sign_ins"].find_one({"_id": phone})
     nonce: str = kept["codes"][0]["nonce"]
     async with Redis.from_url(house.services.settings.redis_url or "") as courier:
-        told = await courier.hgetall(f"rq:job:code-{nonce}")
+        told = await courier.hgetall(f"rq:job:{house.services.epoch}-code-{nonce}")
     assert told[b"description"] == b"workers.jobs.send_sign_in_code"
-    assert told[b"origin"] == b"critical"
+    assert told[b"origin"] == f"critical:{house.services.epoch}".encode()
     return answer, nonce
 
 

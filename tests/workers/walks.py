@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import icalendar
 import redis
-from rq import Queue
 
+from bot.messaging.named_jobs import queue_of
 from bot.runtime.embedded import Servers
 from bot.store.devices import fcm_device, webpush_device
 from bot.store.notifications import Row
@@ -225,7 +225,7 @@ class Walk:
     def _jobs(self) -> list[Any]:
         """What the jobs in the queues are called with; they are taken out of them."""
         found: list[Any] = []
-        for queue in (Queue(name, connection=self.courier) for name in QUEUES):
+        for queue in (queue_of(name, self.house.services.epoch, self.courier) for name in QUEUES):
             found += [job.args for job in queue.jobs]
             queue.empty()  # type: ignore[no-untyped-call]  # upstream has no types
         return found
@@ -329,7 +329,7 @@ async def walk_of(
         ):
             services = house.services
             ledger, announcements = services.notifications, services.announcements
-            dispatch = Dispatch(ledger, announcements, services.jobs, clock.now, every_s=60)
+            dispatch = Dispatch(ledger, announcements, services.jobs, services.heartbeats, clock.now, every_s=60)
             with closing(redis.Redis.from_url(settings.redis_url or "")) as courier:
                 walk = Walk(house, place, clock, post, dispatch, courier, by, sari, budi, console)
                 await walk.owns_devices()

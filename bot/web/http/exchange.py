@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot.errors import Refusal
-from bot.logs.failures import is_outage
+from bot.logs.failures import is_outage, why
 from bot.schemas.fields import Payload
 from bot.schemas.parsing import parse, refusal_of
 from bot.schemas.requests import SignIn, SignInConfirm, TherapistsQuery
@@ -85,9 +85,19 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         return _refused(request, _refusal_of_http(error))
     except Exception as error:
-        if not isinstance(error, Refusal) and not is_outage(error):
-            log.exception("a request failed", route=_route_of(request))
+        if not isinstance(error, Refusal):
+            _note(request, error)
         return _refused(request, situation_of(error))
+
+
+def _note(request: web.Request, error: Exception) -> None:
+    """Nobody is told `unavailable` without a number and a line that say so."""
+    route = _route_of(request) or "unknown"
+    request.app[SERVICES].failed_requests[route] += 1
+    if is_outage(error):
+        log.warning("a request met an outage", route=route, why=why(error))
+    else:
+        log.exception("a request failed", route=route)
 
 
 def _route_of(request: web.Request) -> str | None:

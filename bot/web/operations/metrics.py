@@ -98,6 +98,8 @@ def _health(services: Services, report: Report) -> Iterator[Family]:
     ages: dict[str, float] = {part.name: part.age_s for part in report.parts if part.age_s is not None}
     yield _gauges("part_age_seconds", "The age of what a part is judged by, as /status says it.", "part", ages)
     yield _gauge("loop_lag_seconds", "How late the event loop was at worst of late.", services.loop_lag.worst_s)
+    heard: dict[str, float] = dict(services.vitals.heard_s.items())
+    yield _gauges("heartbeat_age_seconds", "How long ago the workers showed life.", "heart", heard)
     yield _gauge("clock_offset_seconds", "How far the database's time is ahead of ours.", services.clock.offset_s)
     yield _gauge("tasks", "What the event loop has under way.", len(asyncio.all_tasks()))
     yield _gauge("stopping", "1 once the process has been told to end.", services.is_stopping)
@@ -120,6 +122,7 @@ def _connections(services: Services, socket_io: Counters, streams: StreamCounter
 def _work(services: Services, socket_io: Counters) -> Iterator[Family]:
     outcomes = services.outcomes + socket_io.outcomes
     yield Family("janji_commands_total", "counter", "Commands by their answer.", ("command", "code"), outcomes)
+    yield _counts("requests_failed", "Requests answered `unavailable`.", "route", services.failed_requests)
     turns = services.turns
     yield _counts("turns", "Events that records were asked about.", "record", _each(RECORDS, turns.taken))
     yield _counts("turn_conflicts", "Turns begun again.", "record", _each(RECORDS, turns.conflicts))
