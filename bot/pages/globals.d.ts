@@ -11,9 +11,17 @@ interface Patience {
   probe_every_s: number;
 }
 
+/** What somebody wants to book, as a website says it. */
+interface Wish {
+  therapist_id?: string;
+  service?: string;
+  source?: "profile" | "menu" | "price";
+  duration?: number;
+}
+
 interface Window {
   /** The widget, once its script has run. */
-  Janji?: Readonly<{ open(): void; close(): void; book(wish?: object): void }>;
+  Janji?: Readonly<{ open(): void; close(): void; book(wish?: Wish): void }>;
 }
 
 interface BookingOfGuest {

@@ -3,7 +3,10 @@
 const READABLE = 4.5;
 const MIX_STEPS = 20;
 
-/** Sets the accent for light and dark; a colour that the browser does not know changes nothing. */
+/**
+ * Sets the accent for light and dark; a colour that the browser does not know changes nothing.
+ * @param {string|null} colour
+ */
 export function applyAccent(colour) {
   const accent = rgbOf(colour);
   if (!accent) return;
@@ -19,7 +22,7 @@ export function applyAccent(colour) {
   apply();
 }
 
-/** @returns {number[]|null} red, green, blue of any colour that CSS can name */
+/** @returns {number[]|null} red, green, blue of any colour that CSS can name @param {string|null} colour */
 function rgbOf(colour) {
   if (!colour || !CSS.supports("color", colour)) return null;
   const canvas = document.createElement("canvas");
@@ -32,7 +35,11 @@ function rgbOf(colour) {
   return Array.from(pen.getImageData(0, 0, 1, 1).data.slice(0, 3));
 }
 
-/** The colour itself, or as much of black or white in it as makes it readable on the paper. */
+/**
+ * The colour itself, or as much of black or white in it as makes it readable on the paper.
+ * @param {number[]} paper
+ * @param {number[]} colour
+ */
 function readableOn(paper, colour) {
   const end = luminance(paper) > 0.5 ? 0 : 255;
   for (let step = 0; step <= MIX_STEPS; step += 1) {
@@ -42,12 +49,13 @@ function readableOn(paper, colour) {
   return [end, end, end];
 }
 
-/** Contrast ratio as WCAG 2 defines it. */
+/** Contrast ratio as WCAG 2 defines it. @param {number[]} one @param {number[]} other */
 function contrast(one, other) {
   const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
   return (high + 0.05) / (low + 0.05);
 }
 
+/** @param {number[]} rgb */
 function luminance(rgb) {
   const linear = rgb.map((part) => {
     const share = part / 255;
@@ -56,6 +64,7 @@ function luminance(rgb) {
   return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
 }
 
+/** @param {number[]} rgb */
 function cssOf(rgb) {
   return `rgb(${rgb.join(" ")})`;
 }

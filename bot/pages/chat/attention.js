@@ -37,7 +37,7 @@ export class Attention {
     return !document.hidden && this.#host.isOpen;
   }
 
-  /** What was unread already when the page was opened where nobody looks. */
+  /** What was unread already when the page was opened where nobody looks. @param {number} count */
   missed(count) {
     if (this.isVisible) return;
     this.#unread = Math.max(this.#unread, count);
@@ -49,7 +49,10 @@ export class Attention {
     this.#show();
   }
 
-  /** Moves the focus, unless the guest is writing somewhere or is busy on the website around us. */
+  /**
+   * Moves the focus, unless the guest is writing somewhere or is busy on the website around us.
+   * @param {HTMLElement|null} element
+   */
   focus(element) {
     if (!element || isTyping() || !this.#host.isOpen) return;
     if (document.hasFocus() || !this.#host.isEmbedded) element.focus({ preventScroll: true });
@@ -61,7 +64,11 @@ export class Attention {
   }
 }
 
-/** What a screen reader says of an entry; what the guest wrote needs no saying. */
+/**
+ * What a screen reader says of an entry; what the guest wrote needs no saying.
+ * @param {import("/connection/feeds.js").Entry} entry
+ * @param {string} partner
+ */
 function spoken({ type, data }, partner) {
   if (type === "message") return data.from === "guest" ? null : `${partner}: ${data.text}`;
   if (type === "system") return data.text;

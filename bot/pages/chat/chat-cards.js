@@ -12,6 +12,12 @@ import { formatCount, formatRating, formatTime } from "/parts/time.js";
 import { t } from "/parts/words.js";
 
 /**
+ * An entry's data: which of the rest is there, its `card` says.
+ * @typedef {{card: string} & Record<string, any>} Card
+ * @typedef {(frame: HTMLElement, title: HTMLElement, card: Card, does: CardDoes) => void} Body
+ */
+
+/**
  * @typedef {object} CardDoes
  * @property {(action: import("/parts/actions.js").Action, fields?: any) => Promise<any>} send rejects with a Refusal
  * @property {(action: import("/parts/actions.js").Action) => Promise<any>} perform the same, and shows a refusal itself
@@ -34,6 +40,7 @@ export function renderCard(card, isLive, does, outcome) {
   return isLive ? openCard(card, does) : finishedCard(card, outcome);
 }
 
+/** @param {Card} card @param {CardDoes} does */
 function openCard(card, does) {
   const title = h("h2", { class: "card-title", id: newId("card") }, card.title);
   const frame = h("section", {
@@ -47,12 +54,15 @@ function openCard(card, does) {
   return frame;
 }
 
+/** @type {Record<string, Body>} */
 const BODIES = { service: serviceBody, therapist: therapistBody, rating: ratingBody, app_download: appBody };
 
+/** @param {HTMLElement} frame @param {HTMLElement} title @param {Card} card @param {CardDoes} does */
 function plainBody(frame, title, card, does) {
   frame.append(title, ...text(card), actionBar(card.actions ?? [], does.perform));
 }
 
+/** @param {HTMLElement} frame @param {HTMLElement} title @param {Card} card @param {CardDoes} does */
 function serviceBody(frame, title, card, does) {
   const { service, therapist } = card;
   frame.append(title, ...text(card));
@@ -81,6 +91,7 @@ function serviceBody(frame, title, card, does) {
     );
 }
 
+/** @param {HTMLElement} frame @param {HTMLElement} title @param {Card} card @param {CardDoes} does */
 function therapistBody(frame, title, card, does) {
   const { therapist } = card;
   frame.classList.add("card-therapist");
@@ -102,12 +113,19 @@ function therapistBody(frame, title, card, does) {
   if (card.expires_at) frame.append(answerWithin(card.expires_at, does.clock));
 }
 
-/** The offer itself stands below the log, and comes back from here after it was closed. */
+/**
+ * The offer itself stands below the log, and comes back from here after it was closed.
+ * @param {HTMLElement} frame
+ * @param {HTMLElement} title
+ * @param {Card} card
+ * @param {CardDoes} does
+ */
 function appBody(frame, title, card, does) {
   const look = { class: "btn btn-quiet", type: "button", testid: "app-see", on: { click: does.offerApp } };
   frame.append(title, ...text(card), h("button", look, t("See what the app can do")));
 }
 
+/** @param {HTMLElement} frame @param {HTMLElement} title @param {Card} card @param {CardDoes} does */
 function ratingBody(frame, title, card, does) {
   const { therapist } = card;
   frame.append(
@@ -122,6 +140,7 @@ function ratingBody(frame, title, card, does) {
   );
 }
 
+/** @param {{rating: number, rating_count?: number}} person */
 export function rating({ rating: value, rating_count: count }) {
   if (!value) return h("p", { class: "rating" }, t("New at Janji"));
   const spoken = t("Rated {rating} of 5", { rating: formatRating(value) });
@@ -135,6 +154,7 @@ export function rating({ rating: value, rating_count: count }) {
   );
 }
 
+/** @param {string[]|undefined} words */
 export function chips(words) {
   return words?.length
     ? h(
@@ -145,16 +165,18 @@ export function chips(words) {
     : "";
 }
 
-/** Language codes by their names; what is a name already stays as it is. */
+/** Language codes by their names; what is a name already stays as it is. @param {string[]} codes */
 export function languageNames(codes) {
   const names = new Intl.DisplayNames([document.documentElement.lang || "en"], { type: "language" });
   return codes.map((code) => (/^[a-z]{2,3}$/.test(code) ? names.of(code) : code)).join(", ");
 }
 
+/** @param {Parameters<typeof icon>[0]} name @param {string|null|undefined} words */
 function fact(name, words) {
   return words ? h("li", {}, icon(name), words) : null;
 }
 
+/** @param {string} expiresAt @param {import("/parts/time.js").Clock} clock */
 function answerWithin(expiresAt, clock) {
   const line = h("p", { class: "card-foot", role: "timer", aria: { live: "off" } });
   countDown(line, clock, expiresAt, (seconds) => {
@@ -163,16 +185,19 @@ function answerWithin(expiresAt, clock) {
   return line;
 }
 
+/** @param {number} seconds */
 function keptText(seconds) {
   if (seconds === 0) return t("One moment…");
   if (seconds === 1) return t("Kept for you for 1 second");
   return t("Kept for you for {seconds} seconds", { seconds });
 }
 
+/** @param {Card} card */
 function text(card) {
   return card.text ? [h("p", { class: "card-text" }, card.text)] : [];
 }
 
+/** @param {Card} card @param {boolean} isLive @param {CardDoes} does */
 function problemCard(card, isLive, does) {
   const actions = isLive && card.actions?.length ? [actionBar(card.actions, does.perform)] : [];
   const message = [card.title, card.text].filter(Boolean).join(" – ");
@@ -182,6 +207,7 @@ function problemCard(card, isLive, does) {
   );
 }
 
+/** @param {Card} card @param {string|null} outcome */
 function finishedCard(card, outcome) {
   const person = card.therapist ? avatar(card.therapist.name, card.therapist.photo, "small") : null;
   const name = card.card === "therapist" ? card.therapist?.name : null;
@@ -194,7 +220,7 @@ function finishedCard(card, outcome) {
   );
 }
 
-/** What became of a card, as its reader remembers it. */
+/** What became of a card, as its reader remembers it. @param {string} card @param {string|null} outcome */
 function outcomeText(card, outcome) {
   if (outcome === "cancelled") return t("Cancelled");
   if (outcome === "expired") return t("Expired");

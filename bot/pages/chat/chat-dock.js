@@ -38,6 +38,7 @@ export class ChatDock {
   }
 }
 
+/** @param {import("/chat/conversation.js").Conversation} conversation */
 function dockActions(conversation) {
   if (conversation.isWritable || conversation.state === "searching") return [];
   const actions = conversation.actionsBesideCards();
@@ -46,6 +47,7 @@ function dockActions(conversation) {
   return actions.map((action) => (action.command === "book" ? bookAction(action) : action));
 }
 
+/** @param {import("/parts/actions.js").Action} action */
 function bookAction(action) {
   return { ...action, style: action.style ?? "primary", payload: { kind: "now", source: "menu", ...action.payload } };
 }

@@ -35,7 +35,7 @@ export class ChatHeader {
 
   /**
    * @param {import("/chat/conversation.js").Conversation} conversation
-   * @param {string|null} presence what is known of the therapist's being there
+   * @param {import("/connection/correspondence.js").Presence|null} presence what is known of the therapist's being there
    */
   show(conversation, presence) {
     const { booking, actions, isWritable } = conversation;
@@ -46,11 +46,13 @@ export class ChatHeader {
     replaceChildren(this.bar, isWritable && booking ? bookingBar(booking, actions, this.#perform) : null);
   }
 
+  /** @param {import("/connection/connection.js").Status} status @param {string|null} rung */
   showStatus(status, rung) {
     this.#badge.show(status, rung);
   }
 }
 
+/** @param {import("/chat/host.js").Host} host */
 function closeButton(host) {
   const label = { label: t("Close chat") };
   const close = () => host.close();
@@ -58,6 +60,10 @@ function closeButton(host) {
   return h("button", attributes, icon("close"));
 }
 
+/**
+ * @param {import("/chat/conversation.js").Conversation} conversation
+ * @param {import("/connection/correspondence.js").Presence|null} presence
+ */
 function headerTitle({ header, booking, isWritable }, presence) {
   const progress = isWritable ? progressText(booking?.progress) : null;
   const photo = header.photo
@@ -89,11 +95,17 @@ function headerTitle({ header, booking, isWritable }, presence) {
   );
 }
 
+/** @param {string} text */
 function hidden(text) {
   return h("span", { class: "visually-hidden" }, text);
 }
 
-/** The booking that is under way, with what can still be done about it. */
+/**
+ * The booking that is under way, with what can still be done about it.
+ * @param {BookingOfGuest} booking
+ * @param {import("/parts/actions.js").Action[]} actions
+ * @param {(action: import("/parts/actions.js").Action) => Promise<any>} perform
+ */
 function bookingBar(booking, actions, perform) {
   const facts = [booking.service?.name, t("{minutes} min", { minutes: booking.duration }), booking.price_text]
     .filter(Boolean)
@@ -115,18 +127,26 @@ function bookingBar(booking, actions, perform) {
   return bar;
 }
 
+/** @param {string|null|undefined} progress */
 function progressText(progress) {
   const words = { on_the_way: t("On the way"), delayed: t("Delayed"), arrived: t("Arrived") };
-  return words[progress] ?? null;
+  return words[/** @type {keyof typeof words} */ (progress)] ?? null;
 }
 
-/** A therapist is on the way: a slip of the finger must not send her home. */
+/**
+ * A therapist is on the way: a slip of the finger must not send her home.
+ * @param {HTMLElement} bar
+ * @param {import("/parts/actions.js").Action} cancel
+ * @param {(action: import("/parts/actions.js").Action) => Promise<any>} perform
+ */
 function cancelWithQuestion(bar, cancel, perform) {
   const place = h("div", { class: "cancel-question" });
+  /** @param {boolean} isAsking */
   const ask = (isAsking) => {
     const keep = { command: "keep_booking", label: t("Keep the booking"), style: "secondary" };
     const sure = { ...cancel, label: t("Yes, cancel"), style: "danger", testid: "confirm-cancel" };
     const first = { ...cancel, label: t("Cancel"), style: "danger-quiet" };
+    /** @param {import("/parts/actions.js").Action} action */
     const press = (action) => {
       if (action === sure) return perform(cancel);
       ask(action === first);

@@ -68,6 +68,7 @@ export class ChatLog {
     if (entry.type === "card") this.#cards.push({ entry, item, isLive });
   }
 
+  /** @param {import("/connection/feeds.js").Entry} entry @param {boolean} isLive */
   #draw(entry, isLive) {
     if (entry.type === "message") return bubble({ ...entry.data, at: entry.at, reader: "guest" });
     if (entry.type === "system") return systemLine(entry.data.text);
@@ -76,6 +77,7 @@ export class ChatLog {
     return null;
   }
 
+  /** @param {import("/connection/feeds.js").Entry} entry @param {boolean} isLive */
   #drawCard(entry, isLive) {
     return renderCard(entry.data, isLive, this.#does, this.#does.outcomeOf(entry));
   }
@@ -85,7 +87,10 @@ export class ChatLog {
     this.#ticks.show(receipts);
   }
 
-  /** Draws anew the cards that have opened or closed since. @returns {HTMLElement|null} the newest that has opened */
+  /**
+   * Draws anew the cards that have opened or closed since. @returns {HTMLElement|null} the newest that has opened
+   * @param {(entry: import("/connection/feeds.js").Entry) => boolean} isLive
+   */
   refreshCards(isLive) {
     let opened = null;
     for (const card of this.#cards) {
@@ -104,7 +109,7 @@ export class ChatLog {
     return /** @type {HTMLElement|null} */ (item?.firstElementChild ?? null);
   }
 
-  /** Something of this page's own, not of the conversation's: a refusal. */
+  /** Something of this page's own, not of the conversation's: a refusal. @param {HTMLElement} element */
   addLocal(element) {
     this.#list.append(h("li", { class: "log-card log-local" }, element));
     this.scrollToEnd();
@@ -115,7 +120,10 @@ export class ChatLog {
     for (const item of this.#list.querySelectorAll(".log-local")) item.remove();
   }
 
-  /** What is going on now, below everything: the countdown, the welcome, somebody typing. */
+  /**
+   * What is going on now, below everything: the countdown, the welcome, somebody typing.
+   * @param {HTMLElement|null} element
+   */
   showNow(element) {
     if (this.#now === element) return;
     this.#now = element;
@@ -134,7 +142,7 @@ export class ChatLog {
     this.#down.hidden = true;
   }
 
-  /** Brings a card into sight from its beginning, since its first field comes first. */
+  /** Brings a card into sight from its beginning, since its first field comes first. @param {HTMLElement} card */
   reveal(card) {
     this.scrollToEnd();
     const above = card.getBoundingClientRect().top - this.#scroll.getBoundingClientRect().top;

@@ -41,7 +41,7 @@ export class ChatNow {
     return card;
   }
 
-  /** The server says when it is over. @param {string} name */
+  /** The server says when it is over. @param {string} name @param {boolean} isTyping */
   showTyping(name, isTyping) {
     if (isTyping === this.#isTyping) return;
     this.#isTyping = isTyping;
@@ -49,6 +49,7 @@ export class ChatNow {
     if (isTyping && this.#log.isAtEnd) this.#log.scrollToEnd();
   }
 
+  /** @param {unknown} key */
   #isNew(key) {
     const before = this.#shown;
     this.#shown = JSON.stringify(key);

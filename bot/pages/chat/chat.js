@@ -41,14 +41,10 @@ class GuestChat {
   #settings;
   #connection;
   #host;
-  /** @type {ChatHeader} */
-  #header;
-  /** @type {ChatLog} */
-  #log;
-  /** @type {ChatNow} */
-  #now;
-  /** @type {ChatDock} */
-  #dock;
+  #header = /** @type {ChatHeader} */ (/** @type {unknown} */ (null)); // built before anything else
+  #log = /** @type {ChatLog} */ (/** @type {unknown} */ (null)); // built before anything else
+  #now = /** @type {ChatNow} */ (/** @type {unknown} */ (null)); // built before anything else
+  #dock = /** @type {ChatDock} */ (/** @type {unknown} */ (null)); // built before anything else
   #messages;
   #pushOffer;
   #appPrompt;
@@ -62,6 +58,7 @@ class GuestChat {
   #correspondence;
   #tab;
 
+  /** @param {ClientSettings} settings */
   constructor(settings) {
     this.#settings = settings;
     this.#host = new Host({ onBook: (wish) => this.#book(wish), onVisibility: (isOpen) => isOpen && this.#seen(true) });
@@ -111,6 +108,7 @@ class GuestChat {
     this.#host.ready();
   }
 
+  /** @param {import("/connection/feeds.js").Feeds} feeds */
   #auth(feeds) {
     const token = this.#identity.token();
     const since = Math.max(0, ...Object.values(feeds.all()));
@@ -124,10 +122,14 @@ class GuestChat {
     const draft = this.#dock?.input.value ?? "";
     const focused = /** @type {HTMLElement|null} */ (document.activeElement)?.dataset.testid;
     const does = {
+      /** @param {import("/parts/actions.js").Action} action @param {object} [fields] */
       send: (action, fields) => this.#send(action, fields),
+      /** @param {import("/parts/actions.js").Action} action */
       perform: (action) => this.#perform(action),
+      /** @param {import("/connection/http.js").Refusal} refusal */
       showRefusal: (refusal) => this.#showRefusal(refusal),
       offerApp: () => this.#offerApp({ isAsked: true }),
+      /** @param {import("/connection/feeds.js").Entry} entry */
       outcomeOf: (entry) => this.#conversation.outcomeOf(entry),
       look: () => this.#correspondence.look(),
       clock: this.#connection.clock,
@@ -189,6 +191,7 @@ class GuestChat {
     this.#log.showReceipts(receipts);
   }
 
+  /** @param {import("/connection/connection.js").Status} status @param {string|null} rung */
   #showStatus(status, rung) {
     this.#status = status;
     this.#rung = rung;
@@ -199,13 +202,17 @@ class GuestChat {
 
   // What the server says
 
-  /** It may say at each try that it does not let us in: one line of it is enough. */
+  /**
+   * It may say at each try that it does not let us in: one line of it is enough.
+   * @param {import("/connection/http.js").Refusal} refusal
+   */
   #turnedAway(refusal) {
     this.#refusedAtTheDoor?.closest("li")?.remove();
     this.#refusedAtTheDoor = this.#showRefusal(refusal);
     return false;
   }
 
+  /** @param {any} session @param {{entries: import("/connection/feeds.js").Entry[], fresh: boolean}} news */
   #resume(session, news) {
     if (!this.#identity.accept(session)) {
       this.#connection.restart({ fresh: true });
@@ -234,6 +241,7 @@ class GuestChat {
     this.#tab.begin(this.#rung);
   }
 
+  /** @param {import("/connection/feeds.js").Entry} entry */
   #hear(entry) {
     this.#conversation.add(entry);
     const opensCard = entry.type === "card" && this.#conversation.isLive(entry);
@@ -261,12 +269,16 @@ class GuestChat {
     this.#appPrompt.show(booking?.starts_at ?? booking?.arrives_by ?? null, why);
   }
 
-  /** A push says that there is news: the connection should be there to read it. A press on one wants to see it. */
+  /**
+   * A push says that there is news: the connection should be there to read it. A press on one wants to see it.
+   * @param {"push"|"open"} type
+   */
   #heardFromWorker(type) {
     if (!this.#connection.isReady) this.#connection.restart();
     if (type === "open") this.#seen(true);
   }
 
+  /** @param {import("/connection/feeds.js").Entry} entry */
   #place(entry) {
     if (entry.type === "message" && entry.data.from === "guest") this.#messages.arrived(entry.data.client_id);
     this.#correspondence.hear(entry);
@@ -275,12 +287,14 @@ class GuestChat {
 
   // What the guest does
 
+  /** @param {import("/parts/actions.js").Action} action @param {object} [fields] */
   async #send(action, fields = {}) {
     const ack = await this.#connection.send(action.command, { ...action.payload, ...fields });
     this.#log.clearLocal();
     return ack;
   }
 
+  /** @param {import("/parts/actions.js").Action} action */
   async #perform(action) {
     try {
       return await this.#send(action);
@@ -291,13 +305,14 @@ class GuestChat {
     }
   }
 
+  /** @param {import("/connection/http.js").Refusal} refusal */
   #showRefusal(refusal) {
     const line = problemLine({ ...refusal, message: refusal.message });
     this.#log.addLocal(line);
     return line;
   }
 
-  /** A wish from one of the website's booking areas. */
+  /** A wish from one of the website's booking areas. @param {Wish} wish */
   #book({ therapist_id, service, source, duration }) {
     if (Number.isFinite(duration)) prefill({ duration });
     const payload = {
@@ -309,12 +324,16 @@ class GuestChat {
     this.#perform({ command: "book", label: "", payload }).catch(() => {});
   }
 
+  /** @param {string} text */
   #write(text) {
     this.#messages.write(text);
     this.#log.scrollToEnd();
   }
 
-  /** The words come first and then the server's text in the same language, so that nothing is shown half in each. */
+  /**
+   * The words come first and then the server's text in the same language, so that nothing is shown half in each.
+   * @param {string} locale
+   */
   async #switchLocale(locale) {
     if (locale === currentLocale()) return;
     const isConnected = this.#connection.isReady;
@@ -332,6 +351,7 @@ class GuestChat {
 
   // Where the guest looks
 
+  /** @param {boolean} andFocus */
   #seen(andFocus) {
     this.#attention.seen();
     this.#correspondence.look();
@@ -339,7 +359,11 @@ class GuestChat {
     if (andFocus) this.#attention.focus(wanted);
   }
 
-  /** Brings what is new into sight, and the focus to it unless the guest has only just arrived. */
+  /**
+   * Brings what is new into sight, and the focus to it unless the guest has only just arrived.
+   * @param {HTMLElement|null} opened
+   * @param {boolean} isArrival
+   */
   #attend(opened, isArrival) {
     if (opened) this.#log.reveal(opened);
     else this.#log.follow();

@@ -1,6 +1,10 @@
 /** What the guest's page knows of its conversation: the log so far, and where it stands now. */
 
 /** @typedef {import("/connection/feeds.js").Entry} Entry */
+/**
+ * Where a conversation stands, as a snapshot or an entry says it.
+ * @typedef {Partial<Pick<Conversation, "state"|"revision"|"header"|"booking"|"countdown"|"actions">>} Standing
+ */
 
 const WRITABLE = new Set(["active", "confirmed"]);
 const ENDED = new Set(["idle", "completed", "cancelled", "expired"]);
@@ -22,7 +26,11 @@ export class Conversation {
   /** @type {Map<number, string>} the newest card of each revision: who pressed an old one gets the present one again */
   #cards = new Map();
 
-  /** Takes a snapshot; its own fields are newer than any entry it brings. */
+  /**
+   * Takes a snapshot; its own fields are newer than any entry it brings.
+   * @param {Standing} session
+   * @param {{entries: Entry[], fresh: boolean}} news
+   */
   adopt(session, { entries, fresh }) {
     if (fresh) {
       this.entries = [];
@@ -38,11 +46,13 @@ export class Conversation {
     if (entry.type === "state" && entry.data.revision >= this.revision) this.#stand(entry.data);
   }
 
+  /** @param {Entry} entry */
   #keep(entry) {
     this.entries.push(entry);
     if (entry.type === "card" && entry.data.card !== "problem") this.#cards.set(entry.data.revision, entry.id);
   }
 
+  /** @param {Standing} standing */
   #stand({ state, revision, header, booking, countdown, actions }) {
     this.state = state ?? this.state;
     this.revision = revision ?? this.revision;
@@ -52,7 +62,7 @@ export class Conversation {
     this.actions = actions ?? [];
   }
 
-  /** A card can be answered only while nothing has happened since. */
+  /** A card can be answered only while nothing has happened since. @param {Entry} entry */
   isLive({ type, id, data }) {
     if (type !== "card" || data.revision !== this.revision) return false;
     return data.card === "problem" || this.#cards.get(data.revision) === id;

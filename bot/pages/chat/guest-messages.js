@@ -25,7 +25,7 @@ export class GuestMessages {
     this.#pending.show(this.#outbox?.waiting() ?? []);
   }
 
-  /** Takes up the messages of a conversation, with those that were left from before. */
+  /** Takes up the messages of a conversation, with those that were left from before. @param {string} conversationId */
   open(conversationId) {
     if (this.#conversationId === conversationId) return;
     this.#conversationId = conversationId;
@@ -43,11 +43,12 @@ export class GuestMessages {
     this.#outbox?.deliver();
   }
 
+  /** @param {string} text */
   write(text) {
     this.#outbox?.add({ text });
   }
 
-  /** The log has it. */
+  /** The log has it. @param {string} client_id */
   arrived(client_id) {
     this.#pending?.drop(client_id);
     this.#outbox?.done(client_id);

@@ -49,16 +49,21 @@ export class Host {
     this.#say({ type: "close" });
   }
 
+  /** @param {number} count */
   unread(count) {
     this.#say({ type: "unread", count });
   }
 
-  /** A page without an origin of its own (a local file) can only be reached by "*", and is told nothing secret. */
+  /**
+   * A page without an origin of its own (a local file) can only be reached by "*", and is told nothing secret.
+   * @param {object} message
+   */
   #say(message) {
     if (!this.isEmbedded || this.#origin === null) return;
     window.parent.postMessage({ [MARK]: 1, ...message }, this.#origin === "null" ? "*" : this.#origin);
   }
 
+  /** @param {MessageEvent} event */
   #heard(event) {
     if (event.source !== window.parent || event.origin !== this.#origin || event.data?.[MARK] !== 1) return;
     if (event.data.type === "visibility") {

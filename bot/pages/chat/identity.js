@@ -7,6 +7,7 @@ const KEY = "janji.guest";
 
 export class GuestIdentity {
   #used = null;
+  /** @type {string|null} */
   #conversation = null;
 
   /** The token to connect with, or undefined for somebody new. */
@@ -23,6 +24,7 @@ export class GuestIdentity {
   /**
    * Keeps the token of a snapshot.
    * @returns {boolean} false when another tab has become a guest at the same time: connect again, as that one
+   * @param {{token: string, conversation_id: string}} session
    */
   accept({ token, conversation_id }) {
     const kept = read(KEY);
@@ -36,7 +38,7 @@ export class GuestIdentity {
     return true;
   }
 
-  /** Calls back when another tab has become another guest. */
+  /** Calls back when another tab has become another guest. @param {() => void} callback */
   onChange(callback) {
     onChangeElsewhere((key) => {
       const kept = key === KEY ? read(KEY) : null;

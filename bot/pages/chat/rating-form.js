@@ -21,7 +21,7 @@ export function ratingForm(card, does) {
   const form = h("form", { class: "rating-form", novalidate: true }, stars.element, comment.element, bar);
   button.disabled = stars.value() === 0;
   stars.element.addEventListener("change", () => (button.disabled = false));
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", /** @param {Event} event */ (event) => {
     event.preventDefault();
     const fields = { stars: stars.value(), ...(comment.value() ? { comment: comment.value() } : {}) };
     pressOne(bar, button, () => send(does, action, fields));
@@ -29,6 +29,11 @@ export function ratingForm(card, does) {
   return form;
 }
 
+/**
+ * @param {import("/chat/chat-cards.js").CardDoes} does
+ * @param {import("/parts/actions.js").Action} action
+ * @param {object} fields
+ */
 async function send(does, action, fields) {
   try {
     await does.send(action, fields);
@@ -39,7 +44,10 @@ async function send(does, action, fields) {
   }
 }
 
-/** Five radio buttons, so that keys and screen readers know them; the stars up to the chosen one are filled. */
+/**
+ * Five radio buttons, so that keys and screen readers know them; the stars up to the chosen one are filled.
+ * @param {number|undefined} given
+ */
 function starsField(given) {
   const name = newId("stars");
   const inputs = [1, 2, 3, 4, 5].map((value) =>

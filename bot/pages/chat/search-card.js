@@ -48,11 +48,13 @@ export function searchCard(conversation, { perform, clock, announce }) {
   );
 }
 
+/** @param {import("/chat/conversation.js").Conversation} conversation */
 function askingTitle({ booking }) {
   const name = booking?.therapist?.name;
   return name ? t("Asking {name} first", { name }) : t("Asking your therapist first");
 }
 
+/** @param {import("/chat/conversation.js").Conversation["countdown"]} countdown */
 function attemptText(countdown) {
   if (!countdown) return t("One moment…");
   if (countdown.attempt === 0) return t("If there is no answer, we ask others near you.");

@@ -11,7 +11,18 @@ import { clientSettings } from "/parts/settings.js";
 import { t } from "/parts/words.js";
 
 const DRAFT_KEY = "janji.draft";
-/** The field that shows an error the server names otherwise. */
+/**
+ * @typedef {object} Field
+ * @property {HTMLElement} element
+ * @property {() => void} focus
+ * @property {() => boolean} hasError
+ * @property {(reason: string) => void} showError
+ * @property {() => any} value
+ * @property {() => Promise<{latitude: number, longitude: number}|null>} [place] of an address
+ * @typedef {Record<string, Field>} Fields
+ */
+
+/** The field that shows an error the server names otherwise. @type {Record<string, string>} */
 const FIELD_OF = {
   location: "address",
   "location.address": "address",
@@ -20,7 +31,10 @@ const FIELD_OF = {
   gender_preference: "gender",
 };
 
-/** Remembers what the guest has already told us on the way here, as a length picked from the price list. */
+/**
+ * Remembers what the guest has already told us on the way here, as a length picked from the price list.
+ * @param {object} known
+ */
 export function prefill(known) {
   write(DRAFT_KEY, { ...read(DRAFT_KEY), ...known });
 }
@@ -50,6 +64,7 @@ export function serviceForm(card, does) {
   };
   const buttons = formButtons(card, does);
   const problem = h("div", { class: "form-problem" });
+  /** @param {import("/connection/http.js").Refusal} refusal */
   const showRefusal = (refusal) => {
     if (Object.keys(refusal.fields).length)
       replaceChildren(problem, problemLine({ ...refusal, message: refusal.message, dismissible: false }));
@@ -58,17 +73,20 @@ export function serviceForm(card, does) {
   const elements = Object.values(fields).map((field) => field.element);
   const form = h("form", { class: "service-form", novalidate: true }, elements, problem, buttons.bar);
   form.addEventListener("input", () => prefill(valuesOf(fields)));
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", /** @param {Event} event */ (event) => {
     event.preventDefault();
     problem.replaceChildren();
     if (!isFilled(fields)) return;
+    /** @param {object} values */
     const send = (values) => does.send(buttons.confirmAction, values);
     pressOne(buttons.bar, buttons.confirm, () => submit(fields, send, showRefusal));
   });
   return form;
 }
 
+/** @param {any} card @param {{perform: (action: import("/parts/actions.js").Action) => Promise<any>}} does */
 function formButtons(card, does) {
+  /** @type {import("/parts/actions.js").Action[]} */
   const actions = card.actions ?? [];
   const confirmAction = actions.find((one) => one.command === "confirm_service") ?? {
     command: "confirm_service",
@@ -90,10 +108,15 @@ function formButtons(card, does) {
   return { bar, confirm, confirmAction };
 }
 
-/** Sends the form; an error that names fields is shown at them, the first of them in focus. */
+/**
+ * Sends the form; an error that names fields is shown at them, the first of them in focus.
+ * @param {Fields} fields
+ * @param {(values: object) => Promise<any>} send
+ * @param {(refusal: Refusal) => void} showRefusal
+ */
 async function submit(fields, send, showRefusal) {
   for (const field of Object.values(fields)) field.showError("");
-  const place = await fields.address.place();
+  const place = await fields.address.place?.();
   if (!place) {
     refuse(fields, { address: t("We could not find out where you are. Press “Use my location”.") });
     throw new Refusal({ code: "invalid" });
@@ -110,6 +133,7 @@ async function submit(fields, send, showRefusal) {
   }
 }
 
+/** @param {Fields} fields */
 function isFilled(fields) {
   const missing = ["address", "name", "phone"].filter((name) => !fields[name].value());
   for (const field of Object.values(fields)) field.showError("");
@@ -117,17 +141,25 @@ function isFilled(fields) {
   return missing.length === 0;
 }
 
+/** @param {Fields} fields @param {Record<string, unknown>} reasons */
 function refuse(fields, reasons) {
   for (const [name, reason] of Object.entries(reasons)) fields[FIELD_OF[name] ?? name]?.showError(String(reason));
   const first = Object.values(fields).find((field) => field.hasError());
   first?.focus();
 }
 
+/** @param {Fields} fields */
 function valuesOf(fields) {
   return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value()]));
 }
 
-/** A label, a control, a hint and the place of its error, tied together for screen readers. */
+/**
+ * A label, a control, a hint and the place of its error, tied together for screen readers.
+ * @param {string} name
+ * @param {string} label
+ * @param {HTMLElement} control
+ * @param {{hint?: string, beside?: HTMLElement|null, after?: HTMLElement|null}} [more]
+ */
 function labelled(name, label, control, { hint = "", beside = null, after = null } = {}) {
   const hintLine = hint ? h("p", { class: "field-hint", id: newId("hint") }, hint) : null;
   const errorLine = h("p", { class: "field-error", id: newId("error"), testid: `error-${name}` });
@@ -138,10 +170,12 @@ function labelled(name, label, control, { hint = "", beside = null, after = null
   return { element, ...errorOf(element, control, errorLine) };
 }
 
+/** @param {HTMLElement} element @param {HTMLElement} control @param {HTMLElement} line */
 function errorOf(element, control, line) {
   return {
     focus: () => control.focus(),
     hasError: () => line.textContent !== "",
+    /** @param {string} reason */
     showError: (reason) => {
       line.textContent = reason;
       element.classList.toggle("field-wrong", reason !== "");
@@ -150,6 +184,13 @@ function errorOf(element, control, line) {
   };
 }
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {string|null|undefined} value
+ * @param {object} attributes
+ * @param {string} [hint]
+ */
 function textField(name, label, value, attributes, hint) {
   const control = h("input", { type: "text", name, testid: `field-${name}`, value: value ?? "", ...attributes });
   const field = labelled(name, label, control, { hint });
@@ -157,6 +198,7 @@ function textField(name, label, value, attributes, hint) {
   return { ...field, value: () => control.value.trim() };
 }
 
+/** @param {DurationPrice[]} durations @param {unknown} chosen */
 function durationField(durations, chosen) {
   const minutes = durations.map((one) => one.minutes);
   const present = minutes.includes(Number(chosen)) ? Number(chosen) : (minutes[0] ?? null);
@@ -188,6 +230,7 @@ function durationField(durations, chosen) {
   };
 }
 
+/** @param {string|undefined} chosen */
 function genderField(chosen) {
   const choices = [
     ["any", t("No preference")],
@@ -199,7 +242,10 @@ function genderField(chosen) {
   return { ...labelled("gender", t("Therapist (optional)"), control), value: () => control.value };
 }
 
-/** The address as text, and the place on the map: the guest's own where it may be asked for, else the map's beginning. */
+/**
+ * The address as text, and the place on the map: the guest's own where it may be asked for, else the map's beginning.
+ * @param {any} known
+ */
 function addressField(known) {
   const control = h("input", {
     type: "text",

@@ -103,13 +103,13 @@ export function composer({ onSend, onTyping, label }) {
     grow(input);
     measure();
   });
-  input.addEventListener("keydown", (event) => {
+  input.addEventListener("keydown", /** @param {KeyboardEvent} event */ (event) => {
     // Safari ends a composition before its Enter, which then says 229 for "somebody else has used it".
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();
   });
-  element.addEventListener("submit", (event) => {
+  element.addEventListener("submit", /** @param {Event} event */ (event) => {
     event.preventDefault();
     submit();
   });

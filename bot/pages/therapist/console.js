@@ -50,10 +50,8 @@ export class Console {
   #isOver = false;
   /** @type {Map<string, string>} from when on each open offer could be answered: its entry says it, a snapshot does not */
   #askedAt = new Map();
-  /** @type {OfferList} */
-  #offers;
-  /** @type {AvailabilitySwitch} */
-  #switch;
+  #offers = /** @type {OfferList} */ (/** @type {unknown} */ (null)); // built before anything else
+  #switch = /** @type {AvailabilitySwitch} */ (/** @type {unknown} */ (null)); // built before anything else
 
   /**
    * @param {object} options

@@ -14,8 +14,7 @@ export class Rooms {
   chosen = null;
   #does;
   #owner = "";
-  /** @type {Outbox} */
-  #outbox;
+  #outbox = /** @type {Outbox} */ (/** @type {unknown} */ (null)); // built before anything else
   /** Conversation entries by feed. @type {Map<string, import("/connection/feeds.js").Entry[]>} */
   #said = new Map();
   /** @type {Map<string, Room>} */

@@ -51,10 +51,13 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
 @media (prefers-reduced-motion: reduce) { .launcher, .panel, .panel.open { transition: none; } .launcher:hover { transform: none; } }
 `;
 
+  /** @type {Record<string, string>} */
   let words = {};
+  /** @param {string} msgid */
   const t = (msgid) => words[msgid] || msgid;
   const locale = pickLocale();
 
+  /** @param {string} tag @param {Record<string, string>} [attributes] @param {...(Node|string)} children */
   const make = (tag, attributes = {}, ...children) => {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -105,11 +108,14 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
   const panel = make("div", { class: "panel", role: "dialog" }, edges[0], wait, edges[1]);
   root.append(launcher, panel);
 
+  /** @type {any} */
   let frame = null;
   let isOpen = false;
   let isReady = false;
   let unread = 0;
+  /** @type {object|null} */
   let wish = null;
+  /** @type {Element|null} */
   let returnTo = null;
   let slowTimer = 0;
   let hostOverflow = "";
@@ -174,6 +180,7 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     }, SLOW_AFTER_MS);
   }
 
+  /** @param {string} text @param {boolean} [again] */
   function showWait(text, again = false) {
     const line = make("p");
     line.textContent = text;
@@ -188,6 +195,7 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     line.after(retry);
   }
 
+  /** @param {object} message */
   function say(message) {
     frame?.contentWindow?.postMessage({ [MARK]: 1, ...message }, BASE.origin);
   }
@@ -230,7 +238,10 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     target.focus({ preventScroll: true });
   }
 
-  /** On a small screen the chat covers the page: the page must neither scroll behind it nor take the focus. */
+  /**
+   * On a small screen the chat covers the page: the page must neither scroll behind it nor take the focus.
+   * @param {boolean} isLocked
+   */
   function lockPage(isLocked) {
     const style = document.documentElement.style;
     if (isLocked) {
@@ -260,7 +271,10 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     }
   }
 
-  /** What the browser does not keep for our frame on this website, this website keeps for it. */
+  /**
+   * What the browser does not keep for our frame on this website, this website keeps for it.
+   * @param {unknown} values
+   */
   function keep(values) {
     try {
       window.localStorage.setItem(KEPT_KEY, JSON.stringify(values));
@@ -277,12 +291,14 @@ iframe { display: block; position: absolute; inset: 0; width: 100%; height: 100%
     }
   }
 
+  /** @param {Wish} [detail] */
   function book(detail = {}) {
     const { therapist_id, service, source, duration } = detail;
     wish = { therapist_id, service, source, duration };
     open();
   }
 
+  /** @param {MessageEvent} event */
   function heard(event) {
     if (event.origin !== BASE.origin || !frame || event.source !== frame.contentWindow || event.data?.[MARK] !== 1)
       return;
