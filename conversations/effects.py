@@ -86,6 +86,8 @@ class CloseSearchWon:
 class CancelSearch:
     search_id: str
     why: str
+    is_unanswered: bool = False
+    """Whether the guest only let their time run out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,24 @@ class SendOffer:
 
 @dataclass(frozen=True, slots=True)
 class CloseOffer:
-    """`why` is `taken`, `cancelled`, `expired`, `declined` or `accepted`, as the therapist sees it."""
+    """`why`, as the therapist sees it.
+
+    `taken`, `cancelled`, `expired` or `declined`; and of one that waited for its guest `accepted`, `not_chosen`,
+    `unanswered` or `cancelled`.
+    """
 
     offer_id: str
     therapist_id: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForGuest:
+    """The therapist has said yes in time, and now it is the guest's turn, until this moment."""
+
+    offer_id: str
+    therapist_id: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,7 @@ Effect = (
     FindCandidates
     | SendOffer
     | CloseOffer
+    | WaitForGuest
     | KeepHold
     | ReleaseHold
     | ReportAttempt

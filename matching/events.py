@@ -86,6 +86,8 @@ class TherapistTaken:
 @dataclass(frozen=True, slots=True)
 class SearchCancelled:
     why: str
+    is_unanswered: bool = False
+    """Whether the guest only let their time run out."""
 
 
 @dataclass(frozen=True, slots=True)

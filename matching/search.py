@@ -162,7 +162,8 @@ def _found(search: Search, event: on.HoldKept, now: datetime) -> Decision:
     others, effects = _close_open_offers(search, Answer.TAKEN, "taken", now)
     found = replace(others, state=State.FOUND, expires_at=event.until)
     report = do.ReportFound(search.conversation_id, chosen.offer_id, chosen.therapist_id, chosen.distance_km)
-    return Decision(found, (_close(chosen, "accepted"), report, *effects))
+    waiting = do.WaitForGuest(chosen.offer_id, chosen.therapist_id, _chooses_until(search, event.until))
+    return Decision(found, (waiting, report, *effects))
 
 
 def _hold_lost(search: Search, event: on.HoldLost, now: datetime) -> Decision:
@@ -236,7 +237,7 @@ def _give_back(search: Search, event: on.TherapistGivenBack, now: datetime) -> D
         attempt=max(search.attempt, 1),
         attempt_ends_at=event.deadline_at,
     )
-    effects = (_close(chosen, "cancelled"), _release(chosen), _look(given_back, _wave_size(given_back)))
+    effects = (_close(chosen, "not_chosen"), _release(chosen), _look(given_back, _wave_size(given_back)))
     return Decision(_with_clock(given_back, now), effects)
 
 
@@ -244,7 +245,8 @@ def _win(search: Search, event: on.TherapistTaken, now: datetime) -> Decision:
     if event.offer_id != search.chosen_offer_id:
         return Decision(search)
     won = _ended(search, State.WON, "the guest accepted")
-    return Decision(won, (_release(_offer(search, event.offer_id)),))
+    chosen = _offer(search, event.offer_id)
+    return Decision(won, (_close(chosen, "accepted"), _release(chosen)))
 
 
 def _ring_found(search: Search, event: on.DeadlinePassed, now: datetime) -> Decision:
@@ -254,7 +256,7 @@ def _ring_found(search: Search, event: on.DeadlinePassed, now: datetime) -> Deci
     chosen = _offer(search, search.chosen_offer_id or "")
     lapsed = _ended(_answered(search, chosen, Answer.EXPIRED, now), State.EXHAUSTED, "the guest did not answer")
     effects = (
-        _close(chosen, "expired"),
+        _close(chosen, "unanswered"),
         _release(chosen),
         do.ReportLost(search.conversation_id, chosen.offer_id),
     )
@@ -267,7 +269,7 @@ def _cancel(search: Search, event: on.SearchCancelled, now: datetime) -> Decisio
     chosen = search.offer(search.chosen_offer_id or "")
     if chosen is not None:
         withdrawn = _answered(withdrawn, chosen, Answer.WITHDRAWN, now)
-        effects += (_close(chosen, "cancelled"), _release(chosen))
+        effects += (_close(chosen, "unanswered" if event.is_unanswered else "cancelled"), _release(chosen))
     return Decision(_ended(withdrawn, State.CANCELLED, event.why), effects)
 
 
@@ -391,6 +393,18 @@ def _send(offer: Offer, search: Search) -> do.SendOffer:
         respond_by=offer.until,
         attempt=offer.attempt,
     )
+
+
+def guests_turn_until(search: Search, offer: Offer) -> datetime | None:
+    """Until when the guest may choose this therapist, None where it is not their turn."""
+    if search.state is not State.FOUND or offer.offer_id != search.chosen_offer_id or search.expires_at is None:
+        return None
+    return _chooses_until(search, search.expires_at)
+
+
+def _chooses_until(search: Search, held_until: datetime) -> datetime:
+    """The hold lasts a little longer than the guest may choose."""
+    return held_until - timedelta(seconds=CHOICE_MARGIN_S)
 
 
 def _close(offer: Offer, why: str) -> do.CloseOffer:

@@ -236,7 +236,7 @@ class Therapist(Client):
     namespace = "/therapist"
 
     def open_offers(self) -> list[dict[str, Any]]:
-        closed = {data["offer_id"] for data in self.of_type("offer_closed")}
+        closed = {data["offer_id"] for kind in ("offer_closed", "offer_waiting") for data in self.of_type(kind)}
         offers = [*self.session["offers"], *self.of_type("offer")]
         return [offer for offer in offers if offer["offer_id"] not in closed]
 
@@ -257,8 +257,9 @@ class Therapist(Client):
         return offer
 
     def closings(self, offer_id: str) -> list[str]:
-        """Why an offer was closed: `accepted` can be followed by another reason."""
-        return [str(data["why"]) for data in self.of_type("offer_closed") if data["offer_id"] == offer_id]
+        """Why an offer was closed, `waiting` where it waited for its guest before."""
+        waiting = ["waiting" for data in self.of_type("offer_waiting") if data["offer_id"] == offer_id]
+        return waiting + [str(data["why"]) for data in self.of_type("offer_closed") if data["offer_id"] == offer_id]
 
     async def until_closed_as(self, offer_id: str, why: str) -> None:
         await self.until(lambda: why in self.closings(offer_id), f"{offer_id} to be {why}")

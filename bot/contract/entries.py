@@ -223,14 +223,27 @@ class OfferEntry(_Entry):
 
 class ClosedOffer(Redactable):
     offer_id: str
-    why: Literal["taken", "cancelled", "expired", "declined", "accepted"]
+    why: Literal["taken", "cancelled", "expired", "declined", "accepted", "not_chosen", "unanswered"]
+    """The last three are what the guest did, or did not do, of an offer that waited for them."""
 
 
 class OfferClosedEntry(_Entry):
-    """An offer can no longer be answered; one that was `accepted` may be closed once more when its guest chose."""
+    """An offer is over."""
 
     type: Literal["offer_closed"]
     data: ClosedOffer
+
+
+class WaitingOffer(Redactable):
+    offer_id: str
+    until: Moment
+
+
+class OfferWaitingEntry(_Entry):
+    """The therapist has said yes, and until `until` it is the guest's turn."""
+
+    type: Literal["offer_waiting"]
+    data: WaitingOffer
 
 
 class ChangedBooking(Redactable):
@@ -273,6 +286,7 @@ TherapistEntry = Annotated[
     | TherapistStateEntry
     | OfferEntry
     | OfferClosedEntry
+    | OfferWaitingEntry
     | BookingEntry
     | NotificationEntry,
     Field(discriminator="type"),

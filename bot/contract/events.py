@@ -68,9 +68,16 @@ _ENTRIES: Sequence[tuple[str, type[Any], str, tuple[Audience, ...], tuple[str, .
     (
         "offer_closed",
         entries.OfferClosedEntry,
-        "The offer was answered, taken by another, cancelled by its guest, or its time was over.",
+        "The offer was declined, taken, cancelled, or its time was over; or its guest has chosen.",
         ("therapist",),
         ("offer_closed",),
+    ),
+    (
+        "offer_waiting",
+        entries.OfferWaitingEntry,
+        "The therapist accepted in time, and is shown to the guest.",
+        ("therapist",),
+        ("offer_waiting",),
     ),
     (
         "booking",

@@ -193,10 +193,13 @@ class Story:
             "state_room": _in_chat(10, "state", self._standing(ACTIVE, BOOKED)),
             "state_available": _to_therapist(1, "state", {"available": True}),
             "offer": _to_therapist(2, "offer", self._raw_offer),
-            "offer_closed": _to_therapist(3, "offer_closed", {"offer_id": OFFER_ID, "why": "accepted"}),
-            "booking": _to_therapist(4, "booking", {"booking": raw_booking(BOOKED)}),
+            "offer_waiting": _to_therapist(
+                3, "offer_waiting", {"offer_id": OFFER_ID, "until": self._raw_offer["respond_by"]}
+            ),
+            "offer_closed": _to_therapist(4, "offer_closed", {"offer_id": OFFER_ID, "why": "accepted"}),
+            "booking": _to_therapist(5, "booking", {"booking": raw_booking(BOOKED)}),
             "notification": _to_therapist(
-                5,
+                6,
                 "notification",
                 notice_data("new_booking", "therapist", BOOKING_FACTS, AT_WORK, "urgent", "urgent-booking", NOW),
             ),

@@ -136,6 +136,7 @@ interface Offer {
   earnings: MoneyAmount;
   earnings_text: string;
   attempt: number;
+  waiting_until: string | null;
 }
 
 interface OfferedGuest {

@@ -178,6 +178,10 @@ def _offer_closed(words: Words, raw: Raw, locale: Locale, audience: Audience) ->
     return {"offer_id": raw.get("offer_id"), "why": raw.get("why")}
 
 
+def _offer_waiting(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
+    return {"offer_id": raw.get("offer_id"), "until": kept_moment(raw, "until")}
+
+
 def _receipt(words: Words, raw: Raw, locale: Locale, audience: Audience) -> dict[str, Any]:
     return {"by": raw.get("by"), "seq": raw.get("seq")}
 
@@ -191,6 +195,7 @@ _VIEWS: Mapping[str, Callable[[Words, Raw, Locale, Audience], Mapping[str, Any]]
     "booking": _booking_entry,
     "offer": _offer_entry,
     "offer_closed": _offer_closed,
+    "offer_waiting": _offer_waiting,
     "read": _receipt,
 }
 

@@ -196,6 +196,9 @@ class Offer(TypedDict):
     earnings: MoneyAmount
     earnings_text: str
     attempt: int
+    waiting_until: Annotated[
+        Moment | None, Field(description="Until when it is the guest's turn, None while it is the therapist's.")
+    ]
 
 
 class MayBeRedacted(TypedDict):

@@ -140,6 +140,7 @@ def offer_view(words: Words, raw: Raw, locale: Locale) -> Offer:
         "respond_by": kept_moment(raw, "respond_by"),
         **earnings_view(words, kept(raw, "earnings"), locale),
         "attempt": kept(raw, "attempt"),
+        "waiting_until": kept_moment(raw, "waiting_until"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from bot.store.driver import Document
@@ -32,7 +32,7 @@ class Agendas:
         return await self._visits.one(therapist_id) or []
 
     async def open_searches(self, therapist_id: str) -> list[Search]:
-        """The live searches in which this therapist has an unanswered offer, newest first."""
+        """The live searches in which this therapist is asked, or waits for the guest, newest first."""
         return await self._offers.one(therapist_id) or []
 
     async def _find_visits(self, therapist_ids: Sequence[str]) -> dict[str, list[Booking]]:
@@ -43,10 +43,16 @@ class Agendas:
     async def _find_offers(self, therapist_ids: Sequence[str]) -> dict[str, list[Search]]:
         query: Document = {
             "offers.therapist_id": {"$in": list(therapist_ids)},
-            "state": {"$in": ["asking", "keeping"]},
+            "state": {"$in": ["asking", "keeping", "found"]},
         }
         found = await self._searches.find(query, limit=MOST_SEARCHES * len(therapist_ids))
-        return _by_therapist((search, {offer.therapist_id for offer in search.open_offers()}) for search in found)
+        return _by_therapist((search, set(_whose_turn_is(search))) for search in found)
+
+
+def _whose_turn_is(search: Search) -> Iterator[str]:
+    """Who can still answer, and who has answered and waits for the guest."""
+    yield from (offer.therapist_id for offer in search.open_offers())
+    yield from (offer.therapist_id for offer in search.offers if offer.offer_id == search.chosen_offer_id)
 
 
 def _by_therapist(found: Iterable[tuple[T, Iterable[str]]]) -> dict[str, list[T]]:

@@ -25,6 +25,7 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "notification": ("kind", "side", "sound", "urgency"),
     "offer": ("offer_id", "respond_by", "earnings", "attempt"),
     "offer_closed": ("offer_id", "why"),
+    "offer_waiting": ("offer_id", "until"),
     "booking": (),
     "read": ("by", "seq"),
 }

@@ -42,6 +42,7 @@ class Perform:
             do.NotifyTherapist: showing.notification,
             find.SendOffer: showing.offer,
             find.CloseOffer: showing.offer_closed,
+            find.WaitForGuest: showing.offer_waiting,
         }
         self._calls: dict[type, Callable[[Any, Cause], Awaitable[bool | None]]] = {
             do.TellBooking: booking.tell_booking,

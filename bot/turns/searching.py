@@ -58,7 +58,9 @@ class Searching:
         await cause.take(SEARCH, effect.search_id, found.TherapistTaken(effect.offer_id), by=cause.record)
 
     async def cancel_search(self, effect: do.CancelSearch, cause: Cause) -> None:
-        await cause.take(SEARCH, effect.search_id, found.SearchCancelled(effect.why), by=cause.record)
+        await cause.take(
+            SEARCH, effect.search_id, found.SearchCancelled(effect.why, effect.is_unanswered), by=cause.record
+        )
 
     # --- what the search itself wants -------------------------------------------------------------------------------
 

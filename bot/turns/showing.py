@@ -55,6 +55,10 @@ class Showing:
         data = {"offer_id": effect.offer_id, "why": effect.why}
         return therapist_feed(effect.therapist_id), _entry(cause, "offer_closed", data)
 
+    async def offer_waiting(self, effect: find.WaitForGuest, cause: Cause) -> tuple[str, NewEntry]:
+        data = {"offer_id": effect.offer_id, "until": effect.until}
+        return therapist_feed(effect.therapist_id), _entry(cause, "offer_waiting", data)
+
     async def _booking_now(self, booking_id: str) -> dict[str, Any]:
         stored = await self.bookings.load(booking_id)
         assert stored is not None, "a booking is opened before it is shown"

@@ -109,7 +109,7 @@ def let_choice_lapse(conversation: Conversation, event: on.DeadlinePassed, now: 
         return Decision(conversation)
     if conversation.is_reserving:
         return _reserving(conversation, now)
-    lapsed = do.CancelSearch(conversation.search_id or "", "the guest did not answer")
+    lapsed = do.CancelSearch(conversation.search_id or "", "the guest did not answer", is_unanswered=True)
     return without_therapist(conversation, now, do.Say("choice_lapsed"), lapsed)
 
 

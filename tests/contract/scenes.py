@@ -10,6 +10,8 @@ from typing import Any
 from bot.contract import story
 from bot.contract.examples import Scene
 from bot.identity import Audience
+from bot.store.kinds import CONVERSATION
+from conversations import events as on
 from tests.clients import Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import House
 
@@ -60,8 +62,11 @@ async def scene(house: House, name: str) -> AsyncIterator[Sender]:
         else:
             sender = Sender("therapist", console, token, known)
         yield sender
-        # Nobody who leaves the stage asks or is asked in the next scene.
-        await budi.send("cancel")
+        # Nobody who leaves the stage asks or is asked in the next scene; who was forgotten in it has no line left.
+        conversation_id = budi.session["conversation_id"]
+        await house.services.turns.take(
+            CONVERSATION, conversation_id, on.Cancelled("guest"), by=f"guest:{conversation_id}"
+        )
         await house.services.therapists.set_available(record.id, False)
 
 

@@ -27,14 +27,16 @@ def holds(witness: Witness, complete: bool) -> Iterator[Finding]:
                     yield f"{feed}: {offer_id} was offered while another one was kept", (kept, entry)
                 overtaken |= {each: entry for each, earlier in asked.items() if _is_asked_beside(entry, earlier)}
                 asked[offer_id] = entry
-            elif entry["type"] == "offer_closed":
+            elif entry["type"] == "offer_waiting":
                 offer = asked.pop(offer_id, None)
-                if kept is not None and kept["data"]["offer_id"] == offer_id:
+                if offer is not None and offer_id in overtaken:
+                    yield f"{feed}: {offer_id} was kept beside another one", (offer, overtaken[offer_id], entry)
+                kept = offer or kept
+            elif entry["type"] == "offer_closed":
+                asked.pop(offer_id, None)
+                is_booked = entry["data"]["why"] == "accepted"
+                if kept is not None and kept["data"]["offer_id"] == offer_id and not is_booked:
                     kept = None
-                if offer is not None and entry["data"]["why"] == "accepted":
-                    if offer_id in overtaken:
-                        yield f"{feed}: {offer_id} was kept beside another one", (offer, overtaken[offer_id], entry)
-                    kept = offer
             elif entry["type"] == "booking" and kept is not None and _address(entry) == _address(kept):
                 kept = None
 

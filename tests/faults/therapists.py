@@ -39,7 +39,7 @@ class Therapist(Person):
         match entry["type"]:
             case "offer":
                 self.open_offers[data["offer_id"]] = entry
-            case "offer_closed":
+            case "offer_closed" | "offer_waiting":
                 self.open_offers.pop(data["offer_id"], None)
             case "booking" if data["booking"]["status"] == "active":
                 self.visits[data["booking"]["id"]] = data["booking"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from matching import effects as do
 from matching import events as on
 from matching.records import Answer, Search, State
-from matching.search import KEEPING_S, decide
+from matching.search import CHOICE_MARGIN_S, KEEPING_S, decide
 from tests.matching.scenes import (
     CANCEL,
     CHOICE_ENDS_AT,
@@ -161,10 +162,11 @@ def test_when_the_hold_is_kept_the_guest_hears_of_it_and_everybody_else_is_free(
     decision = decide(keeping(*ALL), KEPT, after(2))
     assert wanted(decision, do.ReportFound) == [do.ReportFound("c_1", "o_ayu", "ayu", 2.0)]
     assert [(each.therapist_id, each.why) for each in wanted(decision, do.CloseOffer)] == [
-        ("ayu", "accepted"),
         ("bagus", "taken"),
         ("citra", "taken"),
     ]
+    guests_turn_until = CHOICE_ENDS_AT - timedelta(seconds=CHOICE_MARGIN_S)
+    assert wanted(decision, do.WaitForGuest) == [do.WaitForGuest("o_ayu", "ayu", guests_turn_until)]
     assert released(decision) == [("bagus", 1), ("citra", 1)]
     assert decision.record.expires_at == CHOICE_ENDS_AT
 
@@ -200,10 +202,27 @@ def test_the_word_on_another_offers_hold_changes_nothing() -> None:
 # --- found ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (TAKEN, "accepted"),
+        (GIVEN_BACK, "not_chosen"),
+        (on.SearchCancelled("the guest"), "cancelled"),
+        (on.SearchCancelled("nobody answered", is_unanswered=True), "unanswered"),
+    ],
+)
+def test_a_therapist_who_waits_for_the_guest_is_told_what_the_guest_did_and_nothing_before(
+    event: on.Event, why: str
+) -> None:
+    """She was told that the guest had accepted her when only she had."""
+    assert wanted(decide(keeping("ayu"), KEPT, after(2)), do.CloseOffer) == []
+    assert [each.why for each in wanted(decide(found("ayu"), event, after(20)), do.CloseOffer)] == [why]
+
+
 def test_a_therapist_given_back_is_free_at_once_and_never_asked_again_in_this_search() -> None:
     decision = decide(found(*ALL), GIVEN_BACK, after(30))
     assert offer(decision.record, "ayu").answer is Answer.GIVEN_BACK
-    assert wanted(decision, do.CloseOffer) == [do.CloseOffer("o_ayu", "ayu", "cancelled")]
+    assert wanted(decision, do.CloseOffer) == [do.CloseOffer("o_ayu", "ayu", "not_chosen")]
     assert released(decision) == [("ayu", 1)]
     [look] = wanted(decision, do.FindCandidates)
     assert (look.count, look.until, look.refused) == (3, after(90), ("ayu",))

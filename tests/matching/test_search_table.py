@@ -109,7 +109,7 @@ ROWS = (
         KEPT,
         after(2),
         State.FOUND,
-        (CLOSE, do.ReportFound, CLOSE, RELEASE),
+        (do.WaitForGuest, do.ReportFound, CLOSE, RELEASE),
     ),
     Row(
         "a yes whose hold was lost asks the next",
@@ -145,7 +145,7 @@ ROWS = (
         State.ASKING,
         (CLOSE, RELEASE, FIND),
     ),
-    Row("a therapist taken wins the search", found("ayu"), TAKEN, after(30), State.WON, (RELEASE,)),
+    Row("a therapist taken wins the search", found("ayu"), TAKEN, after(30), State.WON, (CLOSE, RELEASE)),
     Row("cancelling frees who was found", found("ayu"), CANCEL, after(30), State.CANCELLED, (CLOSE, RELEASE)),
     Row("a search that found somebody says so again", found("ayu"), STATUS, after(30), State.FOUND, (do.ReportFound,)),
     Row(

@@ -87,10 +87,12 @@ async def test_a_choice_in_the_moment_it_closes_counts_everywhere_or_nowhere(hou
             await budi.until_state("active", "no_therapist")
             await same.until_state("active", "no_therapist")
             assert states(budi) == states(same) == ["confirming", "searching", "choosing", end]
-            await console.until_closed_as(choice["offer_id"], "accepted")
+            await console.until_closed_as(choice["offer_id"], "waiting")
             if end == "active":
+                await console.until_closed_as(choice["offer_id"], "accepted")
                 await console.until_booking("active")
             else:
+                await console.until_closed_as(choice["offer_id"], "unanswered")
                 await until_free(houses[0].services, console.session["therapist"]["id"])
 
         await asyncio.gather(*(play(number) for number in range(PEOPLE)))

@@ -139,7 +139,7 @@ async def test_of_two_therapists_who_say_yes_at_once_one_is_taken(houses: Houses
         card = await budi.until_card("therapist")
         assert card["therapist"]["id"] == consoles[winner].session["therapist"]["id"]
         await consoles[loser].until_closed_as(offers[loser], "taken")
-        await consoles[winner].until_closed_as(offers[winner], "accepted")
+        await consoles[winner].until_closed_as(offers[winner], "waiting")
 
     await in_every_town(houses, play)
 
@@ -155,9 +155,9 @@ async def test_a_yes_and_a_no_of_one_therapist_at_once_are_one_answer(houses: Ho
             phone.send("accept_offer", offer_id=offer), tablet.send("decline_offer", offer_id=offer)
         )
         assert sorted(answers) == ["offer_expired", "ok"]
-        said = "accepted" if answers[0] == "ok" else "declined"
+        said = "waiting" if answers[0] == "ok" else "declined"
         await phone.until_closed_as(offer, said)
-        await budi.until_state("choosing" if said == "accepted" else "searching")
+        await budi.until_state("choosing" if said == "waiting" else "searching")
 
     await in_every_town(houses, play)
 
@@ -177,7 +177,7 @@ async def test_a_search_that_is_cancelled_while_a_therapist_says_yes_is_cancelle
         assert answers[1] == "ok"
         assert (await budi.until_state("cancelled"))["booking"]["status"] == "cancelled"
         await console.until_closed_as(offer, "cancelled")
-        assert console.closings(offer) in (["cancelled"], ["accepted", "cancelled"])
+        assert console.closings(offer) in (["cancelled"], ["waiting", "cancelled"])
         return answers[0]
 
     await in_every_town(houses, play)
@@ -213,7 +213,7 @@ async def test_of_yes_and_another_pressed_in_two_tabs_one_counts(houses: Houses)
         else:
             assert (yes, another) == ("stale", "ok")
             await left.until_state("searching")
-            await console.until_closed_as(choice["offer_id"], "cancelled")
+            await console.until_closed_as(choice["offer_id"], "not_chosen")
 
     await in_every_town(houses, play)
 
@@ -232,7 +232,7 @@ async def test_a_yes_in_the_moment_of_expiry_counts_everywhere_or_nowhere(server
             (answer,) = await at_once(after(left_s + apart_s, console.send("accept_offer", offer_id=offer["offer_id"])))
             assert answer in ("ok", "offer_expired")
             await budi.until_state("choosing" if answer == "ok" else "no_therapist")
-            await console.until_closed_as(offer["offer_id"], "accepted" if answer == "ok" else "expired")
+            await console.until_closed_as(offer["offer_id"], "waiting" if answer == "ok" else "expired")
 
         await in_every_town((left, right), play)
 

@@ -116,7 +116,7 @@ async def test_the_wave_is_the_nearest_three_and_a_yes_of_one_frees_the_others(h
         await second.do("accept_offer", offer_id=offers[1]["offer_id"])
         assert await first.until_closed(offers[0]["offer_id"]) == "taken"
         assert await third.until_closed(offers[2]["offer_id"]) == "taken"
-        assert await second.until_closed(offers[1]["offer_id"]) == "accepted"
+        await second.until_closed_as(offers[1]["offer_id"], "waiting")
         for record in (nearest[0], nearest[2]):
             await until_free(house.services, record.id)
         assert await first.refusal("accept_offer", offer_id=offers[0]["offer_id"]) == "offer_taken"
@@ -157,7 +157,7 @@ async def test_find_another_frees_the_therapist_at_once_and_leaves_them_out(serv
         given_back = await first.accept()
         await budi.until_state("choosing")
         await budi.find_another()
-        await first.until_closed_as(given_back["offer_id"], "cancelled")
+        await first.until_closed_as(given_back["offer_id"], "not_chosen")
         await until_free(house.services, sari.id)
         await budi.until_line("another_wanted")
         await second.decline()
@@ -218,7 +218,7 @@ async def test_a_guest_who_does_not_choose_gives_the_therapist_back(servers: Ser
             card = await budi.until_card("therapist")
             await budi.until_state("no_therapist")
             assert budi.lines()[-1] == "choice_lapsed"
-            await console.until_closed_as(offer["offer_id"], "cancelled")
+            await console.until_closed_as(offer["offer_id"], "unanswered")
             await until_free(house.services, sari.id)
             late = await budi.refusal("accept_therapist", revision=card["revision"], offer_id=card["offer_id"])
             assert late == "stale"

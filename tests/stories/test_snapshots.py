@@ -79,6 +79,8 @@ def known_to_therapist(session: Session, entries: Sequence[Entry]) -> Session:
         match entry["type"]:
             case "offer":
                 offers[data["offer_id"]] = data
+            case "offer_waiting":
+                offers[data["offer_id"]] = offers[data["offer_id"]] | {"waiting_until": data["until"]}
             case "offer_closed":
                 offers.pop(data["offer_id"], None)
             case "booking":

@@ -57,6 +57,7 @@ SEEN_ON_FEEDS = (
     do.EndTokens,
     find.SendOffer,
     find.CloseOffer,
+    find.WaitForGuest,
 )
 
 RESERVING = timedelta(seconds=60)
@@ -276,7 +277,7 @@ class Shell:
             case do.CloseSearchWon():
                 return "search", effect.search_id, found.TherapistTaken(effect.offer_id)
             case do.CancelSearch():
-                return "search", effect.search_id, found.SearchCancelled(effect.why)
+                return "search", effect.search_id, found.SearchCancelled(effect.why, effect.is_unanswered)
             case find.ReportAttempt():
                 started = on.AttemptStarted(record_id, effect.attempt, effect.deadline_at)
                 return "conversation", effect.conversation_id, started

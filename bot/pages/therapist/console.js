@@ -177,6 +177,7 @@ export class Console {
     if (feed.startsWith("conversation:")) this.#rooms.notice(entry);
     else if (type === "notification") this.#notice(entry, isPast);
     else if (type === "offer_closed") this.#closeOffer(data);
+    else if (type === "offer_waiting") this.#waitForGuest(data);
     else if (isPast) return;
     else if (type === "offer") this.#openOffer(data);
     else if (type === "booking") this.#changeBooking(data.booking);
@@ -196,6 +197,13 @@ export class Console {
     this.#askedAt.delete(offer_id);
     this.#offers.close(offer_id, why);
     if (!this.#offersNow.length) seen();
+  }
+
+  /** @param {{offer_id: string, until: string}} waiting */
+  #waitForGuest({ offer_id, until }) {
+    this.#offersNow = this.#offersNow.map((one) => (one.offer_id === offer_id ? { ...one, waiting_until: until } : one));
+    this.#offers.wait(offer_id, until);
+    seen();
   }
 
   /** @param {BookingOfTherapist} booking */

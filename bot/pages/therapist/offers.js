@@ -1,7 +1,7 @@
 /** The offers a therapist is asked to answer, each with its own countdown; a closed one leaves a line that says why. */
 
 import { actionButton, pressOne } from "/parts/actions.js";
-import { countdownRing } from "/parts/countdown.js";
+import { countDown, countdownRing } from "/parts/countdown.js";
 import { h } from "/parts/dom.js";
 import { refusalOf } from "/connection/http.js";
 import { icon } from "/parts/icons.js";
@@ -11,7 +11,7 @@ import { t } from "/parts/words.js";
 const REASON_SHOWN_MS = 20000;
 
 /** @typedef {"accept_offer"|"decline_offer"} Answer */
-/** @typedef {"taken"|"cancelled"|"expired"|"declined"|"accepted"} Why an offer was closed */
+/** @typedef {"taken"|"cancelled"|"expired"|"declined"|"accepted"|"not_chosen"|"unanswered"} Why an offer was closed */
 
 export class OfferList {
   element;
@@ -50,6 +50,10 @@ export class OfferList {
     const card = this.#card(offer);
     this.#cards.set(offer.offer_id, card);
     this.#list.append(card);
+    if (offer.waiting_until) {
+      this.wait(offer.offer_id, offer.waiting_until);
+      return;
+    }
     this.#does.announce(
       t("New offer: {service}, {minutes} minutes, {earnings}", {
         service: offer.booking.service_name,
@@ -57,6 +61,25 @@ export class OfferList {
         earnings: offer.earnings_text,
       }),
     );
+  }
+
+  /**
+   * The therapist has said yes: now it is the guest's turn, and for how long.
+   * @param {string} offerId
+   * @param {string} until
+   */
+  wait(offerId, until) {
+    const card = this.#cards.get(offerId);
+    if (!card || card.dataset.waiting === until) return;
+    card.dataset.waiting = until;
+    card.querySelector(".ring")?.remove();
+    const line = h("p", { class: "offer-waiting", testid: "offer-waiting" }, icon("clock"));
+    const words = h("span", { role: "timer", aria: { live: "off" } });
+    line.append(words);
+    countDown(words, this.#does.clock, until, (seconds) => {
+      words.textContent = waitingText(seconds);
+    });
+    card.querySelector(".offer-foot")?.replaceChildren(line);
   }
 
   /** @param {string} offerId @param {Why} why */
@@ -142,10 +165,9 @@ export class OfferList {
   async #answer(command, offerId, bar, foot) {
     try {
       await this.#does.answer(command, offerId);
-      if (command === "accept_offer")
-        foot.replaceChildren(
-          h("p", { class: "offer-waiting" }, icon("check"), t("Accepted. The guest decides now; we tell you at once.")),
-        );
+      // Until the next word comes, by the feed: whether we were in time, and how long the guest has.
+      if (command === "accept_offer" && !foot.closest("[data-waiting]"))
+        foot.replaceChildren(h("p", { class: "offer-waiting" }, icon("check"), t("You said yes. One moment…")));
     } catch (error) {
       const refusal = refusalOf(error);
       foot.replaceChildren(problemLine({ ...refusal, message: refusal.message }), bar);
@@ -154,12 +176,20 @@ export class OfferList {
   }
 }
 
+/** @param {number} seconds */
+function waitingText(seconds) {
+  const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  return seconds > 0 ? t("Waiting for the guest, {time}", { time }) : t("One moment…");
+}
+
 /** @param {Why} why */
 function reasonText(why) {
   if (why === "taken") return t("Another therapist was quicker or was chosen.");
   if (why === "cancelled") return t("The guest has cancelled the request.");
   if (why === "expired") return t("The time to answer has run out.");
   if (why === "declined") return t("You declined. The next offer will come.");
-  if (why === "accepted") return t("The guest has accepted you.");
+  if (why === "accepted") return t("The guest has chosen you.");
+  if (why === "not_chosen") return t("The guest is looking for somebody else.");
+  if (why === "unanswered") return t("The guest did not answer in time.");
   return t("This offer is closed.");
 }

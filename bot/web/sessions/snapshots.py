@@ -24,6 +24,7 @@ from conversations.conversation import state_on_screen
 from conversations.replies import REFUSALS
 from conversations.values import Locale
 from matching.records import Answer
+from matching.search import guests_turn_until
 
 # A snapshot brings this many entries; what lies beyond follows one by one on the same connection.
 ENTRIES_AT_ONCE = 200
@@ -201,14 +202,18 @@ async def therapist_snapshot(
 
 
 async def _offers(services: Motion, therapist_id: str, locale: Locale) -> list[Offer]:
-    """The offers that this therapist can still answer."""
+    """The offers that this therapist can still answer, or has answered and waits for the guest."""
     views = []
     now = services.clock.now()
     for search in await services.agendas.open_searches(therapist_id):
         booking = await services.bookings.load_with_others(search.booking_id)
         for offer in search.offers:
-            if booking and offer.therapist_id == therapist_id and offer.answer is Answer.ASKED and offer.until > now:
+            if booking is None or offer.therapist_id != therapist_id:
+                continue
+            is_open = offer.answer is Answer.ASKED and offer.until > now
+            if is_open or offer.offer_id == search.chosen_offer_id:
+                waiting_until = guests_turn_until(search, offer)
                 raw = raw_booking(booking.record)
                 data = offer_data(raw, offer.offer_id, offer.distance_km, offer.until, offer.attempt)
-                views.append(offer_view(services.words, data, locale))
+                views.append(offer_view(services.words, {**data, "waiting_until": waiting_until}, locale))
     return views

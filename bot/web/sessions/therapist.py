@@ -95,9 +95,9 @@ class TherapistCommands:
         await self._services.therapists.set_available(therapist_id, payload.available, position)
         if not payload.available:
             for search in await self._services.agendas.open_searches(therapist_id):
-                offer = next(each for each in search.open_offers() if each.therapist_id == therapist_id)
-                event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
-                await self._services.turns.take(SEARCH, search.id, event, by=caller.sender)
+                for offer in (each for each in search.open_offers() if each.therapist_id == therapist_id):
+                    event = on_search.OfferDeclined(offer.offer_id, therapist_id, "went offline")
+                    await self._services.turns.take(SEARCH, search.id, event, by=caller.sender)
         await self._services.feeds.append(feed, entry_id, "state", {"available": payload.available})
         await self._tell_what_counts(therapist_id, payload.available, entry_id)
         return {"ok": True, "available": payload.available}

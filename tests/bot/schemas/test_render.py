@@ -379,6 +379,7 @@ def test_an_offer_says_what_the_therapist_must_know_and_no_phone_number(words: W
         "earnings": {"amount": 17_500_000, "currency": "IDR"},
         "earnings_text": "Rp175.000",
         "attempt": 1,
+        "waiting_until": None,
     }
     closed = Line("offer_closed", {"offer_id": "o_1", "why": "taken"})
     assert data_of(words, closed, "id", "therapist") == {"offer_id": "o_1", "why": "taken"}

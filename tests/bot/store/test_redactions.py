@@ -41,6 +41,7 @@ ENTRIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("notification", notice_data("reminder_1h", "therapist", BOOKING_FACTS, AT_WORK, "urgent", "reminder-1h", NOW)),
     ("offer", offer_data(raw_booking(ACTIVE), "o_1", 2.34, NOW, 1)),
     ("offer_closed", {"offer_id": "o_1", "why": "taken"}),
+    ("offer_waiting", {"offer_id": "o_1", "until": NOW}),
     ("booking", {"booking": raw_booking(COMPLETED)}),
     ("read", {"by": "guest", "seq": 4}),
     ("a type of tomorrow", {"text": "The gate is green"}),
