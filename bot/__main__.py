@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from bot.app import serve
+from bot.app import check_port, serve
 from bot.cli import api_keys, demonstration, diagram, migration, notifications, therapists, webhooks
 from bot.errors import Refusal
 from bot.logs.failures import why
@@ -27,10 +27,12 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     """One process, or WEB_CONCURRENCY of them on the same port; each migrates nothing and shares nothing."""
     with with_servers(settings) as ready:
         if settings.mongodb_uri is None:
-            asyncio.run(migration.prepare(ready))
+            # A private server of ours, to try the program out.
+            asyncio.run(migration.prepare(ready, with_menu=True))
         if settings.web_concurrency == 1:
             serve(ready)
             return 0
+        check_port(ready.host, ready.port)
         workers = {f"web {number + 1}": ("bot", "web") for number in range(settings.web_concurrency)}
         return run_together(workers, environment_of(ready))
 
@@ -69,7 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="command")
     for name, run, text in (
         ("web", _web, "one web process of several on the same port"),
-        ("migrate", migration.run, "build the indexes and the catalogue; again changes nothing"),
         ("demo", demonstration.run, "start everything with example data and simulated therapists"),
         ("simulate", demonstration.simulate_therapists, "the simulated therapists alone"),
         ("diagram", _diagram, "print the state diagram into the README"),
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         ("contracts", _contracts, "write the catalogue of events, docs/events.md"),
     ):
         commands.add_parser(name, help=text).set_defaults(run=run)
+    migration.add_parser(commands)
     therapists.add_parser(commands)
     api_keys.add_parser(commands)
     webhooks.add_parser(commands)

@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.clock import Clock
 from bot.runtime.collector import collecting_seldom
 from bot.runtime.ending import run, until_told_to_stop
+from bot.runtime.engines import ServerFailed
 from bot.services import Services, running
 from bot.settings.settings import Settings
 from bot.web.http import commands, contracts, devices, exchange, origins, preferences, unsubscribe
@@ -123,8 +124,17 @@ def _listen(host: str, port: int, reuse_port: bool) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
     if reuse_port:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listening.bind((host, port))
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ServerFailed(f"PORT {port} on {host} can't be listened on: {error.strerror}.") from None
     return listening
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises `ServerFailed` where another program has it: those that share one on purpose would take it in silence."""
+    _listen(host, port, reuse_port=False).close()
 
 
 async def _serve_until_told(settings: Settings, reuse_port: bool) -> None:

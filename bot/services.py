@@ -183,11 +183,14 @@ def rules_of(settings: Settings) -> Rules:
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[driver.Database]:
-    """The database alone, for commands that need nothing else."""
+async def connected(settings: Settings, *, may_take_long: bool = False) -> AsyncIterator[driver.Database]:
+    """The database alone, for commands that need nothing else; a release may take its time."""
     assert settings.mongodb_uri is not None, "the caller has started servers or was given their addresses"
     client = driver.connect(
-        settings.mongo_driver, settings.mongodb_uri, timeout_s=settings.rhythms.database.operation_within_s
+        settings.mongo_driver,
+        settings.mongodb_uri,
+        timeout_s=settings.rhythms.database.operation_within_s,
+        may_take_long=may_take_long,
     )
     try:
         yield driver.read_database(client, settings.database)
@@ -383,7 +386,7 @@ async def epoch_of(database: driver.Database) -> str:
     return value
 
 
-async def migrate(settings: Settings) -> None:
-    """Build the indexes; doing it again changes nothing."""
-    async with connected(settings) as database:
-        await indexes.build(database)
+async def migrate(settings: Settings, tell: indexes.Tell = indexes.to_nobody) -> None:
+    """Build the indexes, however long it takes; doing it again changes nothing."""
+    async with connected(settings, may_take_long=True) as database:
+        await indexes.build(database, tell)

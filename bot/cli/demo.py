@@ -11,8 +11,10 @@ from bot.store.therapists import PhoneTaken, Therapists
 
 
 async def seed_catalogue(database: Database) -> None:
-    """The default menu; services that are there already stay as the operator left them."""
-    await Catalogue(database["services"]).add_missing(CATALOGUE)
+    """The example's menu into a catalogue that is empty; one that an operator has changed stays as they left it."""
+    catalogue = Catalogue(database["services"])
+    if not await catalogue.all():
+        await catalogue.add_missing(CATALOGUE)
 
 
 async def seed(database: Database) -> None:

@@ -184,17 +184,23 @@ def load(driver: DriverName) -> None:
     import_module("motor.motor_asyncio" if driver == "motor" else "pymongo")
 
 
-def connect(driver: DriverName, uri: str, *, timeout_s: float = 5.0, pool_size: int = 50) -> Client:
-    """A client of the named driver; every operation gives up after `timeout_s` unless it says otherwise."""
+def connect(
+    driver: DriverName, uri: str, *, timeout_s: float = 5.0, pool_size: int = 50, may_take_long: bool = False
+) -> Client:
+    """A client of the named driver; every operation gives up after `timeout_s` unless it says otherwise.
+
+    Of one whose operations `may_take_long` only finding and reaching a server is bounded.
+    """
     options: dict[str, Any] = {
         "appname": "janji",
         "maxPoolSize": pool_size,
         "serverSelectionTimeoutMS": int(timeout_s * 1000),
         "connectTimeoutMS": int(timeout_s * 1000),
-        "timeoutMS": int(timeout_s * 1000),
         "retryWrites": True,
         "uuidRepresentation": "standard",
     }
+    if not may_take_long:
+        options["timeoutMS"] = int(timeout_s * 1000)
     if driver == "motor":
         from motor.motor_asyncio import AsyncIOMotorClient
 

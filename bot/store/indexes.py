@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from bot.cancelling import cancel
 from bot.store.devices import KEPT_FOR
-from bot.store.driver import Database, OperationFailure
+from bot.store.driver import Database, OperationFailure, PyMongoError
 
 ASCENDING = 1
 
@@ -101,12 +105,54 @@ class CannotBuild(Exception):
     """What stands in the database is in the way of an index: the text names it, the cause is what the server said."""
 
 
-async def build(database: Database) -> None:
-    """Build what is missing. Raises `CannotBuild`, also for an index of the same keys with other options."""
+Tell = Callable[[str], None]
+# What is built at once is not worth a line.
+TOLD_EVERY_S = 2.0
+
+
+def to_nobody(line: str) -> None:
+    """Nobody waits for it."""
+
+
+async def build(database: Database, tell: Tell = to_nobody) -> None:
+    """Build what is missing, and `tell` how far it is. A collection of millions takes minutes: nothing limits the time.
+
+    Raises `CannotBuild`, also for an index of the same keys with other options.
+    """
     for collection, indexes in INDEXES.items():
         for keys, options in indexes:
+            fields = ", ".join(field for field, _ in keys)
             try:
-                await database[collection].create_index(keys, **options)
+                async with _told(database, f"the index of {collection} on ({fields})", tell):
+                    await database[collection].create_index(keys, **options)
             except OperationFailure as error:
-                fields = ", ".join(field for field, _ in keys)
                 raise CannotBuild(f"the index of {collection} on ({fields}) cannot be built") from error
+
+
+@asynccontextmanager
+async def _told(database: Database, what: str, tell: Tell) -> AsyncIterator[None]:
+    """Every two seconds how far it is, as the server counts, until it is done."""
+    telling = asyncio.create_task(_tell(database, what, tell))
+    try:
+        yield
+    finally:
+        await cancel(telling)
+
+
+async def _tell(database: Database, what: str, tell: Tell) -> None:
+    while True:
+        await asyncio.sleep(TOLD_EVERY_S)
+        tell(f"{what}: {await _how_far(database)}")
+
+
+async def _how_far(database: Database) -> str:
+    """In percent, where the server says it to whoever we are."""
+    try:
+        answer = await database.client.admin.command("currentOp")
+    except PyMongoError:
+        return "is being built"
+    for operation in answer.get("inprog", ()):
+        progress = operation.get("progress")
+        if "Index Build" in operation.get("msg", "") and progress and progress["total"]:
+            return f"{100 * progress['done'] // progress['total']} % of this step"
+    return "is being built"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 
+from bot.cli.migration import prepare
 from bot.runtime.embedded import Servers
 from bot.runtime.engines import MongoDB
 from bot.services import connected, migrate
 from bot.settings.settings import Settings
-from bot.store.driver import Database
+from bot.store import indexes
+from bot.store.driver import Database, PyMongoError
 from tests.agreement import eventually, until_agreed
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.frail import frail
@@ -23,6 +27,7 @@ from tests.house import house_of, settings_for
 from tests.lines import line_to
 from tests.processes import environment_of, site
 from tests.project import ROOT
+from tests.rhythms import SWIFT, paced
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +84,61 @@ async def test_a_release_that_is_repeated_changes_nothing_and_one_that_cannot_be
     assert code != 0
     assert said.startswith("the index of entries on (feed, seq) cannot be built: ")
     assert said.count("\n") == 1
+
+
+MANY = 150_000
+HURRIED = paced(SWIFT, database={"operation_within_s": 0.25})
+
+
+async def test_an_index_may_take_longer_than_anything_else(servers: Servers, fresh: tuple[Settings, Database]) -> None:
+    """The time limit of every operation ended it: such a release never succeeded."""
+    settings, _ = fresh
+    hurried = settings.model_copy(update={"rhythms": HURRIED})
+    with pymongo.MongoClient[Any](servers.mongodb_uri) as client:
+        lines = [{"feed": f"conversation:{number}", "seq": 1, "type": "message"} for number in range(MANY)]
+        client[settings.database]["entries"].insert_many(lines, ordered=False)
+    async with connected(hurried) as database:
+        with pytest.raises(PyMongoError):
+            await indexes.build(database)
+    await migrate(hurried)
+    async with connected(settings) as database:
+        assert "feed_1_seq_1" in await database["entries"].index_information()
+
+
+async def test_a_release_puts_nothing_on_offer_and_what_was_deleted_stays_deleted(
+    fresh: tuple[Settings, Database], tmp_path: Path
+) -> None:
+    settings, database = fresh
+    production = settings.model_copy(update={"demo": False})
+    await prepare(production)
+    assert await database["services"].count_documents({}) == 0
+    await prepare(production, with_menu=True)
+    menu = [each["_id"] async for each in database["services"].find()]
+    await database["services"].delete_one({"_id": menu[0]})
+    for demo in (False, True):
+        await prepare(settings.model_copy(update={"demo": demo}), with_menu=True)
+    assert [each["_id"] async for each in database["services"].find()] == menu[1:]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_a_port_that_is_taken_is_one_line(servers: Servers, tmp_path: Path, concurrency: int) -> None:
+    """Two processes of one installation share a port on purpose; another program's was shared in silence."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        settings = settings_for(servers, "janji-release", port=port, web_concurrency=concurrency)
+        running = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot"),
+            env=environment_of(settings),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await running.communicate()
+    assert running.returncode == 2
+    assert said.decode() == f"PORT {port} on 127.0.0.1 can't be listened on: Address already in use.\n"
 
 
 # --- Redis behind a certificate of its own ----------------------------------------------------------------------------
