@@ -129,4 +129,6 @@ def _known_of_guest(conversation: Conversation) -> dict[str, Any]:
         "name": visit.contact.name,
         "phone": visit.contact.phone,
         "address": visit.location.address,
+        "latitude": visit.location.latitude,
+        "longitude": visit.location.longitude,
     }

@@ -213,6 +213,21 @@ class MapCentre(Sent):
     address: str
 
 
+class FoundPlace(Sent):
+    """A town, a village or a district; GeoNames' data, CC BY 4.0. Degrees are WGS 84."""
+
+    name: str
+    region: str
+    latitude: float
+    longitude: float
+
+
+class FoundPlaces(Sent):
+    """The likeliest first, and none where the text names no place that is known."""
+
+    places: list[FoundPlace]
+
+
 class Patience(Sent):
     """How long a page waits for what, in seconds."""
 

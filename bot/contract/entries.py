@@ -106,6 +106,9 @@ class FormDefaults(Sent):
     name: str = ""
     phone: str = ""
     address: str = ""
+    latitude: float | None = None
+    """Where that address is: the point belongs to this text and to no other."""
+    longitude: float | None = None
 
 
 class ServiceCard(_Card):

@@ -17,6 +17,7 @@ from bot.schemas.requests import (
     ChosenPreferences,
     FcmDevice,
     FcmTokenGone,
+    PlacesQuery,
     SignIn,
     SignInConfirm,
     StreamQuery,
@@ -60,6 +61,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         query=TherapistsQuery,
         codes=("invalid",),
         example=lambda tale: tale.therapists,
+    ),
+    ("GET", "/api/places"): Operation(
+        "list_places",
+        "The places that an address names, for a guest to confirm where they are.",
+        "catalogue",
+        answers.FoundPlaces,
+        query=PlacesQuery,
+        codes=("invalid", "too_many_requests"),
+        example={"places": [{"name": "Kuta", "region": "Bali", "latitude": -8.72332, "longitude": 115.17234}]},
     ),
     ("GET", "/api/client-settings"): Operation(
         "client_settings",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from bot.schemas.fields import Duration, Payload, WithPhone
+from bot.schemas.texts import Cleaned
 from bot.schemas.webpush import is_point
 from conversations.replies import N_
 
@@ -77,6 +78,12 @@ class TherapistsQuery(Payload):
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
     duration: Annotated[Duration, BeforeValidator(_minutes_of_text)] | None = None
+
+
+class PlacesQuery(Payload):
+    """What somebody has written of an address; the places that it names are looked for."""
+
+    q: Annotated[str, StringConstraints(strict=True, max_length=300), Cleaned] = ""
 
 
 LONGEST_POLL_S = 20.0

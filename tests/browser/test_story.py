@@ -24,6 +24,7 @@ async def open_page(context: BrowserContext, url: str) -> tuple[Page, list[str]]
 
 async def fill_form(page: Page, *, phone: str = "0812-3456-7890") -> None:
     await page.get_by_test_id("field-address").fill("Jl. Sudirman 1, Jakarta")
+    await page.get_by_test_id("place").first.click()
     await page.get_by_test_id("field-name").fill("Budi")
     await page.get_by_test_id("field-phone").fill(phone)
 

@@ -77,6 +77,8 @@ def test_a_first_form_is_empty_and_the_next_is_filled_with_what_was_said_for_the
             "name": CONTACT.name,
             "phone": CONTACT.phone,
             "address": PLACE.address,
+            "latitude": PLACE.latitude,
+            "longitude": PLACE.longitude,
         }
 
 

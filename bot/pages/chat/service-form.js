@@ -3,11 +3,9 @@
 import { actionButton, pressOne } from "/parts/actions.js";
 import { h, newId, replaceChildren, setAria } from "/parts/dom.js";
 import { Refusal, refusalOf } from "/connection/http.js";
-import { icon } from "/parts/icons.js";
 import { forget, read, write } from "/device/storage.js";
-import { currentPlace } from "/device/geolocation.js";
 import { problemLine } from "/parts/problems.js";
-import { clientSettings } from "/parts/settings.js";
+import { PlaceField } from "/chat/place-field.js";
 import { t } from "/parts/words.js";
 
 const DRAFT_KEY = "janji.draft";
@@ -118,12 +116,14 @@ async function submit(fields, send, showRefusal) {
   for (const field of Object.values(fields)) field.showError("");
   const place = await fields.address.place?.();
   if (!place) {
-    refuse(fields, { address: t("We could not find out where you are. Press “Use my location”.") });
+    refuse(fields, { address: t("Where is that? Choose the place on the list, or use your location.") });
     throw new Refusal({ code: "invalid" });
   }
   const { duration, address, name, phone, gender } = valuesOf(fields);
   try {
-    await send({ duration, location: { address, ...place }, name, phone, gender_preference: gender });
+    const { latitude, longitude } = place;
+    const location = { address, latitude, longitude };
+    await send({ duration, location, name, phone, gender_preference: gender });
     forget(DRAFT_KEY);
   } catch (error) {
     const refusal = refusalOf(error);
@@ -243,7 +243,7 @@ function genderField(chosen) {
 }
 
 /**
- * The address as text, and the place on the map: the guest's own where it may be asked for, else the map's beginning.
+ * The address as text, and the point that the guest has confirmed for it.
  * @param {any} known
  */
 function addressField(known) {
@@ -254,41 +254,13 @@ function addressField(known) {
     autocomplete: "street-address",
     value: known.address ?? "",
   });
-  const note = h("p", { class: "field-note", role: "status" });
-  const locate = h(
-    "button",
-    { class: "btn btn-quiet btn-small", type: "button", testid: "use-location" },
-    icon("locate"),
-    t("Use my location"),
-  );
+  const place = new PlaceField(control, known, (confirmed) => prefill({ place: confirmed }));
   const field = labelled("address", t("Address"), control, {
-    hint: t("Street and number, villa or hotel, room"),
-    beside: locate,
-    after: note,
-  });
-  let found = known.place ?? null;
-  clientSettings().then(({ map_default }) => {
-    if (!control.value && map_default?.address) control.value = map_default.address;
+    hint: t("Street and number, district and town; villa or hotel, room"),
+    beside: place.locate,
+    after: place.element,
   });
   control.addEventListener("input", () => field.showError(""));
-  locate.addEventListener("click", async () => {
-    locate.disabled = true;
-    replaceChildren(note, t("Looking for you…"));
-    found = await currentPlace();
-    prefill({ place: found });
-    locate.disabled = false;
-    const isFound = found
-      ? t("We know where you are. Please check the address.")
-      : t("Your device does not tell us where you are. Please write the address.");
-    replaceChildren(note, isFound);
-    field.showError("");
-  });
-  return {
-    ...field,
-    value: () => control.value.trim(),
-    place: async () => {
-      const { map_default } = await clientSettings();
-      return found ?? (map_default ? { latitude: map_default.latitude, longitude: map_default.longitude } : null);
-    },
-  };
+  place.onConfirm = () => field.showError("");
+  return { ...field, value: () => control.value.trim(), place: async () => place.confirmed() };
 }

@@ -73,6 +73,8 @@ export class OfferList {
     if (!card || card.dataset.waiting === until) return;
     card.dataset.waiting = until;
     card.querySelector(".ring")?.remove();
+    const eyebrow = card.querySelector(".eyebrow");
+    if (eyebrow) eyebrow.textContent = t("You said yes");
     const line = h("p", { class: "offer-waiting", testid: "offer-waiting" }, icon("clock"));
     const words = h("span", { role: "timer", aria: { live: "off" } });
     line.append(words);

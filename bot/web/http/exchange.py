@@ -13,11 +13,13 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
+from bot.access.limits import Asker
 from bot.errors import Refusal
 from bot.logs.failures import is_outage, why
+from bot.providers.gazetteer import gazetteer
 from bot.schemas.fields import Payload
 from bot.schemas.parsing import parse, refusal_of
-from bot.schemas.requests import SignIn, SignInConfirm, TherapistsQuery
+from bot.schemas.requests import PlacesQuery, SignIn, SignInConfirm, TherapistsQuery
 from bot.schemas.shapes import ShownTherapist
 from bot.schemas.views import error_view, known_distance_view, moment, service_view, therapist_view
 from bot.services import Services
@@ -150,7 +152,7 @@ async def list_therapists(request: web.Request) -> web.Response:
     Where they are is rounded to a grid before it is measured: nobody finds a therapist by asking from three corners.
     """
     services, locale = request.app[SERVICES], locale_of(request)
-    query = _therapists_query(request)
+    query = _query_of(request, TherapistsQuery)
     north, east = services.settings.map_center
     latitude = north if query.latitude is None else query.latitude
     longitude = east if query.longitude is None else query.longitude
@@ -179,10 +181,10 @@ def _coarse_distance_km(latitude: float, longitude: float, therapist: TherapistR
     return max(1.0, float(round(away_km)))
 
 
-def _therapists_query(request: web.Request) -> TherapistsQuery:
+def _query_of(request: web.Request, model: type[P]) -> P:
     known = {name: value for name, value in request.query.items() if name != "locale"}
     try:
-        return TherapistsQuery.model_validate_strings(known)
+        return model.model_validate_strings(known)
     except ValidationError as error:
         raise refusal_of(error) from None
 
@@ -227,9 +229,22 @@ async def client_settings(request: web.Request) -> web.Response:
     )
 
 
+async def list_places(request: web.Request) -> web.Response:
+    """The places that a text names, the likeliest first: a point that a guest may confirm."""
+    services = request.app[SERVICES]
+    services.limits.spend("commands", Asker(address_of(request)))
+    query = _query_of(request, PlacesQuery)
+    found = [
+        {"name": each.name, "region": each.region, "latitude": each.latitude, "longitude": each.longitude}
+        for each in gazetteer().find(query.q)
+    ]
+    return json_response({"places": found})
+
+
 ROUTES = [
     web.get("/api/services", list_services),
     web.get("/api/therapists", list_therapists),
+    web.get("/api/places", list_places),
     web.post("/api/therapist/sign-in", sign_in),
     web.post("/api/therapist/sign-in/confirm", confirm_sign_in),
     web.get("/api/client-settings", client_settings),
