@@ -45,6 +45,8 @@ MASSAGE = Service(
 WIDE_LIMITS: dict[str, Any] = {
     "connections_per_address": 100_000,
     "connections_per_token": 1_000,
+    "open_per_phone": 0,
+    "open_per_network": 0,
     **dict.fromkeys((name for name in Settings.model_fields if name.startswith("limit_")), "1000000/s:1000000"),
 }
 

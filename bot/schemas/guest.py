@@ -97,7 +97,7 @@ GUEST_COMMANDS = by_name(
     Command("confirm_service", ConfirmService, Moved, (*_OF_A_CARD, "already_live")),
     Command("accept_therapist", AcceptTherapist, Moved, (*_OF_A_CARD, "not_found", "offer_expired", "slot_taken")),
     Command("find_another", FindAnother, Moved, (*_OF_A_CARD, "not_found", "offer_expired")),
-    Command("search_again", SearchAgain, Moved, _OF_A_CARD),
+    Command("search_again", SearchAgain, Moved, (*_OF_A_CARD, "already_live")),
     Command("cancel", Cancel, Moved, ("not_now",)),
     Command("message", Message, Said, ("not_now",), counts_as="messages"),
     Command("rate", Rate, Moved, (*_OF_A_CARD, "not_found")),

@@ -20,6 +20,10 @@ class LimitSettings(BaseSettings):
     """Of what a client may send at once, on both kinds of WebSocket."""
     ping_interval_s: Annotated[FiniteFloat, Field(ge=0.1, le=50)] = 20.0
     """Routers cut a line that is silent for a minute or less."""
+    open_per_phone: Annotated[int, Field(ge=0, le=100)] = 1
+    """How many searches and visits one phone number may have at once; 0 for any number."""
+    open_per_network: Annotated[int, Field(ge=0, le=1000)] = 3
+    """The same of one network, which is an IPv4 address or an IPv6 /64; addresses that are not public have no limit."""
     ping_timeout_s: Annotated[FiniteFloat, Field(ge=0.1, le=60)] = 10.0
     queued_frames: Annotated[int, Field(ge=16, le=100_000)] = 256
     """How many may wait for one Socket.IO reader before it is cut off; it comes back with its cursor."""

@@ -82,6 +82,7 @@ INDEXES: dict[str, list[tuple[list[tuple[str, int | str]], dict[str, Any]]]] = {
     ],
     "tickets": [([("expires_at", ASCENDING)], {"expireAfterSeconds": 60})],
     "idempotency": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
+    "open_searches": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
     "heartbeats": [([("remove_at", ASCENDING)], {"expireAfterSeconds": 0})],
     "inbox": [
         ([("next_at", ASCENDING)], {"sparse": True}),

@@ -18,6 +18,7 @@ from bot.store.idempotency import Idempotency
 from bot.store.inbox import Inbox
 from bot.store.kinds import BOOKING, CONVERSATION, EXTERNAL_BOOKING, SEARCH, R, RecordKind, RecordName
 from bot.store.notifications import Keeping, Notifications
+from bot.store.open_searches import OpenSearches
 from bot.store.preferences import PreferencesStore
 from bot.store.read_marks import ReadMarks
 from bot.store.records import Records
@@ -60,6 +61,7 @@ class Stores:
     api_keys: ApiKeys
     idempotency: Idempotency
     heartbeats: Heartbeats
+    open_searches: OpenSearches
 
     def by_kind(self) -> dict[RecordName, Records[Any]]:
         """Where the records of each kind are kept."""
@@ -74,8 +76,9 @@ def _records(database: Database, kind: RecordKind[R, Any]) -> Records[R]:
 def stores_of(database: Database, settings: Settings) -> Stores:
     bookings = _records(database, BOOKING)
     searches = _records(database, SEARCH)
+    conversations = _records(database, CONVERSATION)
     return Stores(
-        conversations=_records(database, CONVERSATION),
+        conversations=conversations,
         searches=searches,
         bookings=bookings,
         external_bookings=_records(database, EXTERNAL_BOOKING),
@@ -97,6 +100,7 @@ def stores_of(database: Database, settings: Settings) -> Stores:
         api_keys=ApiKeys(database["api_keys"]),
         idempotency=Idempotency(database["idempotency"]),
         heartbeats=Heartbeats(database["heartbeats"]),
+        open_searches=OpenSearches(database["open_searches"], conversations),
     )
 
 

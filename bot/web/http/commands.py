@@ -59,7 +59,7 @@ async def _execute(
     async with asyncio.timeout(services.settings.command_timeout_s):
         match bearer.audience:
             case "guest":
-                guest = Guest(bearer.subject, locale, attendance=attendance)
+                guest = Guest(bearer.subject, locale, attendance=attendance, address=address)
                 return await GuestCommands(services).execute(guest, name, payload)
             case "therapist":
                 caller = Caller(bearer.subject, attendance=attendance)

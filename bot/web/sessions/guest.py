@@ -33,6 +33,7 @@ from bot.store.kinds import CONVERSATION
 from bot.turns.turns import Command, Sender
 from bot.web.sessions.answers import Answer, answered, command_of, refusal, take_and_settle
 from bot.web.sessions.attendance import Attendance
+from bot.web.sessions.open_searches import check_open_searches
 from conversations import events as on
 from conversations.conversation import Conversation, State
 from conversations.ids import derived_id
@@ -55,6 +56,7 @@ class Guest:
     timezone: str | None = None
     is_active: bool = False
     attendance: Attendance | None = None
+    address: str = ""
 
     @property
     def sender(self) -> Sender:
@@ -105,6 +107,7 @@ class GuestCommands:
         return await self._take(guest, "book", event, payload)
 
     async def _confirm_service(self, guest: Guest, payload: ConfirmService) -> Answer:
+        await check_open_searches(self._services, guest.conversation_id, payload.phone, guest.address)
         event = on.ServiceConfirmed(
             revision=payload.revision,
             duration=payload.duration,
@@ -142,6 +145,10 @@ class GuestCommands:
         return await self._take(guest, "find_another", event, payload)
 
     async def _search_again(self, guest: Guest, payload: SearchAgain) -> Answer:
+        stored = await self._services.conversations.load(guest.conversation_id)
+        visit = stored.record.visit if stored else None
+        if visit is not None and visit.contact is not None:
+            await check_open_searches(self._services, guest.conversation_id, visit.contact.phone, guest.address)
         return await self._take(guest, "search_again", on.SearchAgainPressed(payload.revision), payload)
 
     async def _cancel(self, guest: Guest, payload: Cancel) -> Answer:

@@ -161,7 +161,14 @@ class GuestDoor(_Doorway):
     async def _execute(self, name: str, sid: str, payload: dict[str, Any]) -> Mapping[str, Any]:
         visitor = self.visitors[sid]
         self.services.limits.spend(counts_as("guest", name), visitor.asker)
-        guest = Guest(visitor.subject, visitor.locale, visitor.timezone, visitor.is_active, visitor.attendance)
+        guest = Guest(
+            visitor.subject,
+            visitor.locale,
+            visitor.timezone,
+            visitor.is_active,
+            visitor.attendance,
+            visitor.asker.address,
+        )
         return await self._commands.execute(guest, name, payload)
 
     def _post(self, sid: str, payload: dict[str, Any]) -> asyncio.Future[Entry] | None:
