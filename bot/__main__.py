@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from bot.app import check_port, serve
-from bot.cli import api_keys, demonstration, diagram, migration, notifications, therapists, webhooks
+from bot.cli import api_keys, demonstration, diagram, migration, notifications, records, therapists, webhooks
 from bot.errors import Refusal
 from bot.logs.failures import why
 from bot.logs.setup import configure
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     api_keys.add_parser(commands)
     webhooks.add_parser(commands)
     notifications.add_parser(commands)
+    records.add_parser(commands)
     return parser
 
 

@@ -197,7 +197,13 @@ class Vitals:
 
     async def _ask_outbox(self) -> Part:
         every = self._records.values()
-        return await self._oldest("outbox", lambda: [records.longest_unperformed(self._now()) for records in every])
+        return await self._oldest(
+            "outbox",
+            lambda: [
+                *(records.longest_unperformed(self._now()) for records in every),
+                *(_longest_parked(records) for records in every),
+            ],
+        )
 
     async def _ask_alarms(self) -> Part:
         ringing = [records for records in self._records.values() if records.kind.ring is not None]
@@ -235,3 +241,9 @@ class Vitals:
 
     def _age_s(self, moment: datetime) -> float:
         return max(0.0, (self._now() - moment).total_seconds())
+
+
+async def _longest_parked(records: Records[Any]) -> datetime | None:
+    """What cannot be read has been decided, and waits for somebody who looks."""
+    parked = await records.parked(limit=1)
+    return parked[0].at if parked else None

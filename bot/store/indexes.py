@@ -16,10 +16,12 @@ ASCENDING = 1
 # collection -> (keys, options); the names are MongoDB's own.
 INDEXES: dict[str, list[tuple[list[tuple[str, int | str]], dict[str, Any]]]] = {
     "conversations": [
+        ([("parked.at", ASCENDING)], {"sparse": True}),
         ([("expires_at", ASCENDING)], {}),
         ([("outbox.at", ASCENDING)], {"sparse": True}),
     ],
     "searches": [
+        ([("parked.at", ASCENDING)], {"sparse": True}),
         ([("expires_at", ASCENDING)], {}),
         ([("outbox.at", ASCENDING)], {"sparse": True}),
         # One live search per conversation, whatever else goes wrong.
@@ -32,6 +34,7 @@ INDEXES: dict[str, list[tuple[list[tuple[str, int | str]], dict[str, Any]]]] = {
         ([("offers.therapist_id", ASCENDING), ("state", ASCENDING)], {}),
     ],
     "bookings": [
+        ([("parked.at", ASCENDING)], {"sparse": True}),
         ([("outbox.at", ASCENDING)], {"sparse": True}),
         ([("therapist.id", ASCENDING), ("state", ASCENDING), ("created_at", -1)], {}),
         ([("conversation_id", ASCENDING), ("created_at", -1)], {}),
@@ -39,6 +42,7 @@ INDEXES: dict[str, list[tuple[list[tuple[str, int | str]], dict[str, Any]]]] = {
         ([("state", ASCENDING), ("created_at", -1)], {"partialFilterExpression": {"state": "active"}}),
     ],
     "external_bookings": [
+        ([("parked.at", ASCENDING)], {"sparse": True}),
         ([("reference", ASCENDING)], {}),
         ([("expires_at", ASCENDING)], {}),
         ([("outbox.at", ASCENDING)], {"sparse": True}),

@@ -49,13 +49,30 @@ class Stored(Generic[R]):
         return next((answer for answer in self.answers if answer.key == key), None)
 
 
+class Unreadable(Exception):
+    """A document makes no sense to this version of the program: a newer one wrote it, or somebody by hand."""
+
+    def __init__(self, kind: str, record_id: str) -> None:
+        super().__init__(f"the {kind} {record_id} cannot be read")
+        self.record_id = record_id
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record that is left alone until somebody has looked at it."""
+
+    id: str
+    at: datetime
+    why: str
+
+
 class Records(Generic[R]):
-    """One collection of records of one kind."""
+    """One collection of records of one kind. What cannot be read raises `Unreadable`."""
 
     def __init__(self, collection: Collection, kind: RecordKind[R, Any]) -> None:
         self._collection = collection
         self.kind = kind
-        self._together = Together(self.load_several)
+        self._together = Together(self._load_several)
 
     def fresh(self, record_id: str) -> Stored[R]:
         """The record that nothing has happened to yet; it is stored by its first turn."""
@@ -63,8 +80,13 @@ class Records(Generic[R]):
 
     async def load_several(self, record_ids: Sequence[str]) -> dict[str, Stored[R]]:
         """Those of them that there are, by their ids."""
-        found = self._collection.find({"_id": {"$in": list(record_ids)}})
-        return {document["_id"]: self._read(document) async for document in found}
+        found = await self._load_several(record_ids)
+        return {record_id: _readable(stored) for record_id, stored in found.items()}
+
+    async def _load_several(self, record_ids: Sequence[str]) -> dict[str, Stored[R] | Unreadable]:
+        """One that cannot be read is its own reader's trouble, and not that of all who ask at the same moment."""
+        cursor = self._collection.find({"_id": {"$in": list(record_ids)}})
+        return {document["_id"]: self._read_or_tell(document) async for document in cursor}
 
     async def load(self, record_id: str) -> Stored[R] | None:
         document = await self._collection.find_one({"_id": {"$eq": record_id}})
@@ -72,7 +94,8 @@ class Records(Generic[R]):
 
     async def load_with_others(self, record_id: str) -> Stored[R] | None:
         """As `load`, in one question for all who ask at this moment, as they do when a crowd comes back."""
-        return await self._together.one(record_id)
+        found = await self._together.one(record_id)
+        return None if found is None else _readable(found)
 
     async def find(self, query: Document, *, limit: int, newest_first: bool = True) -> list[R]:
         order = [("created_at", -1 if newest_first else 1)]
@@ -150,23 +173,71 @@ class Records(Generic[R]):
 
     async def _first(self, field: str, until: datetime) -> Document | None:
         query, only = {field: {"$lte": until}}, {"_id": 0, field: 1}
+        query |= _NOT_PARKED
         found: Document | None = await self._collection.find_one(query, only, sort=[(field, 1)])
         return found
 
     async def _oldest(self, field: str, until: datetime, limit: int, but: Sequence[str]) -> list[str]:
         """Those to leave out are left out of the question: enough of them would fill the answer and hide all others."""
-        query: Document = {field: {"$lte": until}}
+        query: Document = {field: {"$lte": until}, **_NOT_PARKED}
         if but:
             query["_id"] = {"$nin": list(but)}
         cursor = self._collection.find(query, {"_id": 1}).sort(field, 1).limit(limit)
         return [document["_id"] async for document in cursor]
 
+    # --- what cannot be read --------------------------------------------------------------------------------------
+
+    async def park(self, record_id: str, why: str, now: datetime) -> bool:
+        """Nobody rings it or performs its effects any more, until somebody has looked; whether it was not so before."""
+        parked = {"$set": {"parked": {"at": now, "why": why}}}
+        done = await self._collection.update_one({"_id": record_id, **_NOT_PARKED}, parked)
+        return bool(done.modified_count)
+
+    async def unpark(self, record_id: str) -> bool:
+        done = await self._collection.update_one(
+            {"_id": {"$eq": record_id}, "parked": {"$exists": True}}, {"$unset": {"parked": ""}}
+        )
+        return bool(done.modified_count)
+
+    async def parked(self, limit: int = 100) -> list[Parked]:
+        """Those that are left alone, the longest first."""
+        cursor = (
+            self._collection.find({"parked.at": {"$exists": True}}, {"parked": 1}).sort("parked.at", 1).limit(limit)
+        )
+        return [Parked(each["_id"], each["parked"]["at"], each["parked"]["why"]) async for each in cursor]
+
+    async def raw(self, record_id: str) -> Document | None:
+        """The document as it stands, for who looks at it."""
+        return await self._collection.find_one({"_id": {"$eq": record_id}})
+
     def _read(self, document: Document) -> Stored[R]:
+        try:
+            return self._decoded(document)
+        except Exception as error:  # whatever a document of another version may lead to
+            raise Unreadable(self.kind.name, document["_id"]) from error
+
+    def _read_or_tell(self, document: Document) -> Stored[R] | Unreadable:
+        try:
+            return self._read(document)
+        except Unreadable as unreadable:
+            return unreadable
+
+    def _decoded(self, document: Document) -> Stored[R]:
         fields = dict(document)
         fields["id"] = fields.pop("_id")
+        fields.pop("parked", None)
         outbox = tuple(
             OutboxItem(item["id"], from_document(item["effect"], self.kind.effects), item["at"])
             for item in fields.pop("outbox", ())
         )
         answers: tuple[Answer, ...] = tuple(from_document(answer, Answer) for answer in fields.pop("answers", ()))
         return Stored(from_document(fields, self.kind.record), outbox, answers)
+
+
+_NOT_PARKED: Document = {"parked": {"$exists": False}}
+
+
+def _readable(found: Stored[R] | Unreadable) -> Stored[R]:
+    if isinstance(found, Unreadable):
+        raise found
+    return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,13 +19,15 @@ from bot.errors import Outage
 from bot.logs.failures import why
 from bot.store.driver import PyMongoError
 from bot.store.kinds import RecordName
-from bot.store.records import Records
+from bot.store.records import Records, Unreadable
 from bot.turns.backoff import Backoff
 from bot.turns.outboxes import Outboxes
 from bot.turns.turns import Turns
 
 log = structlog.get_logger()
 
+# With growing pauses that is half a minute.
+PARKED_AFTER = 5
 # Younger effects are most likely being performed right now by the process that saved them.
 LEFT_BEHIND = timedelta(seconds=2)
 
@@ -47,6 +50,7 @@ class Sweep:
         self._now = now
         self._every_s = every_s
         self._backoff: Backoff[tuple[RecordName, str]] = Backoff()
+        self._unreadable: Counter[tuple[RecordName, str]] = Counter()
         self.laps = 0
         self.failures = 0
         self.away_since: datetime | None = None
@@ -88,20 +92,32 @@ class Sweep:
             self._backoff.succeeded((name, record_id))
         except (PyMongoError, Outage, OSError) as error:
             log.warning("a ring waits for the sweep", room=name, id=record_id, why=why(error))
+        except Unreadable as error:
+            self.failures += 1
+            self._backoff.failed((name, record_id))
+            await self._bear(name, record_id, error)
         except Exception:
             self.failures += 1
             self._backoff.failed((name, record_id))
             log.exception("a ring failed", room=name, id=record_id)
 
+    async def _bear(self, name: RecordName, record_id: str, error: Unreadable) -> None:
+        """A few tries, since a newer process may know better; then it is parked, where an operator finds it."""
+        tries = self._unreadable[name, record_id] = self._unreadable[name, record_id] + 1
+        if tries < PARKED_AFTER:
+            log.warning("a record cannot be read", room=name, id=record_id, why=why(error.__cause__ or error))
+            return
+        del self._unreadable[name, record_id]
+        if await self._records[name].park(record_id, why(error.__cause__ or error), self._now()):
+            log.error("a record is parked, since it cannot be read", room=name, id=record_id)
+
     async def _hand_out(self, name: RecordName, record_id: str) -> None:
         try:
             stored = await self._records[name].load(record_id)
-        except (PyMongoError, OSError):
-            raise
-        except Exception:
+        except Unreadable as error:
             # Its document makes no sense to this version of the program; the others wait for nothing.
             self._outboxes.fail(name, record_id)
-            log.exception("a record cannot be read", room=name, id=record_id)
+            await self._bear(name, record_id, error)
             return
         if stored is not None:
             self._outboxes.put_again(name, record_id, stored.outbox, self._turns.take)
