@@ -21,6 +21,7 @@ from bot.settings.loading import SettingsError, load_settings
 from bot.settings.settings import Settings
 from bot.store.driver import PyMongoError
 from bot.store.indexes import CannotBuild
+from bot.store.migrations import NewerSchema
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
@@ -94,7 +95,7 @@ def main(arguments: list[str]) -> int:
         settings = load_settings()
         configure(settings)
         return run(settings, parsed)
-    except (SettingsError, ServerFailed, Refusal) as error:
+    except (SettingsError, ServerFailed, NewerSchema, Refusal) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except CannotBuild as error:

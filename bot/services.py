@@ -39,7 +39,7 @@ from bot.notifications.unsubscribing import Unsubscribing
 from bot.runtime.loop_lag import LoopLag
 from bot.runtime.vitals import Vitals
 from bot.settings.settings import Settings
-from bot.store import driver, indexes
+from bot.store import driver, indexes, migrations
 from bot.store.entries import Entries
 from bot.store.stores import Stores, stores_of
 from bot.store.token_families import TokenFamilies
@@ -231,6 +231,7 @@ def _fields_of(group: Stores) -> dict[str, Any]:
 
 async def open_ground(settings: Settings, database: driver.Database, clock: Clock | None = None) -> Ground:
     """The clock, the database's unless another is handed in, is measured here, and does not run yet."""
+    await migrations.check(database)
     clock = clock or DatabaseClock(database, every_s=settings.rhythms.database.clock_every_s)
     await clock.measure()
     stores = stores_of(database, settings)
@@ -387,6 +388,7 @@ async def epoch_of(database: driver.Database) -> str:
 
 
 async def migrate(settings: Settings, tell: indexes.Tell = indexes.to_nobody) -> None:
-    """Build the indexes, however long it takes; doing it again changes nothing."""
+    """Make the changes that are due and build the indexes, however long it takes; doing it again changes nothing."""
     async with connected(settings, may_take_long=True) as database:
+        await migrations.apply(database, tell)
         await indexes.build(database, tell)

@@ -22,6 +22,7 @@ from bot.services import running
 from bot.settings.loading import SettingsError, load_settings
 from bot.settings.settings import Settings
 from bot.store.driver import PyMongoError
+from bot.store.migrations import NewerSchema
 from workers.dispatch import Dispatch
 from workers.rq_worker import run_rq
 from workers.webhooks import WebhookSender, open_webhooks
@@ -79,7 +80,7 @@ def main(arguments: list[str]) -> int:
         configure(settings)
         with with_servers(settings) as ready:
             return command(ready)
-    except (SettingsError, ServerFailed) as error:
+    except (SettingsError, ServerFailed, NewerSchema) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except PyMongoError as error:

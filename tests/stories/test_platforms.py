@@ -20,6 +20,7 @@ from bot.services import connected, migrate
 from bot.settings.settings import Settings
 from bot.store import indexes
 from bot.store.driver import Database, PyMongoError
+from bot.store.migrations import NEWEST, schema_of
 from tests.agreement import eventually, until_agreed
 from tests.clients import Guest, Therapist, guest, therapist
 from tests.frail import frail
@@ -118,6 +119,28 @@ async def test_a_release_puts_nothing_on_offer_and_what_was_deleted_stays_delete
     for demo in (False, True):
         await prepare(settings.model_copy(update={"demo": demo}), with_menu=True)
     assert [each["_id"] async for each in database["services"].find()] == menu[1:]
+
+
+@pytest.mark.parametrize("program", [("bot",), ("bot", "migrate"), ("workers", "sweep")])
+async def test_an_older_program_does_not_start_on_a_newer_database(
+    fresh: tuple[Settings, Database], tmp_path: Path, program: tuple[str, ...]
+) -> None:
+    settings, database = fresh
+    await migrate(settings)
+    assert await schema_of(database) == NEWEST
+    await database["meta"].update_one({"_id": "schema"}, {"$set": {"number": NEWEST + 1}})
+    before = await everything(database)
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *program),
+        env=environment_of(settings),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await running.communicate()
+    assert running.returncode == 2, said
+    assert said.decode().startswith(f"The database has schema {NEWEST + 1}, and this program knows {NEWEST}")
+    assert await everything(database) == before
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
