@@ -10,8 +10,9 @@ from typing import Any
 from bot.contract import story
 from bot.contract.examples import Scene
 from bot.identity import Audience
-from bot.store.kinds import CONVERSATION
+from bot.store.kinds import CONVERSATION, SEARCH
 from conversations import events as on
+from matching import events as found
 from tests.clients import Client, Guest, Therapist, client_id, guest, therapist
 from tests.house import House
 
@@ -63,11 +64,17 @@ async def scene(house: House, name: str) -> AsyncIterator[Sender]:
             sender = Sender("therapist", console, token, known)
         yield sender
         # Nobody who leaves the stage asks or is asked in the next scene; who was forgotten in it has no line left.
-        conversation_id = budi.session["conversation_id"]
-        await house.services.turns.take(
-            CONVERSATION, conversation_id, on.Cancelled("guest"), by=f"guest:{conversation_id}"
-        )
+        await _leave(house, budi.session["conversation_id"])
         await house.services.therapists.set_available(record.id, False)
+
+
+async def _leave(house: House, conversation_id: str) -> None:
+    """End what the guest asked for, and its search: left to itself it ends later, when others are on the stage."""
+    who, turns = f"guest:{conversation_id}", house.services.turns
+    stored = await house.services.conversations.load(conversation_id)
+    await turns.take(CONVERSATION, conversation_id, on.Cancelled("guest"), by=who)
+    if stored and stored.record.search_id:
+        await turns.take(SEARCH, stored.record.search_id, found.SearchCancelled("guest"), by=who)
 
 
 async def _play(name: str, budi: Guest, console: Therapist) -> dict[str, Any]:
