@@ -140,6 +140,8 @@ def check_port(host: str, port: int) -> None:
 async def _serve_until_told(settings: Settings, reuse_port: bool) -> None:
     stop = until_told_to_stop()
     async with serving(settings, reuse_port=reuse_port) as web_process, collecting_seldom():
+        if not (settings.sends_codes or settings.show_sign_in_codes or settings.demo):
+            log.warning("no therapist can be sent a code", missing="JANJI_TWILIO_ACCOUNT_SID")
         log.info("serving", url=f"http://{settings.host}:{web_process.port}")
         await stop.wait()
         log.info("stopping")

@@ -339,6 +339,7 @@ async def build(settings: Settings, database: driver.Database, clock: Clock | No
             heartbeats=motion.heartbeats,
             breakers=motion.breakers,
             providers=providers_of(settings),
+            sends_codes=settings.sends_codes,
             now=now,
             rhythm=settings.rhythms.vitals,
         ),

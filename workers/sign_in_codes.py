@@ -14,6 +14,7 @@ from bot.providers.messages import NotSent, Sms
 from bot.providers.opening import open_channels
 from bot.providers.sms import SmsChannel
 from bot.services import Post
+from bot.store.breakers import SIGN_IN
 from bot.store.sign_ins import CODE_LIVES
 from bot.words import Words
 from conversations.replies import N_
@@ -33,22 +34,37 @@ async def send_code(post: Post, nonce: str) -> None:
     text = text_of(post.words, therapist.locale, post.tokens.sign_in_code(phone, nonce))
     async with open_channels(post.settings, post.clock.now) as channels:
         if channels.sms is not None:
-            await _send(channels.sms, Sms(to=phone, text=text), post.settings.rhythms.workers.code_again_after_s)
+            error = await _send(
+                channels.sms, Sms(to=phone, text=text), post.settings.rhythms.workers.code_again_after_s
+            )
+            await _remember(post, error)
 
 
 def text_of(words: Words, locale: Locale, code: str) -> str:
     return words.say(locale, TEXT, {"code": code, "minutes": str(round(CODE_LIVES.total_seconds() / 60))})
 
 
-async def _send(channel: SmsChannel, message: Sms, pauses_s: Sequence[float]) -> None:
-    """What may be over soon is tried again at once, and the same code twice does no harm."""
-    for pause_s in (*pauses_s, None):
+async def _remember(post: Post, error: NotSent | None) -> None:
+    """Whether codes arrive stands on the status page; that one number can get none says nothing about the others."""
+    if error is None:
+        await post.breakers.succeeded(SIGN_IN)
+        return
+    log.error("a sign-in code could not be sent", code=error.verdict.code)
+    if error.verdict.kind != "permanent":
+        is_misconfigured = error.verdict.kind == "config"
+        await post.breakers.failed(SIGN_IN, error.verdict.code, post.clock.now(), is_misconfigured=is_misconfigured)
+
+
+async def _send(channel: SmsChannel, message: Sms, pauses_s: Sequence[float]) -> NotSent | None:
+    """What may be over soon is tried again at once, and the same code twice does no harm; else why it did not leave."""
+    pauses = iter(pauses_s)
+    while True:
         try:
             await channel.send(message)
         except NotSent as error:
+            pause_s = next(pauses, None)
             if error.verdict.kind != "retry" or pause_s is None:
-                log.error("a sign-in code could not be sent", code=error.verdict.code)
-                return
-            await asyncio.sleep(pause_s)
+                return error
         else:
-            return
+            return None
+        await asyncio.sleep(pause_s)

@@ -1,9 +1,10 @@
-"""`therapist add` and `therapist sign-out`: who works here, and whose phone was lost."""
+"""`therapist add`, `code` and `sign-out`: who works here, who cannot get in, and whose phone was lost."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
 import sys
 from typing import Any
 
@@ -12,8 +13,9 @@ from bot.clock import DatabaseClock
 from bot.identity import key_of, new_id
 from bot.runtime.launch import with_servers
 from bot.schemas.fields import parse_phone
-from bot.services import connected
+from bot.services import connected, open_post
 from bot.settings.settings import Settings
+from bot.store.sign_ins import CODE_IS_FRESH
 from bot.store.therapists import PhoneTaken, TherapistRecord, Therapists
 from bot.store.token_families import TokenFamilies
 
@@ -30,6 +32,9 @@ def add_parser(commands: Any) -> None:
     add.add_argument("--photo", default="/photos/01.svg")
     add.add_argument("--specialty", action="append", default=[])
     add.add_argument("--language", action="append", default=[])
+    code = therapist.add_parser("code", help="print a code to sign in with, for a therapist whose own does not arrive")
+    code.set_defaults(run=_print_code)
+    code.add_argument("phone")
     sign_out = therapist.add_parser("sign-out", help="end every session of a therapist, as after a lost phone")
     sign_out.set_defaults(run=_sign_therapist_out)
     sign_out.add_argument("phone")
@@ -71,6 +76,34 @@ def _add_therapist(settings: Settings, arguments: argparse.Namespace) -> int:
             sys.stderr.write(f"--phone {phone} belongs to another therapist\n")
             return 1
     sys.stdout.write(f"{therapist.id} {therapist.name} can sign in with {phone} at /therapist\n")
+    return 0
+
+
+def _print_code(settings: Settings, arguments: argparse.Namespace) -> int:
+    """The code that a short message would bring; read it to nobody but the person whose number it is."""
+    try:
+        phone = parse_phone(arguments.phone, settings.default_region)
+    except ValueError as error:
+        sys.stderr.write(f"the phone number {error}\n")
+        return 2
+
+    async def issue() -> tuple[TherapistRecord, str] | None:
+        async with connected(ready) as database:
+            post = await open_post(ready, database)
+            therapist = await post.therapists.with_phone(phone)
+            if therapist is None:
+                return None
+            issued = await post.sign_ins.issue(phone, secrets.token_hex(16), post.clock.now())
+            return therapist, post.tokens.sign_in_code(phone, issued.nonce)
+
+    with with_servers(settings) as ready:
+        issued = asyncio.run(issue())
+    if issued is None:
+        sys.stderr.write(f"nobody has the phone number {phone}\n")
+        return 1
+    therapist, code = issued
+    minutes = round(CODE_IS_FRESH.total_seconds() / 60)
+    sys.stdout.write(f"{code} is the code of {therapist.id} {therapist.name}, good for at least {minutes} minutes\n")
     return 0
 
 

@@ -272,7 +272,7 @@ class Readiness(Sent):
 
 
 class PartOfStatus(Sent):
-    name: Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "process"]
+    name: Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "sign_in", "process"]
     state: Literal["ok", "delayed", "away", "unknown"]
     label: str
     state_text: str

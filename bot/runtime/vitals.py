@@ -22,7 +22,7 @@ from bot.messaging.driver import RedisError
 from bot.messaging.jobs import Jobs
 from bot.runtime.loop_lag import LoopLag
 from bot.settings.rhythms import PEOPLE, VitalsRhythm
-from bot.store.breakers import Breakers
+from bot.store.breakers import SIGN_IN, Breakers
 from bot.store.driver import PyMongoError, within
 from bot.store.heartbeats import Heart, Heartbeats
 from bot.store.kinds import RecordName
@@ -30,7 +30,7 @@ from bot.store.notifications import Notifications
 from bot.store.records import Records
 from bot.turns.sweep import Sweep
 
-PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "process"]
+PartName = Literal["mongodb", "redis", "workers", "outbox", "alarms", "notifications", "sign_in", "process"]
 PartState = Literal["ok", "delayed", "away", "unknown"]
 State = Literal["operational", "degraded", "down"]
 
@@ -110,6 +110,7 @@ class Vitals:
         heartbeats: Heartbeats,
         breakers: Breakers,
         providers: Sequence[str],
+        sends_codes: bool,
         now: Now,
         rhythm: VitalsRhythm = PEOPLE.vitals,
     ) -> None:
@@ -127,6 +128,7 @@ class Vitals:
         self.heard_s: dict[Heart, float] = {}
         """How long ago the workers' hearts beat, when it was last looked."""
         self._providers = providers
+        self._sends_codes = sends_codes
         self._now = now
         self._started_at = time.monotonic()
         self._no_answer_since: datetime | None = None
@@ -174,7 +176,9 @@ class Vitals:
         return True
 
     async def _ask_the_rest(self) -> tuple[Part, ...]:
-        asking = (self._ask_workers(), self._ask_outbox(), self._ask_alarms(), self._ask_notifications())
+        asking = [self._ask_workers(), self._ask_outbox(), self._ask_alarms(), self._ask_notifications()]
+        if self._sends_codes:
+            asking.append(self._ask_sign_in())
         return tuple(await asyncio.gather(*asking))
 
     async def _ask_workers(self) -> Part:
@@ -223,6 +227,18 @@ class Vitals:
         late_s = self._age_s(oldest_due) if oldest_due else None
         is_late = late_s is not None and late_s > self._rhythm.late_notification_s
         return Part("notifications", "delayed" if is_late else "ok", late_s)
+
+    async def _ask_sign_in(self) -> Part:
+        """By what became of the codes that were sent last: one that did not leave is a person who cannot come in."""
+        breakers = await self._answer(self._breakers.all)
+        if breakers is None:
+            return Part("sign_in", "unknown")
+        failing = breakers.get(SIGN_IN)
+        if failing is None:
+            return Part("sign_in", "ok")
+        if failing.open_since is not None:
+            return Part("sign_in", "away", self._age_s(failing.open_since))
+        return Part("sign_in", "delayed")
 
     async def _oldest(self, name: PartName, ask: Callable[[], list[Awaitable[datetime | None]]]) -> Part:
         answers = await self._answer(lambda: asyncio.gather(*ask()))

@@ -151,6 +151,11 @@ class ChannelSettings(BaseSettings):
             raise ValueError("must be an address like no-reply@example.com, without a name")
         return value
 
+    @property
+    def sends_codes(self) -> bool:
+        """Whether therapists can be sent the codes that they sign in with."""
+        return self.twilio_account_sid is not None
+
     @field_validator("twilio_account_sid")
     @classmethod
     def _account_is_a_sid(cls, value: str | None) -> str | None:

@@ -15,6 +15,8 @@ FAILURES_IN_A_ROW = 5
 FIRST_REST = timedelta(minutes=1)
 LONGEST_REST = timedelta(minutes=30)
 PROBE_WITHIN = timedelta(seconds=60)
+# The codes that therapists sign in with are counted under this name; they are not left alone, for each was asked for.
+SIGN_IN = "sign_in"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -12,8 +14,11 @@ from redis.asyncio import Redis
 from bot.runtime.embedded import Servers
 from bot.services import connected, open_post
 from bot.words import Words
+from tests.agreement import eventually
 from tests.fakes.twilio_api import ACCOUNT, TOKEN, TwilioApi
 from tests.house import House, house_of, settings_for
+from tests.processes import environment_of
+from tests.project import ROOT
 from workers.short_messages import segments
 from workers.sign_in_codes import send_code, text_of
 
@@ -89,6 +94,55 @@ async def test_a_job_that_sends_one_message_needs_no_web_process_and_no_redis(ho
     async with connected(without_redis) as database:
         await send_code(await open_post(without_redis, database), nonce)
     assert len(twilio.messages) == 1
+
+
+async def test_codes_that_do_not_leave_stand_on_the_status_page_until_one_leaves(
+    house: House, twilio: TwilioApi
+) -> None:
+    async def until(state: str, text: str) -> None:
+        async def is_so() -> None:
+            async with ClientSession(house.url) as http, http.get("/api/status?locale=en") as response:
+                parts = {each["name"]: each for each in (await response.json())["parts"]}
+            assert parts["sign_in"]["state"] == state
+            assert parts["sign_in"]["text"].startswith(text)
+
+        await eventually(is_so)
+
+    await house.add_therapist(phone=PHONE)
+    _, nonce = await ask(house, PHONE)
+    await until("ok", "Codes are sent.")
+    twilio.fail("Messages", times=3)
+    await send_code(house.services, nonce)
+    await until("delayed", "A code could not be sent.")
+    await send_code(house.services, nonce)
+    await until("ok", "Codes are sent.")
+    twilio.fail("Messages", status=401, body='{"code": 20003}', content_type="application/json")
+    await send_code(house.services, nonce)
+    await until("away", "No code could be sent for")
+
+
+async def test_that_one_number_gets_no_message_says_nothing_about_the_others(house: House, twilio: TwilioApi) -> None:
+    await house.add_therapist(phone=PHONE)
+    _, nonce = await ask(house, PHONE)
+    twilio.fail("Messages", status=400, body='{"code": 21211}', content_type="application/json")
+    await send_code(house.services, nonce)
+    assert twilio.messages == []
+    assert await house.services.breakers.all() == {}
+
+
+async def test_an_operator_prints_the_code_that_does_not_arrive(house: House) -> None:
+    await house.add_therapist(phone=PHONE)
+    answer, _ = await ask(house, PHONE)
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "bot", "therapist", "code", PHONE),
+        env=environment_of(house.services.settings),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await running.communicate()
+    assert running.returncode == 0
+    assert said.decode().startswith(f"{answer['demo_code']} is the code of t_")
 
 
 def test_the_code_fits_into_one_segment_in_every_language() -> None:

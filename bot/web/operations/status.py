@@ -36,6 +36,7 @@ LABELS: Mapping[PartName, str] = {
     "outbox": N_("Follow-ups"),
     "workers": N_("Background work"),
     "notifications": N_("Reminders and news"),
+    "sign_in": N_("Signing in"),
     "process": N_("This server"),
 }
 WORDS: Mapping[PartName, Mapping[PartState, str]] = {
@@ -65,6 +66,11 @@ WORDS: Mapping[PartName, Mapping[PartState, str]] = {
         "ok": N_("Are sent on time."),
         "delayed": N_("One is {age} late."),
         "away": N_("One way to send them has failed for {age}. What has to go that way waits."),
+    },
+    "sign_in": {
+        "ok": N_("Codes are sent."),
+        "delayed": N_("A code could not be sent. Whoever asks again gets another try."),
+        "away": N_("No code could be sent for {age}."),
     },
     "process": {
         "ok": N_("Answers without delay."),
