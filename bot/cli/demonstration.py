@@ -16,6 +16,7 @@ from bot.identity import key_of
 from bot.runtime.launch import environment_of, with_servers
 from bot.runtime.supervisor import run_together
 from bot.services import connected
+from bot.settings.kinds import is_on_this_machine
 from bot.settings.settings import Settings
 from bot.store.therapists import Therapists
 from bot.store.token_families import TokenFamilies
@@ -33,15 +34,31 @@ WELCOME = """
 
 def run(settings: Settings, _: argparse.Namespace) -> int:
     """Everything at once: servers, data, one web process, the workers and the simulated therapists."""
-    settings = settings.model_copy(update={"demo": True})
+    if settings.mongodb_uri is not None and not is_on_this_machine(settings.mongodb_uri):
+        sys.stderr.write(
+            "MONGODB_URI names another machine: a demonstration shows codes to everybody and starts beside none.\n"
+        )
+        return 2
+    settings = settings.model_copy(update={"demo": True, "host": host_of(settings)})
     with with_servers(settings) as ready:
         asyncio.run(prepare(ready))
-        address = f"http://127.0.0.1:{ready.port}"
+        address = address_of(ready)
         sys.stdout.write(WELCOME.format(address=address))
         sys.stdout.flush()
-        environment = environment_of(ready, JANJI_DEMO="true", JANJI_LOG_LEVEL=ready.log_level)
+        environment = environment_of(ready, JANJI_DEMO="true", JANJI_HOST=ready.host, JANJI_LOG_LEVEL=ready.log_level)
         commands = {"web": ("bot",), "workers": ("workers",), "simulation": ("bot", "simulate")}
         return run_together(commands, environment)
+
+
+def host_of(settings: Settings) -> str:
+    """A PORT alone opens a server to everybody; a demonstration is open only where somebody names the host."""
+    return settings.host if "host" in settings.model_fields_set else "127.0.0.1"
+
+
+def address_of(settings: Settings) -> str:
+    """Where this machine reaches it; one that listens everywhere does so at the loopback too."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - read, not listened on
+    return f"http://[{host}]:{settings.port}" if ":" in host and host[0] != "[" else f"http://{host}:{settings.port}"
 
 
 def simulate_therapists(settings: Settings, _: argparse.Namespace) -> int:
@@ -53,7 +70,7 @@ def simulate_therapists(settings: Settings, _: argparse.Namespace) -> int:
             families = TokenFamilies(database["token_families"])
             versions = {each.id: (await families.get(key_of("therapist", each.id))).version for each in therapists}
         tokens = Tokens(settings.secret, clock.now)
-        base_url = f"http://127.0.0.1:{settings.port}"
+        base_url = address_of(settings)
         if not therapists:
             sys.stderr.write("there are no simulated therapists in this database\n")
             return 1

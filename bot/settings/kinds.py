@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat
 from bot.settings.rates import Rate
 
 DEFAULT_PORTS: Mapping[str, str] = {"http": ":80", "https": ":443"}
+_OF_THIS_MACHINE = r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?|%2F.+\.sock"
 SECRET_OF_STANDARD_WEBHOOKS = "whsec_"  # noqa: S105 - how such a secret begins
 
 
@@ -35,6 +36,13 @@ def as_origin(address: str) -> str:
         raise ValueError("must be an address like https://example.com without a path")
     scheme, host, port = parts.groups()
     return f"{scheme}://{host}" if port in {None, DEFAULT_PORTS[scheme]} else f"{scheme}://{host}{port}"
+
+
+def is_on_this_machine(mongodb_uri: str) -> bool:
+    """Whether all servers of this address are reached without a network: by the loopback, or by a socket file."""
+    scheme, _, rest = mongodb_uri.partition("://")
+    hosts = re.split(r"[/?]", rest, maxsplit=1)[0].rpartition("@")[2].split(",")
+    return scheme == "mongodb" and all(re.fullmatch(_OF_THIS_MACHINE, host, re.IGNORECASE) for host in hosts)
 
 
 def with_scheme(address: str, *schemes: str) -> str:

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import Field, FiniteFloat, field_validator
+from pydantic import Field, FiniteFloat, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.settings.booking import BookingSettings
 from bot.settings.channels import ChannelSettings
-from bot.settings.kinds import CommaSeparated, key_of_standard
+from bot.settings.kinds import CommaSeparated, is_on_this_machine, key_of_standard
 from bot.settings.limits import LimitSettings
 from bot.settings.notices import NoticeSettings
 from bot.settings.servers import ServerSettings
@@ -61,6 +61,14 @@ class Settings(ChannelSettings, NoticeSettings, BookingSettings, LimitSettings, 
     app_store_url: str | None = None
     """Our app for iOS, https; where there is none, the pages offer to install themselves."""
     play_store_url: str | None = None
+
+    @field_validator("demo", "show_sign_in_codes")
+    @classmethod
+    def _codes_stay_on_this_machine(cls, value: bool, info: ValidationInfo) -> bool:
+        """Both show codes to people whom they do not belong to: nothing for a database that others reach as well."""
+        if value and not is_on_this_machine(info.data.get("mongodb_uri") or "mongodb://localhost"):
+            raise ValueError("must not be true beside a MONGODB_URI of another machine")
+        return value
 
     @field_validator("app_store_url", "play_store_url")
     @classmethod

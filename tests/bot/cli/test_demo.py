@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from bot.cli import demo
+from bot.cli import demo, demonstration
 from bot.cli.demo_data import BALI, CATALOGUE, HELLOS, REPLIES, THERAPISTS
 from bot.runtime.embedded import Servers
 from bot.schemas.fields import parse_phone
 from bot.schemas.texts import MESSAGE_LENGTH
 from bot.schemas.views import THERAPIST_WORDS
 from bot.services import connected
-from bot.settings.settings import DEMO_PHONE, JAKARTA
+from bot.settings.servers import MIN_SECRET_LENGTH
+from bot.settings.settings import DEMO_PHONE, JAKARTA, Settings
 from bot.store.driver import Database, Document
 from bot.store.therapists import TherapistRecord, Therapists
 from bot.words import LOCALES
@@ -133,3 +135,24 @@ async def test_whoever_has_a_number_already_keeps_it(servers: Servers, database:
         assert stands is not None
         assert (stands.name, stands.is_available, stands.latitude) == ("Somebody else", True, BALI[0])
         assert len(await therapists.simulated()) == len(THERAPISTS) - 1
+
+
+def test_a_demonstration_starts_beside_no_database_of_another_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(mongodb_uri="mongodb://db.example.com/shop", secret="s" * MIN_SECRET_LENGTH)
+    assert demonstration.run(settings, Namespace()) == 2
+    assert capsys.readouterr().err.startswith("MONGODB_URI names another machine")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://[::1]:8000"), ("::1", "http://[::1]:8000")],
+)
+def test_the_printed_address_opens_the_shop(host: str, address: str) -> None:
+    assert demonstration.address_of(Settings(host=host, port=8000)) == address
+
+
+def test_a_port_alone_makes_no_demonstration_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "8000")
+    assert Settings().host == "0.0.0.0"
+    assert demonstration.host_of(Settings()) == "127.0.0.1"
+    assert demonstration.host_of(Settings(host="0.0.0.0")) == "0.0.0.0"

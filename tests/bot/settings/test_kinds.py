@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.settings.kinds import as_origin, key_of_standard, with_scheme
+from bot.settings.kinds import as_origin, is_on_this_machine, key_of_standard, with_scheme
 
 
 def test_a_secret_is_base64_with_a_prefix() -> None:
@@ -38,3 +38,22 @@ def test_an_address_begins_with_a_scheme_that_is_known() -> None:
     assert with_scheme("redis://h", "redis", "rediss") == "redis://h"
     with pytest.raises(ValueError, match=r"^must start with redis:// or rediss://$"):
         with_scheme("redis.example", "redis", "rediss")
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_so"),
+    [
+        ("mongodb://127.0.0.1:27017/?replicaSet=rs0", True),
+        ("mongodb://ann:p%40ss@localhost/shop", True),
+        ("mongodb://[::1]:27017,127.0.0.2:27018", True),
+        ("mongodb://%2Ftmp%2Fmongodb-27017.sock/shop", True),
+        ("mongodb://localhost,db.example.com", False),
+        ("mongodb://localhost@db.example.com", False),
+        ("mongodb://localhost.example.com", False),
+        ("mongodb://127.0.0.1.example.com", False),
+        ("mongodb://10.0.0.5:27017", False),
+        ("mongodb+srv://localhost", False),
+    ],
+)
+def test_a_database_is_of_this_machine_only_if_each_of_its_servers_is(uri: str, is_so: bool) -> None:
+    assert is_on_this_machine(uri) is is_so

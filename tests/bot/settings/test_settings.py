@@ -10,7 +10,7 @@ import pytest
 from bot.settings.loading import SettingsError, load_settings
 from bot.settings.settings import Settings
 from bot.settings.variables import variables_of
-from tests.bot.settings.environment import set_variables
+from tests.bot.settings.environment import SECRET, set_variables
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 
@@ -48,3 +48,14 @@ def test_mails_of_brands_are_in_a_directory_that_is_there(bare: Path, monkeypatc
     set_variables(monkeypatch, JANJI_TEMPLATES_DIR=str(bare))
 
     assert load_settings().templates_dir == bare
+
+
+@pytest.mark.parametrize("variable", ["JANJI_DEMO", "JANJI_SHOW_SIGN_IN_CODES"])
+def test_codes_are_shown_beside_no_database_of_another_machine(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    set_variables(monkeypatch, JANJI_SECRET=SECRET, MONGODB_URI="mongodb://localhost/shop", **{variable: "true"})
+    load_settings()
+    set_variables(monkeypatch, MONGODB_URI="mongodb://localhost,db.example.com/shop")
+    with pytest.raises(SettingsError, match=f"{variable} must not be true beside a MONGODB_URI of another machine"):
+        load_settings()
