@@ -65,6 +65,7 @@ class Bus:
         self._published_at: float | None = None
         self._pinged_at: float | None = None
         self.away_since: datetime | None = now()
+        self._is_told = False
         """Since when hints have not gone both ways; None while they do."""
         self.published = 0
         self.dropped = 0
@@ -129,7 +130,7 @@ class Bus:
             try:
                 await work(redis)
             except _Failures as error:
-                log.debug("the bus reconnects", why=why(error))
+                self._tell(error)
             finally:
                 await _close(redis, self._rhythm.publish_within_s)
             await asyncio.sleep(self._rhythm.reconnect_after_s * random.uniform(0.75, 1.5))
@@ -166,9 +167,15 @@ class Bus:
         self._can_publish = self._can_publish if can_publish is None else can_publish
         self._is_listening = self._is_listening if is_listening is None else is_listening
         if self.healthy:
-            self.away_since = None
+            self.away_since, self._is_told = None, False
         elif self.away_since is None:
             self.away_since = self._now()
+
+    def _tell(self, error: BaseException) -> None:
+        """Once for each outage: what is wrong with an address, a password or a certificate is read here."""
+        tell = log.debug if self._is_told else log.warning
+        self._is_told = True
+        tell("redis is away", why=why(error))
 
     def _next_batch(self) -> tuple[bytes, int]:
         batch = bytearray(self._process)

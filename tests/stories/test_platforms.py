@@ -179,7 +179,8 @@ async def test_web_and_workers_use_a_redis_whose_certificate_nobody_signed(
     servers: Servers, database: str, tmp_path: Path, certificate: ssl.SSLContext
 ) -> None:
     async with line_to(servers.redis_url or "", certificate) as line:
-        settings = settings_for(servers, database, redis_url=line.address.replace("redis://", "rediss://"))
+        address = line.address.replace("redis://", "rediss://")
+        settings = settings_for(servers, database, redis_url=address, redis_verify=False)
         async with site(settings, tmp_path) as place, house_of(settings) as house:
             await place.workers()
             sari = await house.add_therapist()
@@ -207,14 +208,15 @@ async def visit(budi: Guest, console: Therapist) -> None:
 
 
 async def test_where_certificates_are_verified_a_self_signed_redis_is_not_used(
-    servers: Servers, database: str, certificate: ssl.SSLContext
+    servers: Servers, database: str, certificate: ssl.SSLContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with line_to(servers.redis_url or "", certificate) as line:
         address = line.address.replace("redis://", "rediss://")
-        settings = settings_for(servers, database, redis_url=address, redis_verify=True)
+        settings = settings_for(servers, database, redis_url=address)
         async with house_of(settings) as house, guest(house.url) as budi:
             await budi.book()
             assert not house.services.bus.healthy
+    assert "certificate verify failed" in capsys.readouterr().out, "who operates it reads why"
 
 
 # --- a MongoDB that is no replica set ---------------------------------------------------------------------------------

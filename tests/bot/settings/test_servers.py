@@ -41,11 +41,15 @@ def test_a_named_database_stands_before_the_one_in_the_uri(monkeypatch: pytest.M
     ("variables", "redis_url"),
     [
         ({"REDIS_URL": "redis://h:6379"}, "redis://h:6379"),
-        ({"REDIS_URL": "rediss://:pw@h:6380"}, "rediss://:pw@h:6380?ssl_cert_reqs=none"),
-        ({"REDIS_URL": "rediss://h:6380/1?db=2"}, "rediss://h:6380/1?db=2&ssl_cert_reqs=none"),
+        ({"REDIS_URL": "rediss://:pw@h:6380"}, "rediss://:pw@h:6380"),
+        ({"REDIS_URL": "rediss://:pw@h:6380", "JANJI_REDIS_VERIFY": "false"}, "rediss://:pw@h:6380?ssl_cert_reqs=none"),
+        (
+            {"REDIS_URL": "rediss://h:6380/1?db=2", "JANJI_REDIS_VERIFY": "false"},
+            "rediss://h:6380/1?db=2&ssl_cert_reqs=none",
+        ),
         ({"REDIS_URL": "rediss://h?ssl_cert_reqs=required"}, "rediss://h?ssl_cert_reqs=required"),
-        ({"REDIS_URL": "rediss://h", "JANJI_REDIS_VERIFY": "true"}, "rediss://h"),
-        ({"REDIS_URL": "redis://plain", "REDIS_TLS_URL": "rediss://tls"}, "rediss://tls?ssl_cert_reqs=none"),
+        ({"REDIS_URL": "rediss://h?ssl_cert_reqs=none"}, "rediss://h?ssl_cert_reqs=none"),
+        ({"REDIS_URL": "redis://plain", "REDIS_TLS_URL": "rediss://tls"}, "rediss://tls"),
     ],
 )
 def test_a_self_signed_redis_is_accepted_unless_it_shall_be_verified(
