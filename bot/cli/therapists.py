@@ -41,10 +41,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _add_therapist(settings: Settings, arguments: argparse.Namespace) -> int:
-    try:
-        phone = parse_phone(arguments.phone, settings.default_region)
-    except ValueError as error:
-        sys.stderr.write(f"--phone {error}\n")
+    phone = _phone_of(settings, arguments)
+    if phone is None:
         return 2
     therapist = TherapistRecord(
         id=new_id("t"),
@@ -79,12 +77,19 @@ def _add_therapist(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_code(settings: Settings, arguments: argparse.Namespace) -> int:
-    """The code that a short message would bring; read it to nobody but the person whose number it is."""
+def _phone_of(settings: Settings, arguments: argparse.Namespace) -> str | None:
+    """The number of the command, None where it is none; then it has been said why."""
     try:
-        phone = parse_phone(arguments.phone, settings.default_region)
+        return parse_phone(arguments.phone, settings.default_region)
     except ValueError as error:
         sys.stderr.write(f"the phone number {error}\n")
+        return None
+
+
+def _print_code(settings: Settings, arguments: argparse.Namespace) -> int:
+    """The code that a short message would bring; read it to nobody but the person whose number it is."""
+    phone = _phone_of(settings, arguments)
+    if phone is None:
         return 2
 
     async def issue() -> tuple[TherapistRecord, str] | None:
@@ -109,10 +114,8 @@ def _print_code(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _sign_therapist_out(settings: Settings, arguments: argparse.Namespace) -> int:
     """Their tokens open nothing any more; running processes close their connections within seconds."""
-    try:
-        phone = parse_phone(arguments.phone, settings.default_region)
-    except ValueError as error:
-        sys.stderr.write(f"the phone number {error}\n")
+    phone = _phone_of(settings, arguments)
+    if phone is None:
         return 2
 
     async def sign_out() -> TherapistRecord | None:

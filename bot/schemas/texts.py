@@ -95,7 +95,7 @@ Trimmed = BeforeValidator(lambda value: value.strip() if isinstance(value, str) 
 def read_email(text: str) -> str:
     """The address as it is sent to, its domain in ASCII. Raises ValueError: what is accepted can be sent.
 
-    The rules are those of https://pypi.org/project/email-validator/; nobody is asked whether the domain is there.
+    The rules are those of https://github.com/JoshData/python-email-validator; whether the domain exists is not asked.
     """
     try:
         address = validate_email(
