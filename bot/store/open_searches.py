@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.store.driver import Collection, Document, DuplicateKeyError
-from bot.store.records import Records
+from bot.store.records import Records, Unreadable
 from conversations.conversation import Conversation, State
 
 OPEN = (State.SEARCHING, State.CHOOSING, State.ACTIVE)
@@ -42,7 +42,10 @@ class OpenSearches:
         """The places whose conversations have come to an end."""
         ids = [each["conversation_id"] for each in held]
         known = await self._conversations.load_several(ids)
-        still_open = {each for each, stored in known.items() if stored.record.state in OPEN}
+        # Of one that cannot be read nobody knows that it has ended; it keeps its place, and nobody else from asking.
+        still_open = {
+            each for each, found in known.items() if isinstance(found, Unreadable) or found.record.state in OPEN
+        }
         return [
             each["_id"]
             for each in held

@@ -72,19 +72,17 @@ class Records(Generic[R]):
     def __init__(self, collection: Collection, kind: RecordKind[R, Any]) -> None:
         self._collection = collection
         self.kind = kind
-        self._together = Together(self._load_several)
+        self._together = Together(self.load_several)
 
     def fresh(self, record_id: str) -> Stored[R]:
         """The record that nothing has happened to yet; it is stored by its first turn."""
         return Stored(self.kind.record(record_id))  # type: ignore[call-arg]
 
-    async def load_several(self, record_ids: Sequence[str]) -> dict[str, Stored[R]]:
-        """Those of them that there are, by their ids."""
-        found = await self._load_several(record_ids)
-        return {record_id: _readable(stored) for record_id, stored in found.items()}
+    async def load_several(self, record_ids: Sequence[str]) -> dict[str, Stored[R] | Unreadable]:
+        """Those of them that there are, by their ids.
 
-    async def _load_several(self, record_ids: Sequence[str]) -> dict[str, Stored[R] | Unreadable]:
-        """One that cannot be read is its own reader's trouble, and not that of all who ask at the same moment."""
+        One that cannot be read is its own reader's trouble, and not that of all who ask at the same moment.
+        """
         cursor = self._collection.find({"_id": {"$in": list(record_ids)}})
         return {document["_id"]: self._read_or_tell(document) async for document in cursor}
 

@@ -98,3 +98,16 @@ async def test_a_number_is_free_again_when_its_search_is_over_and_its_guest_may_
     assert not await places.take(key, 1, "c_other", house.services.clock.now())
     house.services.clock._set_at += BEGINS_WITHIN  # type: ignore[attr-defined]
     assert await places.take(key, 1, "c_other", house.services.clock.now())
+
+
+async def test_a_neighbour_who_cannot_be_read_keeps_their_place_and_nobody_else_from_searching(house: House) -> None:
+    services = house.services
+    places, now = services.open_searches, services.clock.now()
+    async with guest(house.url) as budi:
+        await budi.search(phone=HONEST)
+        conversation_id = budi.session["conversation_id"]
+    assert await places.take("network", 2, conversation_id, now)
+    await services.database["conversations"].update_one({"_id": conversation_id}, {"$set": {"state": "of tomorrow"}})
+    later = now + 2 * BEGINS_WITHIN
+    assert await places.take("network", 2, "c_other", later)
+    assert not await places.take("network", 2, "c_third", later), "both places are held"
