@@ -55,5 +55,6 @@ async def apply(database: Database, tell: Callable[[str], None]) -> None:
     for migration in MIGRATIONS[await schema_of(database) :]:
         tell(f"schema {migration.number}: {migration.what}")
         await migration.run(database)
-        changed = {"$set": {"number": migration.number}}
-        await database["meta"].update_one({"_id": "schema"}, changed, upsert=True)
+        # A newer release may have gone further meanwhile, and its fence stays where it is.
+        raised = {"$max": {"number": migration.number}}
+        await database["meta"].update_one({"_id": "schema"}, raised, upsert=True)

@@ -40,8 +40,13 @@ SELF_SIGNED = ROOT / "tests" / "fakes" / "self_signed.pem"
 
 async def release(settings: Settings, folder: Path) -> tuple[int, str]:
     """The Procfile's release command: its exit code and what it said."""
+    return await run(settings, folder, "bot", "migrate")
+
+
+async def run(settings: Settings, folder: Path, *program: str) -> tuple[int, str]:
+    """A program of ours to its end: its exit code and what it said."""
     running = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "migrate"),
+        *(sys.executable, "-m", *program),
         env=environment_of(settings),
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
@@ -130,16 +135,9 @@ async def test_an_older_program_does_not_start_on_a_newer_database(
     assert await schema_of(database) == NEWEST
     await database["meta"].update_one({"_id": "schema"}, {"$set": {"number": NEWEST + 1}})
     before = await everything(database)
-    running = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *program),
-        env=environment_of(settings),
-        cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await running.communicate()
-    assert running.returncode == 2, said
-    assert said.decode().startswith(f"The database has schema {NEWEST + 1}, and this program knows {NEWEST}")
+    code, said = await run(settings, tmp_path, *program)
+    assert code == 2, said
+    assert said.startswith(f"The database has schema {NEWEST + 1}, and this program knows {NEWEST}")
     assert await everything(database) == before
 
 
